@@ -1,0 +1,54 @@
+"""Class-conditional generation of brain MR slices: a StyleGAN that grows.
+
+The names below are the public ones; each is imported when it is first used, so that a shell's --help need not wait
+for torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from progan_style.checkpoint import load_discriminator, load_generator, untrained_like
+    from progan_style.config import Config, differences, load_config, save_config
+    from progan_style.data.dataset import Data, Dataset, load_folder
+    from progan_style.data.phantom import make_phantoms
+    from progan_style.networks.layers import Growing
+    from progan_style.run import finished_stage, finished_stages, load_data, run_config, stage_dir
+    from progan_style.sampling import generate, generator_features, to_float, to_uint8
+    from progan_style.schedule import GrowthSchedule, Phase
+    from progan_style.trainer import Trainer
+
+_HOME = {
+    "Config": "config",
+    "load_config": "config",  # YAML + overlay + overrides -> Config
+    "save_config": "config",
+    "differences": "config",  # the keys in which two configurations differ
+    "Data": "data.dataset",  # train, validate and test parts of one data set
+    "Dataset": "data.dataset",  # images, labels, subjects of one part
+    "load_folder": "data.dataset",  # folder of slices -> Data
+    "make_phantoms": "data.phantom",  # the built-in data set, as a folder of slices
+    "load_data": "run",  # the Data of a Config
+    "run_config": "run",  # the Config of a run's folder
+    "stage_dir": "run",
+    "finished_stage": "run",
+    "finished_stages": "run",
+    "GrowthSchedule": "schedule",
+    "Phase": "schedule",
+    "Trainer": "trainer",
+    "Growing": "networks.layers",  # what generator and discriminator have in common
+    "load_generator": "checkpoint",
+    "load_discriminator": "checkpoint",
+    "untrained_like": "checkpoint",  # same architecture, fresh weights
+    "generate": "sampling",  # labels, seeds -> uint8 images
+    "generator_features": "sampling",  # labels, seeds -> last feature map on a coarse grid
+    "to_float": "sampling",
+    "to_uint8": "sampling",
+}
+
+__all__ = list(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module progan_style has no attribute {name}")
+    return getattr(importlib.import_module(f"progan_style.{_HOME[name]}"), name)

@@ -1,0 +1,124 @@
+"""One file out, one file in: the state of a run (checkpoint.pt) and single networks (safetensors).
+
+Files hold tensors and plain Python only and are read with weights_only=True: opening one never runs code.
+"""
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save as safetensors_bytes
+
+from progan_style.networks import ARCHITECTURES
+from progan_style.networks.layers import Growing
+
+FORMAT = 1
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds the old one or the new one, never a part, whatever stops the writing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        kept = "; the one before it is kept" if path.exists() else ""
+        raise OSError(f"{path}: could not be written ({error.strerror}){kept}") from None
+    os.replace(part, path)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a run's state; the one before it stays beside it as checkpoint-previous.pt."""
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, buffer)
+    previous = path.with_name("checkpoint-previous.pt")
+    if path.exists():
+        link = path.with_name("checkpoint-previous.pt.part")
+        link.unlink(missing_ok=True)
+        try:
+            os.link(path, link)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, link)
+        write_whole(path, buffer.getvalue())
+        os.replace(link, previous)
+    else:
+        write_whole(path, buffer.getvalue())
+
+
+def load_state(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read what save_state wrote. Raises ValueError if it is something else."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such checkpoint") from None
+    except Exception as error:  # unpickling a foreign file fails in many ways
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path}: not a checkpoint of a run ({first[:120]})") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ValueError(f"{path}: expected a checkpoint of format {FORMAT}, got another file")
+    return state
+
+
+def save_network(path: Path, network: Growing, header: dict[str, Any]) -> None:
+    """One network as safetensors; the header (kind, architecture, arguments, classes, ...) travels as JSON."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    write_whole(path, safetensors_bytes(tensors, metadata={"progan_style": json.dumps(header)}))
+
+
+def load_network(path: str | Path, kind: str) -> Growing:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; python train.py writes it when the stage is finished")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()["progan_style"])
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no dict)
+    except Exception:
+        raise ValueError(f"{path}: not a network of this program (expected a {kind}.safetensors)") from None
+    if header["kind"] != kind:
+        raise ValueError(f"{path}: expected a {kind}, got a {header['kind']}")
+    network = build(header)
+    network.load_state_dict(tensors)
+    return network
+
+
+def build(header: dict[str, Any]) -> Growing:
+    """A network with fresh weights from a header."""
+    architecture = ARCHITECTURES[header["architecture"]]
+    make = architecture.Generator if header["kind"] == "generator" else architecture.Discriminator
+    network = make(**header["arguments"])
+    network.class_names = tuple(header["class_names"])
+    network.nimg = header["nimg"]
+    network.header = header
+    network.grow(header["resolution"])
+    return network.eval().requires_grad_(False)
+
+
+def load_generator(path: str | Path) -> Growing:
+    """The EMA generator of a finished stage, in eval mode, fp32, on the CPU, grown to its resolution.
+
+    class_names gives the meaning of its labels. Raises FileNotFoundError, or ValueError for any other file.
+    """
+    return load_network(path, "generator")
+
+
+def load_discriminator(path: str | Path) -> Growing:
+    """The discriminator of a finished stage; see load_generator."""
+    return load_network(path, "discriminator")
+
+
+def untrained_like(network: Growing, seed: int = 0) -> Growing:
+    """The same network with fresh weights: the other end of every scale of quality."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = build(network.header)  # type: ignore[arg-type]
+    return fresh.to(next(network.parameters()).device)

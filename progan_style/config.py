@@ -1,0 +1,263 @@
+"""YAML, overlay and overrides -> one frozen Config that refuses unknown, missing and impossible values by key."""
+
+import difflib
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "hyperparameters.yaml"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False)
+
+
+class PhantomConfig(Section):
+    persons: int = Field(ge=20)
+    slices: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    overlap: Literal["clear", "real"]
+
+
+class DataConfig(Section):
+    root: str | None
+    classes: tuple[str, ...] = Field(min_length=1)
+    aliases: dict[str, str]
+    subject_column: str
+    allow_upsampling: bool
+    skip_unreadable: bool
+    cache: str
+    phantom: PhantomConfig
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len({v.casefold() for v in value}) < len(value):
+            raise ValueError("the same class twice")
+        return value
+
+
+class NetworkConfig(Section):
+    name: str
+    z_dim: int = Field(ge=1)
+    w_dim: int = Field(ge=1)
+    mapping_depth: int = Field(ge=1)
+    mapping_lr_mul: float = Field(gt=0)
+    channel_base: int = Field(ge=16)
+    channel_max: int = Field(ge=1)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from progan_style.networks import ARCHITECTURES  # here: it loads torch
+
+        return _one_of(value, tuple(ARCHITECTURES))
+
+
+class LossConfig(Section):
+    name: str
+    penalty_interval: int = Field(ge=1)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from progan_style.losses import LOSSES
+
+        return _one_of(value, tuple(LOSSES))
+
+
+class ScheduleConfig(Section):
+    resolutions: tuple[int, ...] = Field(min_length=1)
+    fade_kimg: dict[int, float]
+    hold_kimg: dict[int, float]
+    batch_size: dict[int, int]
+    lr_g: dict[int, float]
+    lr_d: dict[int, float]
+    r1_gamma: dict[int, float]
+
+    @field_validator("resolutions")
+    @classmethod
+    def _powers(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        for r in value:
+            if r < 8 or r > 1024 or r & (r - 1):
+                raise ValueError(f"expected powers of two from 8 to 1024, got {r}")
+        if any(b != 2 * a for a, b in zip(value, value[1:], strict=False)):
+            raise ValueError(f"each resolution must be twice the one before, got {list(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _rows(self) -> "ScheduleConfig":
+        limits = {"fade_kimg": 0.0, "hold_kimg": 0.0, "r1_gamma": 0.0, "lr_g": 1e-12, "lr_d": 1e-12, "batch_size": 4}
+        for table, least in limits.items():
+            rows = getattr(self, table)
+            for r in self.resolutions:
+                if r not in rows:
+                    raise ValueError(f"{table}.{r}: the row for stage {r} is missing")
+            for r, value in rows.items():
+                if value < least:
+                    expected = {"batch_size": "4 or more", "lr_g": "more than 0", "lr_d": "more than 0"}
+                    raise ValueError(f"{table}.{r}: expected {expected.get(table, '0 or more')}, got {value}")
+                if table == "batch_size" and value % 4:
+                    raise ValueError(f"batch_size.{r}: expected a multiple of 4 (minibatch-std groups), got {value}")
+        return self
+
+
+class TrainingConfig(Section):
+    adam_betas: tuple[float, float]
+    ema_half_life_kimg: float = Field(gt=0)
+    ema_rampup: float = Field(gt=0)
+    style_mixing: float = Field(ge=0, le=1)
+    precision: Literal["auto", "bf16", "fp32"]
+    log_kimg: float = Field(gt=0)
+    grid_kimg: float = Field(gt=0)
+    checkpoint_kimg: float = Field(gt=0)
+    eval_kimg: float | None = Field(gt=0)
+    eval_samples: int = Field(ge=8)
+
+
+class Config(Section):
+    seed: int = Field(ge=0, lt=2**40)
+    threads: int | None = Field(ge=1)
+    data: DataConfig
+    network: NetworkConfig
+    loss: LossConfig
+    schedule: ScheduleConfig
+    training: TrainingConfig
+
+
+def _one_of(value: str, names: Sequence[str]) -> str:
+    if value not in names:
+        raise ValueError(f"expected one of {', '.join(names)}, got {value}")
+    return value
+
+
+def load_config(
+    path: str | Path | None = None, overlay: str | Path | None = None, overrides: Sequence[str] = ()
+) -> Config:
+    """The configuration of a run.
+
+    path: a complete YAML file (default: hyperparameters.yaml); overlay: a YAML file with some of its keys;
+    overrides: "schedule.fade_kimg.64=200", values in YAML.
+    Raises ValueError (one line, every fault with its key) or FileNotFoundError.
+    """
+    path = Path(path or DEFAULT_CONFIG)
+    tree = _read(path)
+    name = path.name
+    if overlay is not None:
+        _merge(tree, _read(Path(overlay)), Path(overlay).name)
+        name = Path(overlay).name
+    for text in overrides:
+        _override(tree, text)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ValueError(_one_line(error, name)) from None
+
+
+def save_config(config: Config, path: str | Path) -> None:
+    """Write the resolved configuration; load_config reads it back equal."""
+    Path(path).write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+def differences(a: Config, b: Config) -> list[str]:
+    """The dotted keys in which two configurations differ."""
+    return sorted(k for k, v in _flat(a.model_dump()).items() if _flat(b.model_dump()).get(k) != v) + sorted(
+        k for k in _flat(b.model_dump()) if k not in _flat(a.model_dump())
+    )
+
+
+def _flat(tree: dict, prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            out |= _flat(value, f"{prefix}{key}.")
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+def _read(path: Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such configuration file")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path}: expected keys and values, got {type(tree).__name__}")
+    return tree
+
+
+# Tables that an overlay replaces whole: a class map that kept the old entries would be a surprise.
+_WHOLE = {"data.aliases"}
+
+
+def _merge(tree: dict, overlay: dict, where: str, prefix: str = "") -> None:
+    for key, value in overlay.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, dict) and isinstance(tree.get(key), dict) and dotted not in _WHOLE:
+            _merge(tree[key], value, where, f"{dotted}.")
+        else:
+            tree[key] = value
+
+
+def _override(tree: dict, text: str) -> None:
+    dotted, equals, value = text.partition("=")
+    if not equals or not dotted:
+        raise ValueError(f"--set {text}: expected KEY=VALUE, as in --set schedule.fade_kimg.64=200")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(f"--set {text}: the value is not YAML") from None
+    keys: list[Any] = [int(k) if k.isdigit() else k for k in dotted.split(".")]
+    node = tree
+    for key in keys[:-1]:
+        if not isinstance(node.get(key), dict):
+            raise ValueError(f"--set: {dotted} is not known{_suggestion(dotted)}")
+        node = node[key]
+    # An old run's config.yaml or a table may lack the row, so only sections are checked here; pydantic does the rest.
+    node[keys[-1]] = parsed
+
+
+def _known_keys() -> list[str]:
+    def walk(model: type[BaseModel], prefix: str) -> list[str]:
+        out = []
+        for name, field in model.model_fields.items():
+            out.append(prefix + name)
+            if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
+                out += walk(field.annotation, f"{prefix}{name}.")
+        return out
+
+    return walk(Config, "")
+
+
+def _suggestion(dotted: str) -> str:
+    near = difflib.get_close_matches(dotted, _known_keys(), n=1, cutoff=0.6)
+    if not near:  # the right name in the wrong section
+        near = [k for k in _known_keys() if k.rpartition(".")[2] == dotted.rpartition(".")[2]][:1]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _one_line(error: ValidationError, name: str) -> str:
+    faults = []
+    for e in error.errors():
+        key = ".".join(str(p) for p in e["loc"] if p != "[key]")
+        if e["type"] == "extra_forbidden":
+            faults.append(f"{key} is not known{_suggestion(key)}")
+        elif e["type"] == "missing":
+            faults.append(f"{key} is missing")
+        elif e["type"] == "value_error":
+            message = str(e["ctx"]["error"])
+            row = message.partition(":")[0].replace(".", "").replace("_", "").isalnum() and ": " in message
+            faults.append(f"{key}.{message}" if row and key == "schedule" else f"{key}: {message}")
+        else:
+            message = e["msg"].removeprefix("Input should be ").replace("Input should", "should")
+            got = e["input"] if not isinstance(e["input"], dict) else "a section"
+            faults.append(f"{key}: expected {message}, got {got!r}")
+    return f"{name}: " + "; ".join(faults)

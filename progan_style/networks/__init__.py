@@ -1,0 +1,22 @@
+"""The architectures, chosen by name, and what each of them promises.
+
+A generator and a discriminator are `Growing`: `grow(resolution, alpha)` sets the active size.
+
+Generator:
+    mapping(z, labels, psi=1.0)     [N, Z], [N] -> ws [N, L, W]; mapping.track(ws, labels) updates the class centres
+    synthesis(ws, noise=None)       [N, L, W], [N, noise_size] -> images [N, 1, R, R], linear, nominal range [-1, 1]
+    features(ws, noise=None)        [N, L, W] -> the last feature map [N, C, R, R]
+    active_layers, noise_size       styles and noise numbers in use at the present resolution
+Discriminator:
+    features(images)                [N, 1, R, R] -> [N, F]; in eval() no image depends on its neighbours
+    logits(features, labels)        [N, F], [N] -> [N]
+    class_logits(features)          [N, F] -> [N, K]
+    forward(images, labels)         -> logits [N]
+    classify(images)                -> class logits [N, K]
+
+An architecture is one file in this folder and one line in ARCHITECTURES; the contract tests run over it at once.
+"""
+
+from progan_style.networks import stylegan1
+
+ARCHITECTURES = {"stylegan1": stylegan1}

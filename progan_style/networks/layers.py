@@ -1,0 +1,154 @@
+"""The parts that every architecture shares: equalised layers, up- and downsampling, minibatch deviation, growth.
+
+Letters: N batch, C channels, R resolution, F features.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAK = 0.2
+
+
+def upsample2(x: Tensor) -> Tensor:
+    """Twice the resolution by repetition: [N, C, R, R] -> [N, C, 2R, 2R].
+
+    With `downsample2` the one pair of filters of the project: it serves the skips of both networks, the fade of the
+    reals and the pyramid of the data, so that D cannot tell reals from fakes by a filter. It is ProGAN's pair
+    (Karras et al. 2018, section 3); downsample2(upsample2(x)) == x.
+    """
+    n, c, h, w = x.shape
+    return x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
+
+
+def downsample2(x: Tensor) -> Tensor:
+    """Half the resolution by 2x2 means: [N, C, R, R] -> [N, C, R/2, R/2]."""
+    return F.avg_pool2d(x, 2)
+
+
+def fade(old: Tensor, new: Tensor, alpha: float | Tensor) -> Tensor:
+    """Cross-fade (ProGAN, figure 2): old at alpha 0, new at alpha 1, exactly at both ends."""
+    return old * (1.0 - alpha) + new * alpha
+
+
+def fade_reals(images: Tensor, alpha: float) -> Tensor:
+    """Reals as sharp as the fading networks: at alpha 0 they are upsample2(downsample2(images)).
+
+    ProGAN's `process_reals`. Without it D sees sharp reals against blended fakes and wins at once.
+    """
+    if alpha >= 1.0:
+        return images
+    return fade(upsample2(downsample2(images)), images, alpha)
+
+
+class Linear(nn.Module):
+    """Fully connected layer with equalised learning rate (ProGAN, section 4.1): w_hat = w * gain / sqrt(fan_in).
+
+    `lr_mul` scales the layer's learning rate by scaling its parameters (StyleGAN's mapping network uses 0.01).
+    """
+
+    def __init__(self, fan_in: int, fan_out: int, *, gain: float = 1.0, bias: float = 0.0, lr_mul: float = 1.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(fan_out, fan_in) / lr_mul)
+        self.bias = nn.Parameter(torch.full([fan_out], bias / lr_mul))
+        self.scale = gain * lr_mul / math.sqrt(fan_in)
+        self.lr_mul = lr_mul
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, self.bias * self.lr_mul)
+
+
+class Conv(nn.Module):
+    """Convolution with equalised learning rate, at one resolution or with blurred stride-2 resampling.
+
+    up=True doubles the resolution: transposed convolution of stride 2, then blur; down=True halves it: blur, then
+    convolution of stride 2 (the layout of StyleGAN2, Karras et al. 2020, appendix B, with StyleGAN's [1, 2, 1]
+    filter). Every dense multiplication is made at the lower of the two resolutions, a quarter of the work of a
+    convolution at the higher one.
+    """
+
+    blur: Tensor
+
+    def __init__(self, c_in: int, c_out: int, size: int, *, up: bool = False, down: bool = False, gain: float = 2**0.5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, size, size))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+        self.scale = gain / math.sqrt(c_in * size * size)
+        self.up, self.down, self.padding = up, down, size // 2
+        if up or down:
+            taps = torch.tensor([1.0, 2.0, 1.0])
+            # After a transposed convolution three of four pixels came from zeros: the filter's sum 4 makes up for it.
+            self.register_buffer("blur", torch.outer(taps, taps)[None, None] / (4 if up else 16), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight * self.scale
+        if self.up:
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2, padding=1, output_padding=1)
+            c = x.shape[1]
+            return F.conv2d(x, self.blur.expand(c, 1, 3, 3), self.bias, padding=1, groups=c)
+        if self.down:
+            c = x.shape[1]
+            x = F.conv2d(x, self.blur.expand(c, 1, 3, 3), padding=1, groups=c)
+            return F.conv2d(x, weight, self.bias, stride=2, padding=1)
+        return F.conv2d(x, weight, self.bias, padding=self.padding)
+
+
+class MinibatchStd(nn.Module):
+    """One map more: how much the images of a group differ (ProGAN, section 3): [N, C, R, R] -> [N, C + 1, R, R].
+
+    Groups are `group` consecutive images. In eval() the running mean of the training batches stands in, so that the
+    features of an image never depend on the images beside it.
+    """
+
+    running: Tensor
+
+    def __init__(self, group: int = 4, momentum: float = 0.01):
+        super().__init__()
+        self.group, self.momentum = group, momentum
+        self.register_buffer("running", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        if self.training:
+            assert n % self.group == 0, f"batch of {n} is not a multiple of the minibatch-std group {self.group}"
+            groups = x.float().reshape(n // self.group, self.group, c, h, w)
+            # Variance of a group, its root per pixel, one mean per group.
+            deviation = (groups.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # [N / group]
+            with torch.no_grad():
+                self.running.lerp_(deviation.mean(), self.momentum)
+            extra = deviation.repeat_interleave(self.group)
+        else:
+            extra = self.running.expand(n)
+        return torch.cat([x, extra.to(x.dtype)[:, None, None, None].expand(n, 1, h, w)], dim=1)
+
+
+class Growing(nn.Module):
+    """Growth is something the networks know: `grow` says which blocks are active and how far the newest is faded in.
+
+    Losses, sampling and analysis stay free of it. A network out of a file also knows its classes, in the order of
+    its labels, and how many images it has seen.
+    """
+
+    class_names: tuple[str, ...] = ()
+    nimg: int = 0
+
+    def __init__(self, max_resolution: int):
+        super().__init__()
+        self.max_resolution = max_resolution
+        self.resolution = max_resolution
+        self.alpha = 1.0
+
+    def grow(self, resolution: int, alpha: float = 1.0) -> None:
+        """Work at `resolution` (pixels per side, a power of two from 8 on) with the newest block at weight `alpha`."""
+        assert 8 <= resolution <= self.max_resolution and resolution & (resolution - 1) == 0, resolution
+        assert 0.0 <= alpha <= 1.0, alpha
+        self.resolution, self.alpha = resolution, alpha
+
+
+def widths(channel_base: int, channel_max: int, max_resolution: int) -> dict[int, int]:
+    """Channels of each resolution from 4 on: min(channel_base // resolution, channel_max) (StyleGAN's fmap rule)."""
+    return {
+        2**k: max(1, min(channel_base // 2**k, channel_max)) for k in range(2, int(math.log2(max_resolution)) + 1)
+    }

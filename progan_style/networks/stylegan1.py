@@ -1,0 +1,215 @@
+"""StyleGAN's generator and ProGAN's discriminator, conditional, growing block by block from 8x8.
+
+Karras et al. 2019, "A Style-Based Generator Architecture for GANs"; Karras et al. 2018, "Progressive Growing of GANs".
+Differences from the papers: stride-2 resampling (see layers.Conv), linear output without tanh (saturated outputs go
+black), label embedding and projection, a class head on the features.
+
+Letters: N batch, C channels, R resolution, L styles, W style width, F features, K classes.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from progan_style.networks.layers import LEAK, Conv, Growing, Linear, MinibatchStd, downsample2, fade, upsample2, widths
+from progan_style.networks.mapping import Mapping
+
+
+class StyledLayer(nn.Module):
+    """Convolution, noise, leaky ReLU, AdaIN (StyleGAN, figure 1b). Without c_in: the same on a given feature map."""
+
+    def __init__(self, c_in: int | None, c_out: int, w_dim: int, *, up: bool = False):
+        super().__init__()
+        self.conv = Conv(c_in, c_out, 3, up=up) if c_in else None
+        self.strength = nn.Parameter(torch.zeros(c_out))
+        self.affine = Linear(w_dim, 2 * c_out)
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        if self.conv is not None:
+            x = self.conv(x)
+        if noise is not None:
+            x = torch.addcmul(x, noise.to(x.dtype), self.strength.to(x.dtype)[None, :, None, None])
+        return self.adain(F.leaky_relu(x, LEAK), w)
+
+    def adain(self, x: Tensor, w: Tensor) -> Tensor:
+        """AdaIN(x, y) = y_s (x - mean) / std + y_b (StyleGAN, equation 1), as one multiply-add of x.
+
+        Statistics and styles in fp32: the mean of a bf16 map in bf16 has three digits.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            y_s, y_b = self.affine(w.float()).chunk(2, dim=1)  # [N, C] each
+            var, mean = torch.var_mean(x.float(), dim=(2, 3), unbiased=False)
+            scale = (1.0 + y_s) * torch.rsqrt(var + 1e-8)
+            shift = y_b - mean * scale
+        return torch.addcmul(shift.to(x.dtype)[:, :, None, None], x, scale.to(x.dtype)[:, :, None, None])
+
+
+class Block(nn.Module):
+    """Two styled layers; the first doubles the resolution (or, at 4x4, stands on the constant)."""
+
+    def __init__(self, c_in: int | None, c_out: int, w_dim: int):
+        super().__init__()
+        self.first = StyledLayer(c_in, c_out, w_dim, up=True)
+        self.second = StyledLayer(c_out, c_out, w_dim)
+        self.to_image = Conv(c_out, 1, 1, gain=1.0)
+
+    def forward(self, x: Tensor, ws: Tensor, noise: list[Tensor] | None) -> Tensor:
+        x = self.first(x, ws[:, 0], noise[0] if noise else None)
+        return self.second(x, ws[:, 1], noise[1] if noise else None)
+
+
+class Generator(Growing):
+    """ws -> images. See networks/__init__.py for the contract."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        max_resolution: int,
+        z_dim: int,
+        w_dim: int,
+        mapping_depth: int,
+        mapping_lr_mul: float,
+        channel_base: int,
+        channel_max: int,
+    ):
+        super().__init__(max_resolution)
+        channels = widths(channel_base, channel_max, max_resolution)
+        self.mapping = Mapping(
+            z_dim=z_dim,
+            w_dim=w_dim,
+            num_layers=2 * len(channels),
+            num_classes=num_classes,
+            depth=mapping_depth,
+            lr_mul=mapping_lr_mul,
+        )
+        self.const = nn.Parameter(torch.ones(1, channels[4], 4, 4))
+        self.blocks = nn.ModuleDict()
+        c_in = None
+        for resolution, c_out in channels.items():
+            self.blocks[str(resolution)] = Block(c_in, c_out, w_dim)
+            c_in = c_out
+
+    @property
+    def active(self) -> list[int]:
+        """Resolutions of the blocks at work, from 4 up."""
+        return [2**k for k in range(2, int(math.log2(self.resolution)) + 1)]
+
+    @property
+    def active_layers(self) -> int:
+        return 2 * len(self.active)
+
+    @property
+    def noise_size(self) -> int:
+        """Numbers of noise for one image at the present resolution."""
+        return sum(2 * r * r for r in self.active)
+
+    def synthesis(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
+        """ws [N, L, W], noise [N, noise_size] (None: no noise) -> images [N, 1, R, R], nominal range [-1, 1]."""
+        before, last = self._run(ws, noise)
+        newest = str(self.resolution)
+        image = self.blocks[newest].to_image(last)
+        if self.alpha < 1.0:
+            old = self.blocks[str(self.resolution // 2)].to_image(before)
+            image = fade(upsample2(old.float()), image.float(), self.alpha)
+        return image.float()
+
+    def features(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
+        """ws [N, L, W] -> the last feature map [N, C, R, R], before it becomes an image."""
+        return self._run(ws, noise)[1].float()
+
+    def _run(self, ws: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The feature maps of the last two blocks."""
+        x = self.const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        before, start = x, 0
+        for i, r in enumerate(self.active):
+            maps = None
+            if noise is not None:
+                maps = [noise[:, start + j * r * r : start + (j + 1) * r * r].reshape(-1, 1, r, r) for j in (0, 1)]
+                start += 2 * r * r
+            before, x = x, self.blocks[str(r)](x, ws[:, 2 * i : 2 * i + 2], maps)
+        return before, x
+
+
+class DownBlock(nn.Module):
+    """Two convolutions; the second halves the resolution (ProGAN, table 2)."""
+
+    def __init__(self, c_in: int, c_out: int):
+        super().__init__()
+        self.from_image = Conv(1, c_in, 1)
+        self.first = Conv(c_in, c_in, 3)
+        self.second = Conv(c_in, c_out, 3, down=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.second(F.leaky_relu(self.first(x), LEAK)), LEAK)
+
+
+class Head(nn.Module):
+    """4x4 feature map -> features [N, F]: minibatch deviation, convolution, fully connected."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.minibatch_std = MinibatchStd()
+        self.conv = Conv(channels + 1, channels, 3)
+        self.dense = Linear(16 * channels, channels, gain=2**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.leaky_relu(self.conv(self.minibatch_std(x)), LEAK)
+        with torch.autocast(x.device.type, enabled=False):
+            return F.leaky_relu(self.dense(x.float().flatten(1)), LEAK)
+
+
+class Discriminator(Growing):
+    """Images -> logits. See networks/__init__.py for the contract.
+
+    The label enters by projection (Miyato & Koyama 2018): logit = l(f) + <embed(y), f> / sqrt(F). `classify` is a
+    linear probe on the same features.
+    """
+
+    def __init__(self, *, num_classes: int, max_resolution: int, channel_base: int, channel_max: int):
+        super().__init__(max_resolution)
+        channels = widths(channel_base, channel_max, max_resolution)
+        self.blocks = nn.ModuleDict({str(r): DownBlock(channels[r], channels[r // 2]) for r in channels if r > 4})
+        self.num_features = channels[4]
+        self.head = Head(channels[4])
+        self.logit = Linear(self.num_features, 1)
+        self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 else None
+        self.probe = Linear(self.num_features, num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
+        r = self.resolution
+        assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
+        images = images.contiguous(memory_format=torch.channels_last)
+        x = self.blocks[str(r)](F.leaky_relu(self.blocks[str(r)].from_image(images), LEAK))
+        r //= 2
+        if self.alpha < 1.0:
+            old = F.leaky_relu(self.blocks[str(r)].from_image(downsample2(images)), LEAK)
+            x = fade(old, x, self.alpha)
+        while r > 4:
+            x = self.blocks[str(r)](x)
+            r //= 2
+        return self.head(x)
+
+    def logits(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Features [N, F], labels [N] -> logits [N]: real where positive."""
+        with torch.autocast(features.device.type, enabled=False):
+            out = self.logit(features)[:, 0]
+            if self.embed is not None:
+                out = out + (self.embed(labels) * features).sum(dim=1) / math.sqrt(self.num_features)
+            return out
+
+    def class_logits(self, features: Tensor) -> Tensor:
+        """Features [N, F] -> class logits [N, K]."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self.probe(features)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """[N, 1, R, R], [N] -> logits [N]."""
+        return self.logits(self.features(images), labels)
+
+    def classify(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R] -> class logits [N, K]."""
+        return self.class_logits(self.features(images))

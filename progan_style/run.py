@@ -1,0 +1,61 @@
+"""The folder of a run: which configuration it has, which stages are finished, which data belong to it."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from progan_style.config import Config, load_config
+from progan_style.data.dataset import Data, load_folder
+from progan_style.data.phantom import make_phantoms
+
+
+def run_config(run_dir: str | Path) -> Config:
+    """The configuration that a run was started with."""
+    path = Path(run_dir) / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir}: no run here (no config.yaml); python train.py --run {run_dir} makes one")
+    return load_config(path)
+
+
+def stage_dir(run_dir: str | Path, resolution: int) -> Path:
+    """Where a finished stage lies in the folder of its run."""
+    return Path(run_dir) / f"stage-{resolution:03d}"
+
+
+def finished_stages(run_dir: str | Path) -> list[int]:
+    """The resolutions of the finished stages, ascending."""
+    found = Path(run_dir).glob("stage-*/generator.safetensors")
+    return sorted(int(m[1]) for p in found if (m := re.fullmatch(r"stage-(\d+)", p.parent.name)))
+
+
+def finished_stage(run_dir: str | Path, size: int | None) -> int:
+    """`size` if that stage is finished, the last finished one for None; ValueError says which there are."""
+    done = finished_stages(run_dir)
+    if not done:
+        raise ValueError(f"{run_dir}: no stage is finished yet; run python train.py --run {run_dir} first")
+    if size is not None and size not in done:
+        raise ValueError(f"{run_dir}: size {size} is not trained yet; finished: {', '.join(map(str, done))}")
+    return size or done[-1]
+
+
+def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
+    """The slices of a configuration at `resolution`: data.root, or the built-in phantoms where it is null."""
+    data = config.data
+    cache = Path(data.cache)
+    root = data.root
+    if root is None:
+        settings = data.phantom.model_dump()
+        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+        root = str(make_phantoms(cache / f"phantoms-{settings['persons']}x{settings['slices']}-{key}", **settings))
+    return load_folder(
+        root,
+        classes=data.classes,
+        aliases=data.aliases,
+        resolution=resolution,
+        subject_column=data.subject_column,
+        allow_upsampling=data.allow_upsampling,
+        skip_unreadable=data.skip_unreadable,
+        cache_dir=cache,
+        progress=progress,
+    )

@@ -1,0 +1,90 @@
+"""What a run tells: log.jsonl, TensorBoard, lines on the screen, the plot of the losses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from progan_style.schedule import GrowthSchedule
+
+# Statistic of a step -> its title on the screen: the nine that users of this line of systems know, in their order.
+TITLES = {
+    "loss_d": "Loss_D",
+    "loss_g": "Loss_G",
+    "real_pred": "Real Pred",
+    "real_class_acc": "Real Class Acc",
+    "alpha": "Alpha",
+    "grad_d": "Disc Gradient",
+    "grad_g": "Gen Gradient",
+    "lr_d": "Disc Learning Rate",
+    "lr_g": "Gen Learning Rate",
+}
+
+
+class RunLog:
+    """The log of a run's folder from image `nimg` on; lines of later images, left by a run that was cut, are dropped."""
+
+    def __init__(self, run_dir: Path, nimg: int):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.path = run_dir / "log.jsonl"
+        kept = [line for line in read_log(run_dir) if line["nimg"] <= nimg]
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self.board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=nimg + 1)
+
+    def write(self, numbers: dict[str, Any], nimg: int) -> None:
+        with open(self.path, "a") as file:
+            file.write(json.dumps({"nimg": nimg, **numbers}) + "\n")
+        for key, value in numbers.items():
+            if isinstance(value, int | float):
+                self.board.add_scalar(key, value, nimg)
+
+    def close(self) -> None:
+        self.board.close()
+
+
+def say(text: str) -> None:
+    """A line on the screen, above the progress bar if there is one."""
+    tqdm.write(text)
+
+
+def statistics_line(numbers: dict[str, Any], nimg: int) -> str:
+    shown = "  ".join(f"{title}: {numbers[key]:.4g}" for key, title in TITLES.items())
+    return f"{nimg / 1000:9.1f} kimg  {numbers['resolution']:3d}px  {shown}"
+
+
+def read_log(run_dir: Path) -> list[dict[str, Any]]:
+    """The lines of log.jsonl; a last line that was cut while it was written is left out."""
+    path = Path(run_dir) / "log.jsonl"
+    lines = []
+    for text in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def save_loss_plot(run_dir: Path, path: Path, schedule: GrowthSchedule, title: str) -> None:
+    """Loss_D and Loss_G over the images seen, with a band for each stage, darker while it fades in."""
+    from matplotlib.figure import Figure
+
+    lines = [line for line in read_log(run_dir) if "loss_d" in line]
+    figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
+    ax = figure.subplots()
+    kimg = [line["nimg"] / 1000 for line in lines]
+    ax.plot(kimg, [line["loss_d"] for line in lines], label="Loss_D", lw=1)
+    ax.plot(kimg, [line["loss_g"] for line in lines], label="Loss_G", lw=1)
+    last = kimg[-1] if kimg else 0.0
+    for i, s in enumerate(schedule.stages):
+        if s.start / 1000 >= last:
+            break
+        color = ("0.93", "0.97")[i % 2]
+        ax.axvspan(s.start / 1000, min(s.end / 1000, last), color=color, zorder=-2)
+        if s.fade:
+            ax.axvspan(s.start / 1000, min((s.start + s.fade) / 1000, last), color="0.82", zorder=-1)
+        ax.text(s.start / 1000, 1.0, f" {s.resolution}px", transform=ax.get_xaxis_transform(), va="top", fontsize=8)
+    ax.set(xlabel="thousand images seen (dark band: fading in)", ylabel="loss", title=title)
+    ax.legend(loc="upper right", fontsize=8)
+    figure.savefig(path)

@@ -1,0 +1,110 @@
+"""Labels and seeds -> images, the same to the byte whatever is asked for beside them; grids as PNG.
+
+Letters: N batch, C channels, R resolution.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from progan_style import rng, vision
+from progan_style.networks.layers import Growing
+
+BLOCK = 16  # images made together: seeds 0..15, 16..31, ... of one class
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 0 .. 255 -> float32 -1 .. 1."""
+    return images.float() / 127.5 - 1.0
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """float -1 .. 1 -> uint8 0 .. 255, rounded; what lies outside is cut off, as in any 8-bit file."""
+    return (images * 127.5 + 128.0).floor().clamp(0, 255).to(torch.uint8)
+
+
+def latents(G: Growing, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    """The z [N, Z] and noise [N, noise_size] of each image's own seed; a seed is the same z in every class."""
+    assert isinstance(G.noise_size, int)
+    return rng.normal(0, "latent", seeds, G.mapping.z_dim), rng.normal(0, "noise", seeds, G.noise_size)  # type: ignore
+
+
+@torch.no_grad()
+def _in_blocks(G: Growing, labels: Tensor, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """use(ws, noise) for every (label, seed), computed in whole blocks of BLOCK consecutive seeds of one class.
+
+    Sums in a matrix product may depend on the batch beside an image. With fixed blocks an image's neighbours are
+    always the same, so it is a function of (checkpoint, class, seed, psi) alone; at most two blocks are made in part
+    for nothing.
+    """
+    if len(labels) != len(seeds):
+        raise ValueError(f"expected a seed for each label, got {len(labels)} labels and {len(seeds)} seeds")
+    if len(seeds) and int(seeds.min()) < 0:
+        raise ValueError(f"expected seeds from 0 on, got {int(seeds.min())}")
+    was_training = G.training
+    G.eval()
+    device = next(G.parameters()).device
+    keys = torch.stack([labels.cpu(), seeds.cpu() // BLOCK], dim=1)
+    blocks, block_of = torch.unique(keys, dim=0, return_inverse=True)
+    out: list[Tensor | None] = [None] * len(seeds)
+    for i, (label, block) in enumerate(blocks.tolist()):
+        index = torch.arange(block * BLOCK, (block + 1) * BLOCK, device=device)
+        z, noise = latents(G, index)
+        ws = G.mapping(z, torch.full([BLOCK], label, device=device), psi=psi)  # type: ignore[operator]
+        made = use(ws, noise)
+        for row in torch.nonzero(block_of == i).flatten().tolist():
+            out[row] = made[int(seeds[row]) % BLOCK]
+    G.train(was_training)
+    return torch.stack(out) if out else torch.empty(0)  # type: ignore[arg-type]
+
+
+def generate(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1.0) -> Tensor:
+    """labels [N], seeds [N] int64 -> uint8 [N, 1, R, R] on the CPU, in the order asked for.
+
+    fp32, noise from the image's own seed. psi: truncation towards the class's own centre, 1 = none.
+    """
+    return _in_blocks(G, labels, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())  # type: ignore
+
+
+def generator_features(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1.0, grid: int = 8) -> Tensor:
+    """The last feature map of the same images, averaged to grid x grid: [N] -> [N, C * grid * grid] on the CPU.
+
+    A coarse grid, not one mean per channel: after AdaIN a channel's mean is the style's bias, it shows w, not the
+    image.
+    """
+
+    def use(ws: Tensor, noise: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(G.features(ws, noise), grid).flatten(1).cpu()  # type: ignore[operator]
+
+    return _in_blocks(G, labels, seeds, psi, use)
+
+
+def grid_picture(rows: Sequence[Tensor], names: Sequence[str], side: int = 64) -> Image.Image:
+    """Rows of uint8 images [n, 1, R, R], each with its name at the left; small images are enlarged by repetition."""
+    make_grid = vision.load().utils.make_grid
+    images = torch.cat([r[:, :1].cpu() for r in rows])
+    factor = max(1, side // images.shape[-1])
+    images = images.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
+    tiles = make_grid(images, nrow=len(rows[0]), padding=2)[0]
+    margin = 12 + 7 * max(len(n) for n in names)
+    picture = Image.new("L", (tiles.shape[1] + margin, tiles.shape[0]))
+    picture.paste(Image.fromarray(tiles.numpy()), (margin, 0))
+    draw = ImageDraw.Draw(picture)
+    for i, name in enumerate(names):
+        draw.text((6, (i + 0.5) * tiles.shape[0] / len(names) - 6), name, fill=255)
+    return picture
+
+
+def save_samples(G: Growing, path: Path, per_class: int = 8, rows_per_class: int = 2) -> None:
+    """The fixed seeds 0.. of each class as a labelled grid, the same seeds in each class."""
+    rows, names = [], []
+    for label, name in enumerate(G.class_names):
+        seeds = torch.arange(per_class * rows_per_class)
+        rows += list(generate(G, torch.full_like(seeds, label), seeds).split(per_class))
+        names += [name] * rows_per_class
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grid_picture(rows, names).save(path)

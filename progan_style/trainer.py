@@ -1,0 +1,386 @@
+"""The state of a run, one step, and the loop with its upkeep.
+
+The image counter `nimg` is the only clock: schedule, data order and random numbers are functions of it and of the
+seed. A checkpoint is then weights, optimiser moments and one integer, and resuming is running the same command again.
+
+Letters: N batch, R resolution, L styles.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from progan_style import rng, runlog
+from progan_style.checkpoint import load_state, save_network, save_state
+from progan_style.config import Config
+from progan_style.data.dataset import Dataset
+from progan_style.losses import LOSSES, Terms
+from progan_style.networks import ARCHITECTURES
+from progan_style.networks.layers import Growing, fade_reals
+from progan_style.networks.mapping import mix_styles
+from progan_style.run import stage_dir
+from progan_style.sampling import save_samples, to_float
+from progan_style.schedule import GrowthSchedule, Phase, Stage
+
+Evaluate = Callable[[Growing, Phase], dict[str, float]]
+
+
+class Critic:
+    """images -> logits, with the labels and the precision filled in; keeps what it computed for the log."""
+
+    def __init__(self, D: Growing, labels: Tensor, amp: Callable[[bool], Any]):
+        self.D, self.labels, self.amp = D, labels, amp
+        self.seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        # Reals that carry a penalty are leaves that require gradients: all of their forward runs in fp32, since the
+        # penalty differentiates it twice.
+        penalised = images.is_leaf and images.requires_grad
+        with self.amp(not penalised):
+            features = self.D.features(images)  # type: ignore[operator]
+        logits = self.D.logits(features, self.labels)  # type: ignore[operator]
+        self.seen[id(images)] = features.detach(), logits.detach()
+        return logits
+
+
+class Trainer:
+    """A run: networks, optimisers, counter. Built from a Config and the training part of the data."""
+
+    def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
+        self.config, self.data = config, data
+        self.device = torch.device(device)
+        self.schedule = GrowthSchedule(**config.schedule.model_dump())
+        self.loss = LOSSES[config.loss.name]()
+        self.amp_dtype = choose_precision(config.training.precision, self.device)
+        architecture = ARCHITECTURES[config.network.name]
+        sizes = config.network.model_dump(exclude={"name"})
+        shared = {
+            "num_classes": len(config.data.classes),
+            "max_resolution": config.schedule.resolutions[-1],
+            "channel_base": sizes["channel_base"],
+            "channel_max": sizes["channel_max"],
+        }
+        self.arguments = {"generator": {**shared, **sizes}, "discriminator": shared}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            G = architecture.Generator(**self.arguments["generator"])
+            D = architecture.Discriminator(**self.arguments["discriminator"])
+        self.G = G.to(self.device, memory_format=torch.channels_last).train()
+        self.D = D.to(self.device, memory_format=torch.channels_last).train()
+        self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
+        self.G_ema.class_names = tuple(config.data.classes)
+        betas, fused = config.training.adam_betas, self.device.type in ("cpu", "cuda")
+        self.opt_G = torch.optim.Adam(self.G.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
+        self.opt_D = torch.optim.Adam(self.D.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
+        self.nimg = 0
+        self.moments_of = 0  # the resolution that the optimisers' moments belong to
+        self.best: dict[int, float] = {}  # resolution -> lowest KID so far
+        self.sums: dict[str, Tensor] = {}  # statistics since the last line of the log
+        self.steps = 0
+
+    # ---------------------------------------------------------------- one step
+
+    def amp(self, enabled: bool = True) -> contextlib.AbstractContextManager:
+        """Mixed precision, where the device has it and the caller wants it."""
+        return torch.autocast(
+            self.device.type, dtype=self.amp_dtype or torch.bfloat16, enabled=enabled and self.amp_dtype is not None
+        )
+
+    def step(self, images: Tensor, labels: Tensor) -> Terms:
+        """One update of D, one of G, the EMA: uint8 images [N, 1, R, R], labels [N] -> the terms of both losses."""
+        phase = self.schedule.at(self.nimg)
+        self._enter(phase)
+        n = phase.batch_size
+        assert len(images) == n and images.shape[-1] == phase.resolution, (images.shape, phase)
+        index = torch.arange(self.nimg, self.nimg + n, device=self.device)
+        reals = fade_reals(to_float(images), phase.alpha)
+
+        # One batch of fakes serves both updates: D sees it detached, G through the updated D.
+        with self.amp():
+            ws = self._styles(index, labels)
+            fakes = self.G.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))
+
+        interval = self.config.loss.penalty_interval
+        steps_in_stage = (self.nimg - self.schedule.stage(self.nimg).start) // n
+        penalised = phase.r1_gamma > 0 and steps_in_stage % interval == 0
+        reals.requires_grad_(penalised)
+        critic = Critic(self.D, labels, self.amp)
+        terms_d = self.loss.discriminator(
+            critic, reals, fakes.detach(), gamma=phase.r1_gamma * interval if penalised else 0.0
+        )
+        real_features, real_logits = critic.seen[id(reals)]
+        class_logits = self.D.class_logits(real_features)  # a probe: no gradient into the trunk
+        self.opt_D.zero_grad(set_to_none=True)
+        (sum(terms_d.values()) + F.cross_entropy(class_logits, labels)).backward()
+        grad_d = gradient_norm(self.D)
+        self.opt_D.step()
+
+        self.D.requires_grad_(False)
+        terms_g = self.loss.generator(Critic(self.D, labels, self.amp), reals.detach(), fakes)
+        self.opt_G.zero_grad(set_to_none=True)
+        sum(terms_g.values()).backward()  # type: ignore[union-attr]
+        self.D.requires_grad_(True)
+        grad_g = gradient_norm(self.G)
+        self.opt_G.step()
+
+        self._update_ema(n)
+        self.nimg += n
+        self._count(
+            # The penalty is reported as what it adds per step on average, so that lines can be compared.
+            loss_d=sum(v.detach() / (interval if k == "penalty" else 1) for k, v in terms_d.items()),
+            loss_g=sum(v.detach() for v in terms_g.values()),
+            real_pred=real_logits.sigmoid().mean(),
+            real_class_acc=(class_logits.detach().argmax(dim=1) == labels).float().mean(),
+            grad_d=grad_d,
+            grad_g=grad_g,
+        )
+        return {f"D/{k}": v.detach() for k, v in terms_d.items()} | {f"G/{k}": v.detach() for k, v in terms_g.items()}
+
+    def _enter(self, phase: Phase) -> None:
+        """Give the networks their size and the optimisers their rates; at a new resolution drop the moments.
+
+        Moments of another resolution make a spike at the growth step (ProGAN's `reset_opt_for_new_lod`).
+        """
+        for network in (self.G, self.D, self.G_ema):
+            network.grow(phase.resolution, phase.alpha)
+        for optimizer, rate in ((self.opt_G, phase.lr_g), (self.opt_D, phase.lr_d)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            if phase.resolution != self.moments_of:
+                optimizer.state.clear()
+        self.moments_of = phase.resolution
+
+    def _styles(self, index: Tensor, labels: Tensor) -> Tensor:
+        """The mixed styles of the images numbered `index`: [N], [N] -> ws [N, L, W]."""
+        seed, z_dim = self.config.seed, self.G.mapping.z_dim
+        z = rng.normal(seed, "latent", index, 2 * z_dim)
+        ws = self.G.mapping(z[:, :z_dim], labels)
+        self.G.mapping.track(ws, labels)
+        if self.config.training.style_mixing > 0:
+            other = self.G.mapping(z[:, z_dim:], labels)
+            u = rng.uniform(seed, "mixing", index, 2)
+            ws = mix_styles(ws, other, u, self.G.active_layers, self.config.training.style_mixing)
+        return ws
+
+    @torch.no_grad()
+    def _update_ema(self, n: int) -> None:
+        """G_ema <- lerp(G_ema, G) with a half-life in images, shorter at the start (StyleGAN2-ADA's ramp-up)."""
+        training = self.config.training
+        half_life = min(training.ema_half_life_kimg * 1000, max(self.nimg, 1) * training.ema_rampup)
+        keep = 0.5 ** (n / max(half_life, 1e-8))
+        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1.0 - keep)
+        for kept, new in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            kept.copy_(new)
+
+    @torch.no_grad()
+    def _count(self, **values: Any) -> None:
+        for key, value in values.items():
+            # In place and on the device: nothing waits for the GPU until a line is printed.
+            self.sums.setdefault(key, torch.zeros((), device=self.device)).add_(value)
+        self.steps += 1
+
+    def _statistics(self) -> dict[str, Any]:
+        """Means since the last line, and the phase of the last step."""
+        phase = self.schedule.at(self.nimg - 1)
+        numbers: dict[str, Any] = {k: float(v) / max(self.steps, 1) for k, v in self.sums.items()}
+        self.sums, self.steps = {}, 0
+        return {"resolution": phase.resolution, "alpha": phase.alpha, "lr_d": phase.lr_d, "lr_g": phase.lr_g} | numbers
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "class_names": list(self.config.data.classes),
+            "threads": torch.get_num_threads(),
+            "nimg": self.nimg,
+            "moments_of": self.moments_of,
+            "best": self.best,
+            "sums": self.sums,
+            "steps": self.steps,
+            "G": self.G.state_dict(),
+            "D": self.D.state_dict(),
+            "G_ema": self.G_ema.state_dict(),
+            "opt_G": self.opt_G.state_dict(),
+            "opt_D": self.opt_D.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken, bit for bit on the CPU at the same number of threads."""
+        self.nimg, self.moments_of = state["nimg"], state["moments_of"]
+        self.best, self.sums, self.steps = state["best"], state["sums"], state["steps"]
+        for name in ("G", "D", "G_ema", "opt_G", "opt_D"):
+            getattr(self, name).load_state_dict(state[name])
+
+    def header(self, kind: str, resolution: int) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "architecture": self.config.network.name,
+            "arguments": self.arguments[kind],
+            "class_names": list(self.config.data.classes),
+            "resolution": resolution,
+            "nimg": self.nimg,
+            "seed": self.config.seed,
+        }
+
+    # ---------------------------------------------------------------- the loop
+
+    def run(
+        self,
+        run_dir: str | Path,
+        until: int | None = None,
+        evaluate: Evaluate | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Resume if there is a checkpoint, then step to the end of stage `until` (default: the last).
+
+        evaluate: generator and phase -> numbers for the log, called every training.eval_kimg; its "kid" picks the
+        generator kept as generator-best.safetensors. stop: asked before each step. Returns whether the end was
+        reached. The upkeep of an image count ends with the checkpoint, so a resumed run never repeats it.
+        """
+        run_dir = Path(run_dir)
+        path = run_dir / "checkpoint.pt"
+        resumed = path.exists()
+        if resumed:
+            state = load_state(path, self.device)
+            if state["threads"] != torch.get_num_threads() and self.device.type == "cpu":
+                runlog.say(
+                    f"warning: the checkpoint was made with {state['threads']} CPU threads, this is "
+                    f"{torch.get_num_threads()}: the run goes on, but not bit for bit (--set threads={state['threads']})"
+                )
+            self.load(state)
+        last = self.schedule.stage_of(until) if until else self.schedule.stages[-1]
+        log = runlog.RunLog(run_dir, self.nimg)
+        bar: tqdm | None = None
+        done_upkeep = self.nimg if resumed else -1
+        clock, clock_nimg = time.monotonic(), self.nimg
+        try:
+            while True:
+                stopping = stop()
+                over = self.nimg >= last.end
+                if self.nimg != done_upkeep:
+                    if self._due("log_kimg") or self._stage_ended():
+                        numbers = self._statistics()
+                        now = time.monotonic()
+                        speed = (self.nimg - clock_nimg) / max(now - clock, 1e-9)
+                        clock, clock_nimg = now, self.nimg
+                        log.write(numbers | {"images_per_second": round(speed, 2)}, self.nimg)
+                        runlog.say(runlog.statistics_line(numbers, self.nimg))
+                        if not all(math.isfinite(numbers[k]) for k in ("loss_d", "loss_g")):
+                            raise ValueError(
+                                f"{run_dir}: the losses at {self.nimg} images are not finite; lower schedule.lr_g and "
+                                f"schedule.lr_d for stage {numbers['resolution']}, or raise its schedule.r1_gamma"
+                            )
+                    if evaluate and self._due("eval_kimg"):
+                        self._evaluate(evaluate, run_dir, log)
+                    if self._due("grid_kimg") or self.nimg == 0:
+                        self._grow_ema()
+                        save_samples(self.G_ema, run_dir / "samples" / f"{self.nimg:09d}.png")
+                    if self._stage_ended():
+                        self._finish_stage(run_dir)
+                    if self._due("checkpoint_kimg") or self._stage_ended() or stopping or over:
+                        save_state(path, self.state())
+                if over or stopping:
+                    return over
+                stage = self.schedule.stage(self.nimg)
+                if bar is None or bar.desc != f"{stage.resolution}px":
+                    if bar is not None:
+                        bar.close()
+                    bar = self._bar(stage)
+                phase = self.schedule.at(self.nimg)
+                batch = self.data.batch(self.config.seed, self.nimg, phase.batch_size, phase.resolution, self.device)
+                self._step_or_say(batch, phase)
+                bar.update(phase.batch_size)
+        finally:
+            if bar is not None:
+                bar.close()
+            log.close()
+
+    def _bar(self, stage: Stage) -> tqdm:
+        """images/s and the time left of a stage; quiet when the output is not a terminal."""
+        return tqdm(
+            total=stage.end - stage.start,
+            initial=self.nimg - stage.start,
+            desc=f"{stage.resolution}px",
+            unit="img",
+            disable=None,
+            dynamic_ncols=True,
+        )
+
+    def _step_or_say(self, batch: tuple[Tensor, Tensor], phase: Phase) -> None:
+        """A step; memory that ran out is told with the value to lower."""
+        try:
+            self.step(*batch)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            text = str(error)
+            if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in text:
+                raise
+            r, n = phase.resolution, phase.batch_size
+            raise MemoryError(
+                f"out of memory at {r} px with batches of {n} images; lower schedule.batch_size.{r} "
+                f"(now {n}) and run again: --set schedule.batch_size.{r}={max(4, n // 8 * 4)}"
+            ) from None
+
+    def _due(self, key: str) -> bool:
+        """Whether the last step crossed a multiple of a training.*_kimg; a pure function of the counter."""
+        every = getattr(self.config.training, key)
+        if every is None or self.nimg == 0:
+            return False
+        before = self.nimg - self.schedule.at(self.nimg - 1).batch_size
+        return int(self.nimg / (every * 1000)) > int(before / (every * 1000))
+
+    def _stage_ended(self) -> bool:
+        return any(self.nimg == s.end for s in self.schedule.stages)
+
+    def _grow_ema(self) -> Phase:
+        phase = self.schedule.at(max(self.nimg - 1, 0))
+        # At a stage's end the fade is over; elsewhere the picture shows the networks as they train.
+        self.G_ema.grow(phase.resolution, 1.0 if self._stage_ended() else phase.alpha)
+        self.G_ema.nimg = self.nimg
+        return phase
+
+    def _evaluate(self, evaluate: Evaluate, run_dir: Path, log: runlog.RunLog) -> None:
+        phase = self._grow_ema()
+        numbers = evaluate(self.G_ema, phase)
+        log.write(numbers, self.nimg)
+        runlog.say(f"{self.nimg / 1000:9.1f} kimg  " + "  ".join(f"{k}: {v:.4g}" for k, v in numbers.items()))
+        kid = numbers["kid"]
+        if phase.alpha == 1.0 and kid < self.best.get(phase.resolution, math.inf):
+            self.best[phase.resolution] = kid
+            path = stage_dir(run_dir, phase.resolution) / "generator-best.safetensors"
+            save_network(path, self.G_ema, self.header("generator", phase.resolution) | {"kid": kid})
+
+    def _finish_stage(self, run_dir: Path) -> None:
+        r = self._grow_ema().resolution
+        folder = stage_dir(run_dir, r)
+        folder.mkdir(parents=True, exist_ok=True)
+        runlog.save_loss_plot(run_dir, folder / "losses.png", self.schedule, f"{run_dir.name}: losses up to {r} px")
+        save_samples(self.G_ema, folder / "samples.png")
+        save_network(folder / "discriminator.safetensors", self.D, self.header("discriminator", r))
+        # Last: with this file a stage counts as finished.
+        save_network(folder / "generator.safetensors", self.G_ema, self.header("generator", r))
+
+
+def gradient_norm(network: nn.Module) -> Tensor:
+    """L2 norm over all gradients, on the device."""
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    return torch.stack(torch._foreach_norm(grads)).norm()
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
+    """The autocast type, or None for fp32. auto: bf16 where the hardware multiplies it natively."""
+    if name == "auto":
+        if device.type == "cuda":
+            name = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
+        else:
+            name = "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    return torch.bfloat16 if name == "bf16" else None
