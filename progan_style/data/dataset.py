@@ -1,0 +1,279 @@
+"""A folder of slices -> Data: train, validate and test as uint8 pyramids, with labels by name and persons.
+
+Letters: M images of a split, R pixels per side, N batch.
+
+What the folder may look like stands in folder.py, how a picture becomes a row in packing.py.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from progan_style.data.folder import MANIFEST, SPLITS, check_classes, read_folder, some, subjects_of
+from progan_style.data.packing import FORMAT, SMALLEST, Job, open_cache, pack
+
+if TYPE_CHECKING:  # torch takes seconds to import and only batch() needs it
+    import torch
+
+
+@dataclass(eq=False)
+class Dataset:
+    """One split: rows are images, the same rows at every resolution.
+
+    levels maps a resolution to uint8 [M, 1, R, R] (memory-mapped: reading a row reads its bytes only); labels [M] index
+    class_names; subjects [M] are the persons or groups, "" where unknown; paths are relative to the data folder;
+    columns are the manifest's further columns as strings, "" where missing.
+    """
+
+    levels: dict[int, np.ndarray]
+    labels: np.ndarray
+    subjects: np.ndarray
+    class_names: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    _order: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _resident: Any = field(default=None, init=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def at(self, resolution: int) -> np.ndarray:
+        """All images at one resolution, uint8 [M, 1, R, R]. Raises ValueError if that level was not packed."""
+        if resolution not in self.levels:
+            packed = ", ".join(map(str, sorted(self.levels)))
+            raise ValueError(f"resolution {resolution} was not packed; this data set has {packed}")
+        return self.levels[resolution]
+
+    def indices(self, seed: int, nimg: int, n: int) -> np.ndarray:
+        """The rows of images nimg .. nimg + n - 1 of a run, int64 [n]: image i is row perm(seed, i // M)[i % M].
+
+        Pure: each epoch is a permutation of its own, so order depends on neither batch size nor what was asked before.
+        """
+        if not len(self):
+            raise ValueError("this split holds no images")
+        epochs, places = np.divmod(np.arange(nimg, nimg + n, dtype=np.int64), len(self))
+        rows = np.empty(n, np.int64)
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            rows[here] = self._permutation(seed, int(epoch))[places[here]]
+        return rows
+
+    def _permutation(self, seed: int, epoch: int) -> np.ndarray:
+        if (seed, epoch) not in self._order:
+            while len(self._order) >= 2:  # a batch spans two epochs at most, unless it is larger than the split
+                self._order.pop(next(iter(self._order)))
+            # 0xDA7A: the data's own stream, apart from others keyed by the same seed
+            self._order[seed, epoch] = np.random.default_rng([0xDA7A, seed, epoch]).permutation(len(self))
+        return self._order[seed, epoch]
+
+    def batch(
+        self, seed: int, nimg: int, n: int, resolution: int, device: "str | torch.device" = "cpu"
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Images nimg .. nimg + n - 1 of a run -> uint8 [n, 1, R, R] and labels int64 [n], both on the device.
+
+        On a GPU the level last asked for stays there as a whole, so that a batch is one gather.
+        """
+        import torch
+
+        rows = self.indices(seed, nimg, n)
+        if torch.device(device).type == "cpu":
+            return torch.from_numpy(self.at(resolution)[rows]), torch.from_numpy(self.labels[rows])
+        if self._resident is None or self._resident[0] != (resolution, str(device)):
+            self._resident = None  # frees the level before, then loads in pieces: the host never holds a whole copy
+            level = self.at(resolution)
+            images = torch.empty(level.shape, dtype=torch.uint8, device=device)
+            for start in range(0, len(level), 1024):
+                images[start : start + 1024] = torch.from_numpy(np.array(level[start : start + 1024]))
+            self._resident = ((resolution, str(device)), images, torch.from_numpy(self.labels).to(device))
+        where = torch.from_numpy(rows).to(device)
+        return self._resident[1][where], self._resident[2][where]
+
+    def subset(self, rows: "np.ndarray | Sequence[int]") -> "Dataset":
+        """The given rows (indices or a mask), in that order. Consecutive rows stay memory-mapped, others are copied."""
+        chosen = np.asarray(rows)
+        index = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        consecutive = len(index) > 0 and index[0] >= 0 and bool((np.diff(index) == 1).all())
+        pick: Any = slice(int(index[0]), int(index[-1]) + 1) if consecutive else index
+        return Dataset(
+            levels={resolution: level[pick] for resolution, level in self.levels.items()},
+            labels=self.labels[pick],
+            subjects=self.subjects[pick],
+            class_names=self.class_names,
+            paths=tuple(self.paths[i] for i in index),
+            columns={name: values[pick] for name, values in self.columns.items()},
+        )
+
+
+@dataclass(eq=False)
+class Data:
+    """A data folder: its three splits, what is known about it, and a one-screen summary."""
+
+    train: Dataset
+    validate: Dataset
+    test: Dataset
+    class_names: tuple[str, ...]
+    root: str
+    resolution: int
+    key: str  # hash of the files' names, sizes and times and of all data settings
+    subjects_known: bool
+    subjects_are: str  # "persons" (manifest), "groups of the file names", "unknown"
+    why_subjects: str = ""  # the reason in words
+    class_folders: dict[str, tuple[str, ...]] = field(default_factory=dict)  # class -> names of its folders
+    source_sizes: dict[str, int] = field(default_factory=dict)  # "240x256" (width x height) -> images
+    mean_intensity: dict[tuple[str, str], float] = field(default_factory=dict)  # (split, class) -> 0..255, as packed
+    bits: int = 8
+    intensity_range: tuple[int, int] = (0, 255)  # of the source values; packed as 0..255
+    upsampled: int = 0  # images that were smaller than the resolution
+    skipped: tuple[str, ...] = ()  # unreadable images left out
+    unused: tuple[str, ...] = ()  # folders and labels that belong to no class
+
+    @property
+    def splits(self) -> dict[str, Dataset]:
+        return {"train": self.train, "validate": self.validate, "test": self.test}
+
+    @property
+    def unseen(self) -> tuple[str, Dataset]:
+        """The split for final numbers: test if it has images, else validate; ("", an empty one) if neither has."""
+        for name in ("test", "validate"):
+            if len(self.splits[name]):
+                return name, self.splits[name]
+        return "", self.test
+
+    def shared_subjects(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Persons (or groups) with images on both sides of a split: {("train", "test"): ids}. Empty if unknown."""
+        if not self.subjects_known:
+            return {}
+        sets = {name: set(split.subjects.tolist()) for name, split in self.splits.items()}
+        pairs = (("train", "validate"), ("train", "test"), ("validate", "test"))
+        return {(a, b): tuple(sorted(sets[a] & sets[b])) for a, b in pairs if sets[a] & sets[b]}
+
+    def summary(self) -> str:
+        """One screen: classes in order, images, persons, sizes, intensities, what the groups are, what is left out."""
+        people = "persons" if self.subjects_are == "persons" else "groups"
+        total = sum(map(len, self.splits.values()))
+        origin = {name: "/".join(folders) or MANIFEST for name, folders in self.class_folders.items()}
+        classes = ", ".join(f"{name} = {i} (from {origin.get(name, '?')})" for i, name in enumerate(self.class_names))
+        width = max(5, *map(len, self.class_names))
+        lines = [
+            f"data      {self.root}: {total} images, packed at {self.resolution}x{self.resolution}",
+            f"classes   {classes}" + (": unconditional" if len(self.class_names) == 1 else ""),
+            f"          {'split':8}  {'class':{width}}  {'images':>7}  {people:>7}  mean intensity",
+        ]
+        for name, split in self.splits.items():
+            for label, class_name in enumerate(self.class_names):
+                here = split.labels == label
+                if here.any():
+                    count = str(len(np.unique(split.subjects[here]))) if self.subjects_known else "?"
+                    mean = self.mean_intensity.get((name, class_name), float("nan"))
+                    lines.append(f"          {name:8}  {class_name:{width}}  {here.sum():7}  {count:>7}  {mean:14.1f}")
+        lines += [f"          {name}: no images" for name, split in self.splits.items() if not len(split)]
+        lines.append(f"sizes     {some([f'{size} ({count})' for size, count in self.source_sizes.items()])}")
+        if self.upsampled:
+            lines.append(
+                f"          UPSAMPLED: {self.upsampled} images are smaller than {self.resolution}, made larger"
+            )
+        low, high = self.intensity_range
+        lines.append(f"intensity {self.bits}-bit, {low}..{high} for the whole data set, packed as 0..255")
+        state = "known" if self.subjects_known else "PERSONS UNKNOWN"
+        lines.append(f"persons   {state}: {self.why_subjects}")
+        for (a, b), shared in self.shared_subjects().items():
+            lines.append(
+                f"WARNING   {len(shared)} {people} stand in both {a} and {b} ({some(shared)}): "
+                f"numbers on {b} are not numbers on unseen persons"
+            )
+        if self.skipped:
+            lines.append(f"SKIPPED   {len(self.skipped)} unreadable images: {some(self.skipped)}")
+        if self.unused:
+            lines.append(f"not used  {some(self.unused)}")
+        return "\n".join(lines)
+
+
+def load_folder(
+    root: str | os.PathLike[str],
+    *,
+    classes: Sequence[str] = ("CN", "AD"),
+    aliases: Mapping[str, str] | None = None,
+    resolution: int,
+    subject_column: str = "subject",
+    allow_upsampling: bool = False,
+    skip_unreadable: bool = False,
+    cache_dir: str | os.PathLike[str],
+    progress: bool = True,
+) -> Data:
+    """Read a folder of slices, packed once into a cache, up to `resolution` pixels per side.
+
+    aliases map other names of a class to it (None: NC is CN). Images are padded to a square and reduced by exact area
+    averaging; 16-bit images share one intensity range. The cache is found again by the names, sizes and times of the
+    files and by every argument here; a change of any makes a new one.
+    Raises FileNotFoundError or ValueError, one line each, if the folder is not what it has to be.
+    """
+    if resolution < SMALLEST or resolution & (resolution - 1):
+        raise ValueError(f"data resolution {resolution}: expected a power of two, {SMALLEST} or more")
+    aliases = {"NC": "CN"} if aliases is None else dict(aliases)
+    class_names = tuple(classes)
+    root = os.fspath(root)
+    folder = read_folder(root, class_names, aliases, subject_column)
+    settings = {
+        "format": FORMAT,
+        "root": os.path.realpath(root),
+        "classes": class_names,
+        "aliases": sorted(aliases.items()),
+        "resolution": resolution,
+        "subject_column": subject_column,
+        "allow_upsampling": allow_upsampling,
+        "skip_unreadable": skip_unreadable,
+    }
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for item in folder.slices:
+        digest.update(repr(item).encode("utf-8", "surrogateescape"))
+    key = digest.hexdigest()[:16]
+    cache = Path(cache_dir) / f"data-{key}"
+    if not cache.is_dir():
+        job = Job(root, resolution, allow_upsampling, skip_unreadable)
+        pack(job, [item.path for item in folder.slices], cache, progress)
+    index, levels, means = open_cache(cache, resolution, len(folder.slices))
+
+    unreadable = set(index["skipped"])
+    slices = [item for item in folder.slices if item.path not in unreadable]
+    check_classes(root, slices, folder, class_names)
+    words = (*class_names, *aliases)
+    subjects, subjects_are, why = subjects_of(slices, folder.has_subjects, subject_column, class_names, words)
+    columns = {name: np.array([item.extra[name] for item in slices]) for name in slices[0].extra}
+    labels = np.array([item.label for item in slices], np.int64)
+    paths = tuple(item.path for item in slices)
+    every = Dataset(levels, labels, subjects, class_names, paths, columns)
+    split = np.array([list(SPLITS).index(item.split) for item in slices])
+    borders = np.searchsorted(split, range(len(SPLITS) + 1))  # sorted by split: ranges, so levels stay memory-mapped
+    parts = {name: every.subset(np.arange(borders[i], borders[i + 1])) for i, name in enumerate(SPLITS)}
+    mean = {
+        (name, class_name): float(means[here].mean())
+        for number, name in enumerate(SPLITS)
+        for label, class_name in enumerate(class_names)
+        if (here := (split == number) & (labels == label)).any()
+    }
+    return Data(
+        train=parts["train"],
+        validate=parts["validate"],
+        test=parts["test"],
+        class_names=class_names,
+        root=root,
+        resolution=resolution,
+        key=key,
+        subjects_known=subjects_are != "unknown",
+        subjects_are=subjects_are,
+        why_subjects=why,
+        class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)},
+        source_sizes=index["sizes"],
+        mean_intensity=mean,
+        bits=index["bits"],
+        intensity_range=(index["range"][0], index["range"][1]),
+        upsampled=index["upsampled"],
+        skipped=tuple(index["skipped"]),
+        unused=folder.unused,
+    )

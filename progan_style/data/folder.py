@@ -1,0 +1,325 @@
+"""What a data folder says before any picture is opened: its slices with split, label and person, by name.
+
+Folders, without regard to case:  SPLIT/CLASS/*.png,  or  CLASS/*.png (all train).  SPLIT is a name in SPLITS, CLASS a
+name in data.classes or an alias of one; classes are numbered by data.classes, never by the order of folders.
+
+A manifest.csv beside them (path, and any of label, split and a column of persons; further columns are kept) has the
+word. It has to list every image of the class folders, and may list images in other folders. An empty cell leaves the
+word to the folder; where the two disagree nothing is guessed: it is an error that names the line.
+"""
+
+import csv
+import os
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from progan_style.data.packing import SUFFIXES
+
+MANIFEST = "manifest.csv"
+SPLITS = {
+    "train": ("train", "training", "train set", "training set"),
+    "validate": ("validate", "validation", "val", "valid", "validate set", "validation set", "val set", "valid set"),
+    "test": ("test", "testing", "test set", "testing set"),
+}
+SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
+FEWEST_GROUPS = 10  # per class; fewer groups of file names are numbering, not persons
+# What a file name may begin with that names patients as a kind, not one of them: mild_10.jpg, non_12.jpg
+# fmt: off
+CLASS_WORDS = frozenset([
+    "ad", "cn", "nc", "hc", "mci", "emci", "lmci", "smci", "pmci", "mild", "moderate", "severe", "very", "verymild",
+    "non", "none", "demented", "nondemented", "verymilddemented", "milddemented", "moderatedemented", "dementia",
+    "normal", "cognitivelynormal", "control", "healthy", "patient", "alzheimer", "alzheimers", "train", "training",
+    "validate", "validation", "val", "test", "image", "img", "slice", "scan", "mri", "brain",
+])
+# fmt: on
+
+
+@dataclass
+class Slice:
+    path: str  # relative to the folder, with /
+    size: int
+    mtime_ns: int
+    split: str = ""  # "" until the folder's or the manifest's word is known
+    label: int = -1  # so here
+    subject: str = ""
+    extra: dict[str, str] = field(default_factory=dict)  # the manifest's further columns
+
+
+@dataclass
+class Folder:
+    slices: list[Slice]  # sorted by split, then path
+    splits: tuple[str, ...]  # those that have a folder or a line in the manifest
+    class_folders: dict[int, tuple[str, ...]]  # label -> names of its folders
+    unused: tuple[str, ...]  # folders, loose images and labels that belong to no class
+    has_subjects: bool  # the manifest has the column of persons
+
+
+def plain(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+
+
+def some(items: Iterable[str], most: int = 4) -> str:
+    names = list(items)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def label_names(class_names: Sequence[str], aliases: Mapping[str, str]) -> dict[str, int]:
+    """Every plain name that a class goes by -> its label. Raises ValueError if two classes share one."""
+    label_of = {plain(name): label for label, name in enumerate(class_names)}
+    if not class_names or "" in label_of or len(label_of) < len(class_names):
+        raise ValueError(f"data.classes: expected different names (case does not count), got {list(class_names)}")
+    for alias, name in aliases.items():
+        # An alias of a class that is not in data.classes is idle: the default NC: CN must not bar [AD, MCI]
+        label = label_of.get(plain(name))
+        if label is not None and label_of.setdefault(plain(alias), label) != label:
+            raise ValueError(f"data.aliases: {alias}: {name}, but {alias} is another class already")
+    return label_of
+
+
+def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str], subject_column: str) -> Folder:
+    """List the slices of a folder. Raises FileNotFoundError or ValueError, one line, if it is not as said above."""
+    label_of = label_names(class_names, aliases)
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices, see --data")
+    scan = _Scan(root, label_of)
+    header, lines = _read_manifest(root)
+    if subject_column != "subject" and subject_column not in header:
+        where = f"its columns are {', '.join(header)}" if header else f"{root} has no {MANIFEST}"
+        raise ValueError(f"data.subject_column: {subject_column} is not in {MANIFEST}; {where}")
+    slices = list(scan.slices.values())
+    other_labels: list[str] = []
+    if header:
+        slices, other_labels = _apply_manifest(root, scan.slices, lines, label_of, class_names, subject_column)
+    for item in slices:
+        item.split = item.split or "train"
+    order = list(SPLITS)
+    slices.sort(key=lambda item: (order.index(item.split), item.path))
+    splits = tuple(name for name in SPLITS if name in scan.splits or any(item.split == name for item in slices))
+    used = {posixpath.dirname(item.path) for item in slices}
+    unused = [name for name in scan.unused if not any(f"{path}/".startswith(name) for path in used)]
+    folder = Folder(
+        slices,
+        splits,
+        {label: tuple(sorted(names)) for label, names in scan.class_folders.items()},
+        tuple(unused + other_labels),
+        subject_column in header,
+    )
+    check_classes(root, slices, folder, class_names)
+    return folder
+
+
+def check_classes(root: str, slices: Sequence[Slice], folder: Folder, class_names: Sequence[str]) -> None:
+    """Raise FileNotFoundError or ValueError if a split lacks a class, or if there is nothing to train on."""
+    present = {(item.split, item.label) for item in slices}
+    hint = f" (not used: {some(folder.unused)})" if folder.unused else ""
+    if not folder.splits:
+        expected = " and ".join(f"{name}/" for name in class_names)
+        raise FileNotFoundError(f"{root}: no class folders; expected {expected}, alone or in train/{hint}")
+    if "train" not in folder.splits:
+        raise FileNotFoundError(f"{root}: no train folder; found {', '.join(folder.splits)}{hint}")
+    for split in folder.splits:
+        for label, name in enumerate(class_names):
+            if (split, label) not in present:
+                where = os.path.join(root, split)
+                fix = "add them, or change data.classes or data.aliases"
+                raise FileNotFoundError(f"{where}: no images of class {name}, expected in {split}/{name}/{hint}: {fix}")
+
+
+class _Scan:
+    """The class folders of a data folder and the images in them."""
+
+    def __init__(self, root: str, label_of: Mapping[str, int]) -> None:
+        self.root, self.label_of = root, label_of
+        self.slices: dict[str, Slice] = {}
+        self.splits: set[str] = set()
+        self.class_folders: dict[int, set[str]] = {}
+        self.unused: list[str] = []
+        folders = self._list("")
+        in_splits = [name for name in folders if plain(name) in SPLIT_OF]
+        alone = [name for name in folders if plain(name) in label_of and name not in in_splits]
+        if in_splits and alone:
+            raise ValueError(
+                f"{root}: has both split folders ({', '.join(in_splits)}) and class folders ({', '.join(alone)}); "
+                f"expected SPLIT/CLASS/ or CLASS/: move the class folders into a split"
+            )
+        self.splits.update(SPLIT_OF[plain(name)] for name in in_splits)
+        if in_splits:
+            self.unused += [f"{name}/" for name in folders if name not in in_splits]
+            for name in in_splits:
+                self._classes(f"{name}/", self._list(f"{name}/"), SPLIT_OF[plain(name)])
+        else:  # the split stays open for the manifest; without its word it is train
+            self._classes("", folders, "")
+            self.splits.update({"train"} if alone and not os.path.isfile(os.path.join(root, MANIFEST)) else ())
+
+    def _classes(self, prefix: str, folders: Sequence[str], split: str) -> None:
+        for name in folders:
+            label = self.label_of.get(plain(name), -1)
+            if label < 0:
+                self.unused.append(f"{prefix}{name}/")
+            else:
+                self.class_folders.setdefault(label, set()).add(name)
+                self._list(f"{prefix}{name}/", split, label)
+
+    def _list(self, prefix: str, split: str = "", label: int = -1) -> list[str]:
+        """The subfolders of root/prefix; its images become slices if the label is known."""
+        folders, loose, others = [], 0, set()
+        with os.scandir(os.path.join(self.root, prefix)) as entries:
+            for entry in entries:
+                suffix = os.path.splitext(entry.name)[1].lower()
+                if entry.name.startswith("."):
+                    continue
+                if suffix not in SUFFIXES or entry.is_dir():
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                    elif label >= 0 and suffix:
+                        others.add(f"*{suffix}")
+                elif label < 0:
+                    loose += 1
+                else:
+                    self.slices[prefix + entry.name] = Slice(prefix + entry.name, *_stat(entry), split, label)
+        if label >= 0:  # folders of persons inside a class folder, or volumes: say so, they are easily taken for read
+            self.unused += [f"{prefix}{name}/" for name in sorted(folders)] + [f"{prefix}{o}" for o in sorted(others)]
+        if loose:
+            self.unused.append(f"{loose} images in {prefix or 'the folder itself'}")
+        return sorted(folders)
+
+
+def _stat(entry: "os.DirEntry[str]") -> tuple[int, int]:
+    try:
+        stat = entry.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{entry.path}: a link to a file that is not there; remove or repair it") from None
+    return stat.st_size, stat.st_mtime_ns
+
+
+# ----------------------------------------------------------------------------------------------------- manifest
+
+
+def _read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """manifest.csv -> its header ([] if there is none) and its lines, each with its number."""
+    path = os.path.join(root, MANIFEST)
+    if not os.path.isfile(path):
+        return [], []
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            header = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = header
+            if "path" not in header or len(set(header)) < len(header):
+                found = ", ".join(header) or "nothing"
+                raise ValueError(f"{path}: expected different columns path, label, subject, split; found {found}")
+            lines = []
+            for row in reader:
+                if None in row:
+                    raise ValueError(f"{path} line {reader.line_num}: more cells than the header has columns")
+                lines.append((reader.line_num, {name: cell.strip() for name, cell in row.items()}))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+    return header, lines
+
+
+def _apply_manifest(
+    root: str,
+    found: dict[str, Slice],
+    lines: Sequence[tuple[int, dict[str, str]]],
+    label_of: Mapping[str, int],
+    class_names: Sequence[str],
+    subject_column: str,
+) -> tuple[list[Slice], list[str]]:
+    """Give the slices the manifest's words -> all slices in use, and what was left out for its label."""
+    listed: dict[str, int] = {}
+    slices: list[Slice] = []
+    others: dict[str, int] = {}
+    for number, row in lines:
+        where = f"{os.path.join(root, MANIFEST)} line {number}"
+        path = posixpath.normpath(row["path"].replace("\\", "/"))
+        if not row["path"] or path.startswith(("/", "../")):
+            raise ValueError(f"{where}: path '{row['path']}'; expected a path inside {root}")
+        if path in listed:
+            raise ValueError(f"{where}: {path} stands on line {listed[path]} already")
+        listed[path] = number
+        item = found.get(path) or _outside(root, path, where, label_of)
+        split, label = SPLIT_OF.get(plain(row.get("split", "")), ""), label_of.get(plain(row.get("label", "")), -1)
+        if row.get("split") and not split:
+            raise ValueError(f"{where}: split '{row['split']}'; expected {', '.join(SPLITS)}")
+        if split and item.split and split != item.split:
+            raise ValueError(f"{where}: split {split}, but {path} lies in {item.split}: correct one of them")
+        if row.get("label") and item.label >= 0 and label != item.label:
+            is_in = class_names[item.label]
+            raise ValueError(f"{where}: label {row['label']}, but {path} lies in {is_in}: correct one of them")
+        if label < 0 and item.label < 0:
+            others[row.get("label", "")] = others.get(row.get("label", ""), 0) + 1
+            continue
+        item.split, item.label = split or item.split, max(label, item.label)
+        item.subject = row.get(subject_column, "")
+        item.extra = {n: c for n, c in row.items() if n not in ("path", "label", "split", subject_column)}
+        slices.append(item)
+    missing = sorted(found.keys() - listed.keys())
+    if missing:
+        raise ValueError(
+            f"{root}: {MANIFEST} does not list {len(missing)} of {len(found)} images ({some(missing, 2)}): "
+            f"add their lines, or take the images away"
+        )
+    return slices, [f"{count} images with label '{name}' in {MANIFEST}" for name, count in others.items()]
+
+
+def _outside(root: str, path: str, where: str, label_of: Mapping[str, int]) -> Slice:
+    """A listed image outside the class folders; its path may still say the split or the class."""
+    try:
+        stat = os.stat(os.path.join(root, path))
+    except OSError:
+        raise FileNotFoundError(f"{where}: {path} is not in {root}: correct the path or delete the line") from None
+    if not path.lower().endswith(SUFFIXES):
+        raise ValueError(f"{where}: {path}; expected a picture ({', '.join(s[1:] for s in SUFFIXES)})")
+    parts = [plain(part) for part in path.split("/")[:-1]]
+    split = SPLIT_OF.get(parts[0], "") if parts else ""
+    parts = parts[1:] if split else parts
+    return Slice(path, stat.st_size, stat.st_mtime_ns, split, label_of.get(parts[0], -1) if parts else -1)
+
+
+# ------------------------------------------------------------------------------------------------------ persons
+
+
+def subjects_of(
+    slices: Sequence[Slice], has_subjects: bool, subject_column: str, class_names: Sequence[str], words: Iterable[str]
+) -> tuple[np.ndarray, str, str]:
+    """Persons or groups of the slices -> ids [M]; "persons", "groups of the file names" or "unknown"; why.
+
+    A manifest states persons, so it is believed however few they are; file names only suggest them, so fewer than ten
+    groups in a class, or groups that are words for a class (`words`: names and aliases), are no persons. All ids are ""
+    when unknown.
+    """
+    nobody = np.full(len(slices), "", dtype=np.str_)
+    if has_subjects:
+        without = sum(not item.subject for item in slices)
+        if without:
+            return (
+                nobody,
+                "unknown",
+                f"column {subject_column} of {MANIFEST} is empty for {without} of {len(slices)} images",
+            )
+        return np.array([item.subject for item in slices]), "persons", f"column {subject_column} of {MANIFEST}"
+    groups = [posixpath.basename(item.path).rpartition(".")[0].rpartition("_")[0] for item in slices]
+    of_class: dict[int, set[str]] = {label: set() for label in range(len(class_names))}
+    for item, group in zip(slices, groups, strict=True):
+        of_class[item.label].add(group)
+    class_words = CLASS_WORDS | {plain(word).replace(" ", "") for word in words}
+    found = sorted({g for g in set(groups) if plain(g).replace(" ", "") in class_words})
+    if found:
+        return nobody, "unknown", f"the file names begin with words for a class ({some(found)}), not with persons"
+    without = groups.count("")
+    if without:
+        return nobody, "unknown", f"{without} of {len(slices)} file names have no id before a last _"
+    fewest, label = min((len(names), label) for label, names in of_class.items())
+    if fewest < FEWEST_GROUPS:
+        name = class_names[label]
+        return (
+            nobody,
+            "unknown",
+            f"class {name} has {fewest} groups of file names (id before the last _), fewer than 10",
+        )
+    why = "the id before the last _ of the file names: scans, if a person was scanned more than once"
+    return np.array(groups), "groups of the file names", why
