@@ -8,6 +8,7 @@ What the folder may look like stands in folder.py, how a picture becomes a row i
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +158,10 @@ class Data:
         """One screen: classes in order, images, persons, sizes, intensities, what the groups are, what is left out."""
         people = "persons" if self.subjects_are == "persons" else "groups"
         total = sum(map(len, self.splits.values()))
-        origin = {name: "/".join(folders) or MANIFEST for name, folders in self.class_folders.items()}
+        origin = {
+            name: ", ".join(sorted({os.path.basename(f) for f in folders})) or MANIFEST
+            for name, folders in self.class_folders.items()
+        }
         classes = ", ".join(f"{name} = {i} (from {origin.get(name, '?')})" for i, name in enumerate(self.class_names))
         width = max(5, *map(len, self.class_names))
         lines = [
@@ -187,6 +191,13 @@ class Data:
                 f"WARNING   {len(shared)} {people} stand in both {a} and {b} ({some(shared)}): "
                 f"numbers on {b} are not numbers on unseen persons"
             )
+        if self.subjects_known:
+            owners = {
+                (s, int(y)) for split in self.splits.values() for s, y in zip(split.subjects, split.labels, strict=True)
+            }
+            both = sorted(name for name, n in Counter(name for name, _ in owners).items() if n > 1)
+            if both:
+                lines.append(f"note      {len(both)} {people} have images of more than one class ({some(both)})")
         if self.skipped:
             lines.append(f"SKIPPED   {len(self.skipped)} unreadable images: {some(self.skipped)}")
         if self.unused:
@@ -231,7 +242,7 @@ def load_folder(
     }
     digest = hashlib.sha256(json.dumps(settings).encode())
     for item in folder.slices:
-        digest.update(repr(item).encode("utf-8", "surrogateescape"))
+        digest.update(repr(item).encode())
     key = digest.hexdigest()[:16]
     cache = Path(cache_dir) / f"data-{key}"
     if not cache.is_dir():
@@ -240,8 +251,8 @@ def load_folder(
     index, levels, means = open_cache(cache, resolution, len(folder.slices))
 
     unreadable = set(index["skipped"])
-    slices = [item for item in folder.slices if item.path not in unreadable]
-    check_classes(root, slices, folder, class_names)
+    slices = folder.slices = [item for item in folder.slices if item.path not in unreadable]
+    check_classes(root, folder, class_names, skipped=len(unreadable))
     words = (*class_names, *aliases)
     subjects, subjects_are, why = subjects_of(slices, folder.has_subjects, subject_column, class_names, words)
     columns = {name: np.array([item.extra[name] for item in slices]) for name in slices[0].extra}

