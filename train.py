@@ -84,11 +84,9 @@ def train(args: argparse.Namespace) -> int:
 
     import torch
 
-    from progan_style import Trainer
+    from progan_style import Trainer, choose_device
 
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch sees no CUDA device; use --device cpu, or install a CUDA build of torch")
-    device = "cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = choose_device(args.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.backends.cudnn.benchmark = True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from progan_style.data.phantom import make_phantoms
     from progan_style.networks.layers import Growing
     from progan_style.run import finished_stage, finished_stages, load_data, run_config, stage_dir
-    from progan_style.sampling import generate, generator_features, to_float, to_uint8
+    from progan_style.sampling import choose_device, generate, generator_features, to_float, to_uint8
     from progan_style.schedule import GrowthSchedule, Phase
     from progan_style.trainer import Trainer
 
@@ -41,6 +41,7 @@ _HOME = {
     "untrained_like": "checkpoint",  # same architecture, fresh weights
     "generate": "sampling",  # labels, seeds -> uint8 images
     "generator_features": "sampling",  # labels, seeds -> last feature map on a coarse grid
+    "choose_device": "sampling",
     "to_float": "sampling",
     "to_uint8": "sampling",
 }

@@ -20,8 +20,11 @@ from progan_style.networks.layers import Growing
 FORMAT = 1
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds the old one or the new one, never a part, whatever stops the writing."""
+def write_whole(path: Path, content: bytes, before: Path | None = None) -> None:
+    """Write a file so that a reader finds the old one or the new one, never a part, whatever stops the writing.
+
+    before: where the old one is kept.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
@@ -33,6 +36,14 @@ def write_whole(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
         kept = "; the one before it is kept" if path.exists() else ""
         raise OSError(f"{path}: could not be written ({error.strerror}){kept}") from None
+    if before is not None and path.exists():
+        copy = before.with_name(before.name + ".part")
+        copy.unlink(missing_ok=True)
+        try:
+            os.link(path, copy)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, copy)
+        os.replace(copy, before)
     os.replace(part, path)
 
 
@@ -40,18 +51,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a run's state; the one before it stays beside it as checkpoint-previous.pt."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
-    previous = path.with_name("checkpoint-previous.pt")
-    if path.exists():
-        link = path.with_name("checkpoint-previous.pt.part")
-        link.unlink(missing_ok=True)
-        try:
-            os.link(path, link)
-        except OSError:  # a file system without links
-            shutil.copyfile(path, link)
-        write_whole(path, buffer.getvalue())
-        os.replace(link, previous)
-    else:
-        write_whole(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue(), before=path.with_name("checkpoint-previous.pt"))
 
 
 def load_state(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:

@@ -108,3 +108,10 @@ def save_samples(G: Growing, path: Path, per_class: int = 8, rows_per_class: int
         names += [name] * rows_per_class
     path.parent.mkdir(parents=True, exist_ok=True)
     grid_picture(rows, names).save(path)
+
+
+def choose_device(name: str) -> torch.device:
+    """auto: the GPU where there is one. Raises ValueError for a GPU that is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no CUDA device; use --device cpu, or install a CUDA build of torch")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -261,6 +261,7 @@ class Trainer:
         last = self.schedule.stage_of(until) if until else self.schedule.stages[-1]
         log = runlog.RunLog(run_dir, self.nimg)
         bar: tqdm | None = None
+        shown: Stage | None = None
         done_upkeep = self.nimg if resumed else -1
         clock, clock_nimg = time.monotonic(), self.nimg
         try:
@@ -292,10 +293,10 @@ class Trainer:
                 if over or stopping:
                     return over
                 stage = self.schedule.stage(self.nimg)
-                if bar is None or bar.desc != f"{stage.resolution}px":
+                if bar is None or stage != shown:
                     if bar is not None:
                         bar.close()
-                    bar = self._bar(stage)
+                    bar, shown = self._bar(stage), stage
                 phase = self.schedule.at(self.nimg)
                 batch = self.data.batch(self.config.seed, self.nimg, phase.batch_size, phase.resolution, self.device)
                 self._step_or_say(batch, phase)

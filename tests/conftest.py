@@ -1,0 +1,83 @@
+"""A toy data set and a tiny trained run, shared by the tests."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # umap would compile for a minute
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+TINY = {
+    "network": {"z_dim": 8, "w_dim": 8, "mapping_depth": 2, "channel_base": 64, "channel_max": 8},
+    "schedule": {
+        "resolutions": [8, 16],
+        "fade_kimg": {8: 0, 16: 0.032},
+        "hold_kimg": {8: 0.048, 16: 0.048},
+        "batch_size": {8: 8, 16: 8},
+    },
+    "loss": {"penalty_interval": 4},
+    "training": {"log_kimg": 0.016, "grid_kimg": 0.04, "checkpoint_kimg": 0.024, "precision": "fp32"},
+    "data": {"phantom": {"persons": 20, "slices": 1}},
+}
+
+
+def write_toy(root: Path, persons: int = 12, slices: int = 2, side: int = 32) -> Path:
+    """Blurred discs, larger for CN: train|validate|test/CLASS/<person>_<slice>.png, split by person."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side] / side - 0.5
+    for split, share in (("train", persons), ("validate", persons), ("test", persons)):
+        for name, radius in (("CN", 0.34), ("AD", 0.22)):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for p in range(share):
+                cx, cy, r = rng.normal(0, 0.03, 2).tolist() + [radius + rng.normal(0, 0.02)]
+                for k in range(slices):
+                    disc = 1 / (1 + np.exp((np.hypot(x - cx, y - cy) - r) * 40))
+                    image = np.clip(disc * 200 + rng.normal(0, 8, disc.shape), 0, 255).astype(np.uint8)
+                    Image.fromarray(image).save(folder / f"{split}{name.lower()}{p:02d}_{k}.png")
+    return root
+
+
+@dataclass
+class TinyRun:
+    run_dir: Path
+    root: Path
+    overlay: Path
+    config: object
+    data: object
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory) -> Path:
+    return write_toy(tmp_path_factory.mktemp("toy") / "slices")
+
+
+@pytest.fixture(scope="session")
+def tiny_overlay(tmp_path_factory) -> Path:
+    """The path of an overlay that makes any run tiny: 16 px, 8 channels, a few steps."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tree = dict(TINY, threads=1)
+    tree["data"] = TINY["data"] | {"cache": str(folder / "cache")}
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, toy_root, tiny_overlay) -> TinyRun:
+    """A finished run of 8 -> 16 px on the toy data set."""
+    from progan_style import Trainer, load_config, load_data, save_config
+
+    run_dir = tmp_path_factory.mktemp("run") / "tiny"
+    run_dir.mkdir()
+    config = load_config(overlay=tiny_overlay, overrides=[f"data.root={toy_root}"])
+    data = load_data(config, 16, progress=False)
+    save_config(config, run_dir / "config.yaml")
+    assert Trainer(config, data.train).run(run_dir)
+    return TinyRun(run_dir, toy_root, tiny_overlay, config, data)

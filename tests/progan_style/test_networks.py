@@ -1,0 +1,213 @@
+"""The contract of networks/__init__.py, over every architecture."""
+
+import pytest
+import torch
+
+from progan_style.networks import ARCHITECTURES
+from progan_style.networks.layers import (
+    Conv,
+    Linear,
+    MinibatchStd,
+    downsample2,
+    fade_reals,
+    upsample2,
+    widths,
+)
+from progan_style.networks.mapping import mix_styles
+
+MAX = 64
+SIZES = (8, 16, 32)
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def nets(request):
+    torch.manual_seed(0)
+    shared = {"num_classes": 3, "max_resolution": MAX, "channel_base": 256, "channel_max": 16}
+    G = ARCHITECTURES[request.param].Generator(**shared, z_dim=12, w_dim=10, mapping_depth=2, mapping_lr_mul=0.01)
+    D = ARCHITECTURES[request.param].Discriminator(**shared)
+    for name, p in G.named_parameters():
+        if name.endswith("strength"):  # starts at 0; noise must count in these tests
+            torch.nn.init.normal_(p)
+    return G.eval(), D.eval()
+
+
+def sample(G, n=4):
+    labels = torch.arange(n) % 3
+    return G.mapping(torch.randn(n, G.mapping.z_dim), labels), torch.randn(n, G.noise_size), labels
+
+
+# ---------------------------------------------------------------- seamless growth
+
+
+@pytest.mark.parametrize("r", SIZES)
+def test_generator_at_twice_the_size_and_alpha_0_is_the_upsampled_output(nets, r):
+    G, _ = nets
+    G.grow(2 * r, 0.0)
+    ws, noise, _ = sample(G)
+    grown = G.synthesis(ws, noise)
+    G.grow(r)
+    assert torch.equal(grown, upsample2(G.synthesis(ws, noise[:, : G.noise_size])))
+
+
+@pytest.mark.parametrize("r", SIZES)
+def test_discriminator_at_twice_the_size_and_alpha_0_sees_the_downsampled_image(nets, r):
+    _, D = nets
+    images, labels = torch.randn(4, 1, 2 * r, 2 * r), torch.tensor([0, 1, 2, 0])
+    D.grow(2 * r, 0.0)
+    grown = D(images, labels)
+    D.grow(r)
+    assert torch.equal(grown, D(downsample2(images), labels))
+
+
+def test_reals_fade_like_the_networks():
+    images = torch.randn(4, 1, 16, 16)
+    assert torch.equal(fade_reals(images, 0.0), upsample2(downsample2(images)))
+    assert torch.equal(fade_reals(images, 1.0), images)
+    assert torch.allclose(downsample2(fade_reals(images, 0.3)), downsample2(images), atol=1e-6)
+
+
+def test_up_then_down_is_the_identity():
+    images = torch.randn(2, 3, 8, 8)
+    assert torch.allclose(downsample2(upsample2(images)), images)
+
+
+def test_alpha_counts(nets):
+    G, D = nets
+    G.grow(32, 0.5)
+    D.grow(32, 0.5)
+    ws, noise, labels = sample(G)
+    half = G.synthesis(ws, noise)
+    logits = D(half, labels)
+    G.grow(32, 1.0)
+    D.grow(32, 1.0)
+    assert not torch.allclose(half, G.synthesis(ws, noise))
+    assert not torch.allclose(logits, D(half, labels))
+
+
+# ---------------------------------------------------------------- shapes
+
+
+@pytest.mark.parametrize("r", (*SIZES, MAX))
+def test_shapes(nets, r):
+    G, D = nets
+    G.grow(r)
+    D.grow(r)
+    ws, noise, labels = sample(G)
+    images = G.synthesis(ws, noise)
+    assert ws.shape == (4, G.mapping.num_layers, 10) and images.shape == (4, 1, r, r)
+    assert G.features(ws, noise).shape[0] == 4 and G.features(ws, noise).shape[2:] == (r, r)
+    features = D.features(images)
+    assert features.shape == (4, D.num_features)
+    assert D(images, labels).shape == (4,) and D.classify(images).shape == (4, 3)
+    assert D.logits(features, labels).shape == (4,) and D.class_logits(features).shape == (4, 3)
+
+
+def test_widths():
+    assert widths(8192, 256, 256) == {4: 256, 8: 256, 16: 256, 32: 256, 64: 128, 128: 64, 256: 32}
+
+
+# ---------------------------------------------------------------- conditioning
+
+
+def test_the_label_changes_image_and_logit(nets):
+    G, D = nets
+    G.grow(16)
+    D.grow(16)
+    z, noise = torch.randn(4, 12).repeat(2, 1)[:4], torch.randn(4, G.noise_size)
+    zero, one = (G.synthesis(G.mapping(z, torch.full([4], k)), noise) for k in (0, 1))
+    assert (zero - one).abs().mean() > 1e-3
+    assert not torch.allclose(D(zero, torch.zeros(4, dtype=torch.long)), D(zero, torch.ones(4, dtype=torch.long)))
+
+
+def test_the_embedding_gets_a_gradient(nets):
+    G, D = nets
+    G.grow(16)
+    D.grow(16)
+    ws, noise, labels = sample(G)
+    D(G.synthesis(ws, noise), labels).sum().backward()
+    assert G.mapping.embed.weight.grad.abs().sum() > 0 and D.embed.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_one_class_means_no_embedding(name):
+    shared = {"num_classes": 1, "max_resolution": 8, "channel_base": 64, "channel_max": 8}
+    G = ARCHITECTURES[name].Generator(**shared, z_dim=8, w_dim=8, mapping_depth=2, mapping_lr_mul=0.01)
+    D = ARCHITECTURES[name].Discriminator(**shared)
+    assert G.mapping.embed is None and D.embed is None
+    labels = torch.zeros(4, dtype=torch.long)
+    assert D(G.synthesis(G.mapping(torch.randn(4, 8), labels)), labels).shape == (4,)
+
+
+def test_truncation_pulls_to_the_images_own_class(nets):
+    G, _ = nets
+    G.mapping.centers.copy_(torch.arange(3.0)[:, None].expand(3, 10))
+    z, labels = torch.randn(3, 12), torch.arange(3)
+    assert torch.equal(G.mapping(z, labels, psi=0.0)[:, 0], G.mapping.centers)
+    plain, half = G.mapping(z, labels), G.mapping(z, labels, psi=0.5)
+    assert torch.allclose(half[:, 0], (plain[:, 0] + G.mapping.centers) / 2, atol=1e-6)
+
+
+def test_class_centres_follow_their_own_class_only(nets):
+    G, _ = nets
+    ws = torch.ones(4, G.mapping.num_layers, 10)
+    G.mapping.track(ws, torch.tensor([1, 1, 1, 1]), momentum=0.5)
+    assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.0, 0.5, 0.0]))
+
+
+def test_style_mixing_keeps_the_head_and_takes_the_tail():
+    ws, other = torch.zeros(500, 10, 2), torch.ones(500, 10, 2)
+    u = torch.rand(500, 2)
+    mixed = mix_styles(ws, other, u, active_layers=6, probability=0.9)[:, :, 0]
+    crossover = (mixed == 0).sum(dim=1)
+    assert (mixed.diff(dim=1) >= 0).all()
+    assert set(crossover[u[:, 0] < 0.9].tolist()) == {1, 2, 3, 4, 5}
+    assert set(crossover[u[:, 0] >= 0.9].tolist()) == {6}
+
+
+# ---------------------------------------------------------------- no image depends on its neighbours
+
+
+def test_eval_features_do_not_depend_on_the_batch(nets):
+    _, D = nets
+    D.grow(16)
+    D.train()
+    D.features(torch.randn(8, 1, 16, 16))  # a running value that is not 0
+    D.eval()
+    images = torch.randn(8, 1, 16, 16)
+    assert torch.allclose(D.features(images)[:3], D.features(images[:3]), atol=1e-5)
+
+
+def test_minibatch_std_by_hand():
+    layer = MinibatchStd(group=4).train()
+    x = torch.randn(8, 3, 4, 4)
+    out = layer(x)
+    first = (x[:4].var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
+    assert out.shape == (8, 4, 4, 4) and torch.allclose(out[:4, 3], first.expand(4, 4, 4))
+    assert torch.equal(out[:, :3], x)
+    layer.eval()
+    assert torch.equal(layer(x)[:, 3], layer.running.expand(8, 4, 4))
+
+
+# ---------------------------------------------------------------- layers
+
+
+def test_equalised_layers_start_at_unit_variance():
+    torch.manual_seed(0)
+    assert Linear(512, 512)(torch.randn(256, 512)).std().item() == pytest.approx(1.0, rel=0.05)
+    assert Conv(64, 64, 3, gain=1.0)(torch.randn(8, 64, 16, 16)).std().item() == pytest.approx(1.0, rel=0.1)
+
+
+def test_lr_mul_leaves_the_output_and_scales_the_parameters():
+    torch.manual_seed(0)
+    layer = Linear(64, 64, lr_mul=0.01)
+    assert layer.weight.std().item() == pytest.approx(100, rel=0.05)
+    assert layer(torch.randn(512, 64)).std().item() == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ("up", "down"))
+def test_resampling_keeps_a_constant(kind):
+    conv = Conv(1, 1, 3, **{kind: True}, gain=1.0)
+    conv.weight.data.fill_(1.0 / 3.0)  # times the scale of 1 / 3: an averaging kernel
+    out = conv(torch.full((1, 1, 16, 16), 2.0))
+    assert out.shape[-1] == {"up": 32, "down": 8}[kind]
+    assert torch.allclose(out[:, :, 3:-3, 3:-3], torch.tensor(2.0), atol=1e-5)

@@ -1,0 +1,270 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from progan_style import GrowthSchedule, Trainer, load_config, load_data, save_config
+from progan_style.checkpoint import load_state
+from progan_style.trainer import choose_precision
+
+REPO = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def make(tiny_overlay, toy_root, tmp_path):
+    """A tiny run, built from scratch: (trainer, run_dir)."""
+
+    def build(name="run", *overrides):
+        torch.set_num_threads(1)
+        run_dir = tmp_path / name
+        run_dir.mkdir(exist_ok=True)
+        config = load_config(overlay=tiny_overlay, overrides=[f"data.root={toy_root}", *overrides])
+        save_config(config, run_dir / "config.yaml")
+        return Trainer(config, load_data(config, 16, progress=False).train), run_dir
+
+    return build
+
+
+def same(a, b, where="state"):
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for k in a:
+            same(a[k], b[k], f"{where}.{k}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            same(x, y, f"{where}.{i}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def log_of(run_dir):
+    lines = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+
+
+# Batches of 8, stages of 48 + (32 + 48) images, a penalty every 4th step of a stage.
+CUTS = {
+    "in the first stage": 24,
+    "one step before growth": 40,
+    "at growth": 48,
+    "one step after growth": 56,
+    "in a fade": 64,
+    "at the end of a fade": 80,
+    "before a penalised step": 48 + 8 * 8,
+    "one step before the end": 120,
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_run_that_was_cut_equals_one_that_was_not(make, cut):
+    trainer, whole_dir = make("whole")
+    assert trainer.run(whole_dir)
+    first, cut_dir = make("cut")
+    assert not first.run(cut_dir, stop=lambda: first.nimg >= CUTS[cut])
+    assert first.nimg == CUTS[cut]
+    second, _ = make("cut")
+    assert second.run(cut_dir)
+    same(load_state(whole_dir / "checkpoint.pt"), load_state(cut_dir / "checkpoint.pt"))
+    assert log_of(whole_dir) == log_of(cut_dir)
+    for name in ("generator", "discriminator"):
+        files = [(d / "stage-016" / f"{name}.safetensors").read_bytes() for d in (whole_dir, cut_dir)]
+        assert files[0] == files[1]
+
+
+def test_every_state_has_its_penalised_step_and_its_fade(make):
+    """The cuts above cover what they name."""
+    trainer, _ = make()
+    at = GrowthSchedule(**trainer.config.schedule.model_dump()).at
+    assert at(47).resolution == 8 and at(48).resolution == 16 and at(48).alpha == 0
+    assert 0 < at(64).alpha < 1 and at(80).alpha == 1
+    assert (112 - 48) // 8 % trainer.config.loss.penalty_interval == 0
+
+
+def test_log_lines_after_the_checkpoint_are_cut_back(make):
+    trainer, run_dir = make("cut")
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 64)
+    before = log_of(run_dir)
+    with open(run_dir / "log.jsonl", "a") as file:
+        file.write(json.dumps({"nimg": 72, "loss_d": 0.0}) + '\n{"nimg": 80, "lo')
+    again, _ = make("cut")
+    again.run(run_dir, stop=lambda: True)
+    assert log_of(run_dir) == before
+
+
+def test_kill_during_the_writing_of_a_checkpoint_leaves_the_old_one(tmp_path):
+    """A process that is killed again and again while it writes: what is read is always whole."""
+    path = tmp_path / "checkpoint.pt"
+    script = (
+        "import torch, sys; from pathlib import Path; from progan_style.checkpoint import save_state\n"
+        "n = 0\n"
+        "while True:\n"
+        "    n += 1; save_state(Path(sys.argv[1]), {'n': n, 'big': torch.full([500_000], float(n))}); print(n, flush=True)"
+    )
+    for wait in (0.0, 0.003, 0.011):
+        process = subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE, cwd=REPO, text=True)
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < 3:
+            pass
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+        state = load_state(path)
+        assert (state["big"] == state["n"]).all()
+        assert (load_state(tmp_path / "checkpoint-previous.pt")["big"]).numel() == 500_000
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(make, monkeypatch):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 24)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    again, _ = make()
+    with pytest.raises(OSError, match=r"checkpoint.pt: could not be written \(No space left on device\); the one before"):
+        again.run(run_dir, stop=lambda: again.nimg >= 32)
+    monkeypatch.undo()
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
+    assert not list(run_dir.glob("*.part"))
+
+
+def test_another_thread_count_warns(make, capsys):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 8)
+    torch.set_num_threads(2)
+    try:
+        again, _ = make()
+        torch.set_num_threads(2)
+        again.run(run_dir, stop=lambda: True)
+    finally:
+        torch.set_num_threads(1)
+    assert "made with 1 CPU threads, this is 2" in capsys.readouterr().out
+
+
+def test_sigterm_ends_with_a_checkpoint_and_says_how_to_go_on(tiny_overlay, toy_root, tmp_path):
+    run_dir = tmp_path / "run"
+    command = [sys.executable, "train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run_dir]
+    command += ["--set", "schedule.hold_kimg.16=1000"]
+    process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (run_dir / "stage-008" / "generator.safetensors").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in err
+    assert "checkpoint written; go on with: python train.py" in out.splitlines()[-1]
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] >= 48
+
+
+# ---------------------------------------------------------------- one step
+
+
+@pytest.mark.parametrize("resolution", (128, 256))
+@pytest.mark.parametrize("alpha", (0.0, 0.5, 1.0))
+@pytest.mark.parametrize("precision", ("fp32", "bf16"))
+def test_a_plain_and_a_penalised_step_at_full_size(resolution, alpha, precision):
+    torch.set_num_threads(1)
+    rows = (resolution // 2, resolution)
+    overrides = [
+        f"schedule.resolutions=[{rows[0]},{rows[1]}]",
+        "network.channel_base=512",
+        "network.channel_max=8",
+        "network.z_dim=8",
+        "network.w_dim=8",
+        "network.mapping_depth=2",
+        "loss.penalty_interval=2",
+        f"training.precision={precision}",
+        f"schedule.batch_size.{rows[0]}=4",
+        f"schedule.batch_size.{rows[1]}=4",
+    ]
+    trainer = Trainer(load_config(overrides=overrides), None)
+    stage = trainer.schedule.stages[1]
+    penalised = []
+    trainer.nimg = stage.start + int(alpha * stage.fade) // 8 * 8  # an even step of the stage
+    for _ in range(2):
+        images = torch.randint(0, 256, [4, 1, resolution, resolution], dtype=torch.uint8)
+        terms = trainer.step(images, torch.tensor([0, 1, 0, 1]))
+        assert all(torch.isfinite(v) for v in terms.values())
+        penalised.append("D/penalty" in terms)
+    assert sorted(penalised) == [False, True]
+    assert all(torch.isfinite(p).all() for p in trainer.G.parameters())
+
+
+def test_moments_are_dropped_at_growth(make):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 48)
+    assert max(s["step"].item() for s in trainer.opt_G.state.values()) == 6
+    trainer.step(*trainer.data.batch(0, trainer.nimg, 8, 16))
+    assert {s["step"].item() for s in trainer.opt_G.state.values()} == {1}
+
+
+def test_ema_follows_with_its_half_life(make):
+    trainer, _ = make("run", "training.ema_half_life_kimg=0.008", "training.ema_rampup=1000000")
+    trainer.nimg = 8
+    for p in trainer.G_ema.parameters():
+        p.zero_()
+    trainer._update_ema(8)
+    weight, kept = trainer.G.const, trainer.G_ema.const
+    assert torch.allclose(kept, weight / 2)
+
+
+def test_the_probe_sends_nothing_into_the_trunk(make, monkeypatch):
+    """With the class head's loss left out, everything of D but the head is updated to the same bit."""
+    with_probe, _ = make()
+    batch = with_probe.data.batch(0, 0, 8, 8)
+    with_probe.step(*batch)
+    without, _ = make()
+    monkeypatch.setattr("progan_style.trainer.F.cross_entropy", lambda logits, labels: 0.0 * logits.sum())
+    without.step(*batch)
+    for (name, a), (_, b) in zip(with_probe.D.named_parameters(), without.D.named_parameters(), strict=True):
+        assert torch.equal(a, b) != name.startswith("probe"), name
+
+
+def test_the_best_generator_by_kid_is_kept(make):
+    trainer, run_dir = make("run", "training.eval_kimg=0.008")
+    kids = iter([0.5, 0.2, 0.9, 0.7, 0.1, 0.3] + [1.0] * 20)
+    seen = []
+
+    def evaluate(G, phase):
+        seen.append((phase.resolution, G.resolution, G.class_names))
+        return {"kid": next(kids)}
+
+    trainer.run(run_dir, 8, evaluate)
+    assert seen[0] == (8, 8, ("CN", "AD")) and trainer.best == {8: 0.1}
+    assert (run_dir / "stage-008" / "generator-best.safetensors").is_file()
+    assert [line["kid"] for line in log_of(run_dir) if "kid" in line][:3] == [0.5, 0.2, 0.9]
+
+
+def test_overfits_a_tiny_set(tiny_overlay, toy_root):
+    """Two fixed images, one per class: after a few hundred steps each label gives its own image."""
+    torch.set_num_threads(1)
+    overrides = ["schedule.resolutions=[8]", "schedule.lr_g.8=0.003", "schedule.lr_d.8=0.003", "network.channel_base=128"]
+    config = load_config(overlay=tiny_overlay, overrides=[*overrides, f"data.root={toy_root}"])
+    trainer = Trainer(config, load_data(config, 8, progress=False).train)
+    images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    images[0, :, 2:6, 2:6] = 220
+    images[1, :, :, 3:5] = 220
+    labels = torch.arange(8) % 2
+    for _ in range(500):
+        trainer.step(images[labels], labels)
+    from progan_style import generate
+
+    made = generate(trainer.G_ema, labels, torch.arange(8)).float()
+    error = [(made[labels == k] - images[j].float()).abs().mean().item() for k in (0, 1) for j in (0, 1)]
+    assert error[0] < error[1] / 2 and error[3] < error[2] / 2, error
+
+
+def test_precision_is_chosen_by_name():
+    cpu = torch.device("cpu")
+    assert choose_precision("fp32", cpu) is None and choose_precision("bf16", cpu) is torch.bfloat16
+    assert choose_precision("auto", cpu) in (None, torch.bfloat16)
