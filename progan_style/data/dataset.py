@@ -184,25 +184,29 @@ class Data:
             )
         low, high = self.intensity_range
         lines.append(f"intensity {self.bits}-bit, {low}..{high} for the whole data set, packed as 0..255")
-        state = "known" if self.subjects_known else "PERSONS UNKNOWN"
+        ids = {name for split in self.splits.values() for name in split.subjects.tolist()}
+        state = f"{len(ids)} {people}" if self.subjects_known else "PERSONS UNKNOWN"
         lines.append(f"persons   {state}: {self.why_subjects}")
-        for (a, b), shared in self.shared_subjects().items():
-            lines.append(
-                f"WARNING   {len(shared)} {people} stand in both {a} and {b} ({some(shared)}): "
-                f"numbers on {b} are not numbers on unseen persons"
-            )
+        return "\n".join(lines + self._warnings())
+
+    def _warnings(self) -> list[str]:
+        people = "persons" if self.subjects_are == "persons" else "groups"
+        lines = [
+            f"WARNING   {len(shared)} {people} stand in both {a} and {b} ({some(shared)}): "
+            f"numbers on {b} are not numbers on unseen persons"
+            for (a, b), shared in self.shared_subjects().items()
+        ]
         if self.subjects_known:
-            owners = {
-                (s, int(y)) for split in self.splits.values() for s, y in zip(split.subjects, split.labels, strict=True)
-            }
-            both = sorted(name for name, n in Counter(name for name, _ in owners).items() if n > 1)
+            splits = self.splits.values()
+            owners = {pair for split in splits for pair in zip(split.subjects.tolist(), split.labels, strict=True)}
+            both = sorted(name for name, count in Counter(name for name, _ in owners).items() if count > 1)
             if both:
                 lines.append(f"note      {len(both)} {people} have images of more than one class ({some(both)})")
         if self.skipped:
             lines.append(f"SKIPPED   {len(self.skipped)} unreadable images: {some(self.skipped)}")
         if self.unused:
             lines.append(f"not used  {some(self.unused)}")
-        return "\n".join(lines)
+        return lines
 
 
 def load_folder(

@@ -342,5 +342,5 @@ def subjects_of(
             "unknown",
             f"class {name} has {fewest} groups of file names (id before the last _), fewer than 10",
         )
-    why = "the id before the last _ of the file names: scans, if a person was scanned more than once"
+    why = "the id before the last _ of the file names; they are scans, if a person was scanned more than once"
     return np.array(groups), "groups of the file names", why

@@ -284,7 +284,7 @@ def test_the_manifest_gives_persons_and_columns(root, load):
     data = load()
     assert data.subjects_are == "persons" and sorted(set(data.train.subjects)) == ["tAD00", "tAD01", "tCN00", "tCN01"]
     assert data.train.columns["severity"].tolist() == [str(i) for i in range(8)]
-    assert "column subject of manifest.csv" in data.summary()
+    assert "4 persons: column subject of manifest.csv" in data.summary()
     assert load(subject_column="severity").train.subjects.tolist() == [str(i) for i in range(8)]
     assert "subject" in load(subject_column="severity").train.columns
     manifest(
@@ -448,6 +448,16 @@ def test_batch_holds_what_indices_say(dataset):
     assert images[:, 0, 0, 0].tolist() == rows.tolist() and labels.tolist() == (rows % 2).tolist()
     with pytest.raises(ValueError, match="resolution 16 was not packed; this data set has 8"):
         dataset.batch(1, 0, 1, 16)
+
+
+def test_one_level_at_a_time_stays_on_the_device(dataset):
+    dataset.levels[16] = dataset.levels[8].repeat(2, axis=2).repeat(2, axis=3)
+    held = []
+    for nimg, resolution in ((0, 8), (8, 8), (16, 16)):  # "meta" goes the way of a GPU, without values
+        images, labels = dataset.batch(1, nimg, 5, resolution, "meta")
+        assert images.shape == (5, 1, resolution, resolution) and images.is_meta and labels.is_meta
+        held.append(dataset._resident[1])
+    assert held[0] is held[1] and held[2].shape == (10, 1, 16, 16)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
