@@ -40,7 +40,7 @@ from tqdm import tqdm
 
 Array = NDArray[np.float32]
 
-VERSION = 1  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
+VERSION = 2  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
 CLASSES = ("CN", "AD")
 SPLITS = ("train", "validate", "test")
 COLUMNS = ("path", "label", "subject", "split", "slice_mm", "severity", "ventricle_ratio")
@@ -65,7 +65,7 @@ R. C. McKinstry, D. L. Collins, Unbiased average age-appropriate atlases for ped
 LOWEST_MM, HIGHEST_MM = 6.0, 28.0  # MNI heights of the slices: the lateral ventricles are seen in all of them
 SIDE = 256
 CENTRE = (0.0, -17.0, 17.0)  # MNI mm, the middle of the brain: the middle of the picture, and the affine's pivot
-ROWS, COLS = 224, 184  # the window that a brain can reach; the rest of a picture is background
+ROWS, COLS = 240, 212  # the window that a brain can reach; the rest of a picture is background
 ORIGIN = (-98.0, -134.0, -72.0)  # MNI mm of the template's first voxel
 SAMPLED = (-16.0, 50.0)  # MNI heights that a slice can reach, deformation and tilt included
 
@@ -86,7 +86,7 @@ class Person:
     split: str
     severity: float
     ventricles_mm: float  # how far the ventricles' wall is pushed outwards
-    sulci: float  # 0 .. 1, how wide the sulci are
+    sulci: float  # share of the cortical grey matter that is lost to sulcal CSF
     affine: NDArray[np.float64]  # [3, 3] picture -> template, about CENTRE
     shift_mm: NDArray[np.float64]  # [3]
     torque_mm: float  # one hemisphere's shift forwards against the other
@@ -99,6 +99,7 @@ class Person:
     gain: float
     gamma: float
     bias: float
+    blur: float
     noise: float
 
     @property
@@ -142,19 +143,20 @@ def draw_person(index: int, split: str, seed: int, overlap: str) -> Person:
         split=split,
         severity=severity,
         ventricles_mm=opened,
-        sulci=float(np.clip(0.15 + 0.25 * severity + rng.uniform(0.0, 0.6), 0.0, 1.0)),
+        sulci=max(0.0, 0.05 * severity + rng.uniform(0.0, 0.45)),
         affine=rotation(tilt) * np.clip(size, 0.88, 1.12),
         shift_mm=rng.normal(0.0, (1.5, 1.5, 1.0)),
         torque_mm=rng.normal(1.0, 1.5),
         bend_mm=rng.normal(0.0, 1.5),
         ventricle_asymmetry=rng.normal(0.0, 0.15),
         deformation_mm=rng.uniform(0.8, 1.2),
-        csf=rng.uniform(0.12, 0.34),
+        csf=rng.uniform(0.10, 0.36),
         grey=rng.uniform(0.58, 0.74),
         white_texture=rng.uniform(0.01, 0.04),
         gain=rng.uniform(150.0, 225.0),
         gamma=math.exp(rng.normal(0.0, 0.12)),
         bias=rng.uniform(0.03, 0.10),
+        blur=rng.uniform(0.3, 0.8),
         noise=rng.uniform(0.015, 0.04),
     )
 
@@ -184,7 +186,7 @@ def prepare_template() -> tuple[Array, Array]:
     """nilearn's template, once for all persons -> geometry [X, Y, Z, 4] and tissues [X, Y, Z, 5].
 
     Geometry: signed distance to the lateral ventricles' wall in mm (outside positive) and its gradient, which points
-    away from them. Tissues: brain, lateral ventricles, grey, white, and nearness of sulcal CSF, each 0 .. 1.
+    away from them. Tissues: brain, lateral ventricles, grey, white, and rank by nearness to sulcal CSF, each 0 .. 1.
 
     CSF is what grey and white leave of the brain mask. The lateral ventricles are its two largest components off the
     midline (the cerebral fissure is larger) and deeper than 22 mm under the closed surface: the mask has an opening at
@@ -216,7 +218,16 @@ def prepare_template() -> tuple[Array, Array]:
     shares /= np.maximum(shares.sum(axis=0), 1e-6)
     csf, grey, white = shares * brain
     ventricles = np.minimum(ventricles, csf) * (csf > 0.02)
-    sulci = ndimage.gaussian_filter((csf - ventricles) * (near > 12.0) + ~brain, 1.0)
+
+    # Rank of the cortical grey matter, the first to be lost to CSF 1, the last 0: near sulcal CSF and far from white
+    # (the template's narrow sulci are blurred into grey), against its surroundings, so that all regions lose some.
+    cortex = (grey > 0.3) & (near > 12.0)
+    exposed = ndimage.gaussian_filter((csf - ventricles) * (near > 12.0) + 0.4 * ~brain, 1.5)
+    exposed -= 0.7 * ndimage.gaussian_filter(white, 1.5)
+    weight = np.maximum(ndimage.gaussian_filter(cortex.astype(np.float32), 8.0), 1e-3)
+    exposed -= 0.8 * ndimage.gaussian_filter(exposed * cortex, 8.0) / weight
+    ordered = np.quantile(exposed[cortex], np.linspace(0.0, 1.0, 201))
+    sulci = np.interp(exposed, ordered, np.linspace(0.0, 1.0, 201)) * (near > 12.0)
 
     low, high = (round(mm - ORIGIN[2]) for mm in SAMPLED)
     geometry = np.stack([distance, *np.gradient(distance)], axis=-1)[:, :, low:high]
@@ -259,8 +270,8 @@ def smooth_field(xs: Array, ys: Array, zs: Array, knot_mm: float, fields: int, r
     The coefficients fill the whole head, so a person's slices are cuts of one field. einsum without `optimize` uses
     no BLAS: the same sums in the same order, whatever the threads.
     """
-    bases = [spline(zs, knot_mm, LOWEST_MM - 12, HIGHEST_MM + 12), spline(ys, knot_mm, -140, 100)]
-    bases.append(spline(xs, knot_mm, -100, 100))
+    bases = [spline(zs, knot_mm, LOWEST_MM - 12, HIGHEST_MM + 12), spline(ys, knot_mm, -140, 106)]
+    bases.append(spline(xs, knot_mm, -108, 108))
     field = rng.standard_normal((fields, *(base.shape[1] for base in bases)), np.float32)
     field = np.einsum("zk,fkyx->fzyx", bases[0], field)
     field = np.einsum("yk,fzkx->fzyx", bases[1], field)
@@ -286,6 +297,8 @@ def open_ventricles(points: Array, person: Person, geometry: Array) -> Array:
 
 def draw_slices(person: Person, heights: Sequence[float], seed: int, geometry: Array, tissues: Array):
     """One person -> pictures uint8 [S, 256, 256] and ventricle ratio [S] (ventricle area / brain area)."""
+    from scipy.ndimage import gaussian_filter
+
     rng = np.random.default_rng([seed, person.index, 1])
     xs = np.arange(COLS, dtype=np.float32) - (COLS - 1) / 2 + CENTRE[0]
     ys = (ROWS - 1) / 2 - np.arange(ROWS, dtype=np.float32) + CENTRE[1]
@@ -293,11 +306,12 @@ def draw_slices(person: Person, heights: Sequence[float], seed: int, geometry: A
 
     grid = np.stack(np.broadcast_arrays(xs, ys[:, None], zs[:, None, None])).astype(np.float32)  # [3, S, ROWS, COLS]
     moved = np.zeros_like(grid)
-    for knot_mm, amount_mm in ((40.0, 3.0), (15.0, 1.8), (6.0, 0.8)):
+    for knot_mm, amount_mm in ((40.0, 2.6), (15.0, 1.4), (6.0, 0.9)):
         moved += np.float32(amount_mm * person.deformation_mm) * smooth_field(xs, ys, zs, knot_mm, 3, rng)
     moved[1] += np.float32(person.torque_mm) * np.tanh(grid[0] / 20.0)
     moved[0] += np.float32(person.bend_mm) * np.tanh((grid[1] - CENTRE[1]) / 40.0)
     bias = np.exp(np.float32(person.bias) * smooth_field(xs, ys, zs, 60.0, 1, rng)[0])
+    widths = 0.3 * person.sulci * smooth_field(xs, ys, zs, 20.0, 1, rng)[0]
     texture = 1.0 + np.float32(person.white_texture) * smooth_field(xs, ys, zs, 5.0, 1, rng)[0]
 
     pictures = np.zeros((len(zs), SIDE, SIDE), np.uint8)
@@ -318,15 +332,18 @@ def draw_slices(person: Person, heights: Sequence[float], seed: int, geometry: A
         head, here = head[brain], here[brain]
         ratios[k] = here[:, VENTRICLES].sum() / len(here)
 
-        lost = here[:, GREY] * np.clip((here[:, SULCI] - 0.75 + 0.6 * person.sulci) / 0.15, 0.0, 1.0)
+        thinner = person.sulci + widths[k].reshape(-1)[head]
+        lost = here[:, GREY] * np.clip((here[:, SULCI] - 1.0 + thinner) / 0.12, 0.0, 1.0)
         grey, white = here[:, GREY] - lost, here[:, WHITE]
         csf = 1.0 - grey - white
         signal = csf * person.csf + grey * person.grey + white * texture[k].reshape(-1)[head]
-        signal = signal**person.gamma * bias[k].reshape(-1)[head]
+        window = np.zeros(ROWS * COLS, np.float32)
+        window[head] = signal**person.gamma * bias[k].reshape(-1)[head]
+        window = gaussian_filter(window.reshape(ROWS, COLS), person.blur).reshape(-1)
         noise = np.random.default_rng([seed, person.index, 2, k]).standard_normal((2, ROWS * COLS), np.float32)
         noise = noise[:, head] * np.float32(person.noise)
-        signal = np.hypot(signal + noise[0], noise[1])  # the magnitude of a complex signal: Rician
-        window = np.zeros(ROWS * COLS, np.uint8)
+        signal = np.hypot(window[head] + noise[0], noise[1])  # the magnitude of a complex signal: Rician
+        # A brain's own pixels are never 0, so the skull-stripped background is known exactly.
         window[head] = np.clip(np.rint(signal * person.gain), 1, 255)
         pictures[k, top : top + ROWS, left : left + COLS] = window.reshape(ROWS, COLS)
     return pictures, ratios
