@@ -15,7 +15,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--label", metavar="CLASS", default="all", help="a class name, or all (default)")
     p.add_argument("--count", metavar="N", type=int, default=100, help="images per class (default: %(default)s)")
     p.add_argument("--seed", metavar="S", type=int, default=0, help="first seed; image i has seed S + i (default: 0)")
-    p.add_argument("--psi", type=float, default=1.0, help="truncation towards the class centre, 0..1 (default: 1, none)")
+    p.add_argument(
+        "--psi", type=float, default=1.0, help="truncation towards the class centre, 0..1 (default: 1, none)"
+    )
     p.add_argument("--to", metavar="DIR", required=True, help="folder to write: DIR/CLASS/*.png and DIR/manifest.csv")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return p.parse_args(argv)
@@ -52,7 +54,9 @@ def generate_folder(args: argparse.Namespace) -> int:
     elif args.label.casefold() in by_name:
         wanted = [by_name[args.label.casefold()]]
     else:
-        raise ValueError(f"class '{args.label}' is not in this checkpoint; it was trained on {', '.join(G.class_names)}")
+        raise ValueError(
+            f"class '{args.label}' is not in this checkpoint; it was trained on {', '.join(G.class_names)}"
+        )
 
     to = Path(args.to)
     if to.exists() and any(to.iterdir()):

@@ -2,7 +2,9 @@
 
 import difflib
 import inspect
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,7 +87,7 @@ class ScheduleConfig(Section):
         for r in value:
             if r < 8 or r > 1024 or r & (r - 1):
                 raise ValueError(f"expected powers of two from 8 to 1024, got {r}")
-        if any(b != 2 * a for a, b in zip(value, value[1:], strict=False)):
+        if any(b != 2 * a for a, b in pairwise(value)):
             raise ValueError(f"each resolution must be twice the one before, got {list(value)}")
         return value
 
@@ -152,6 +154,7 @@ def load_config(
         name = Path(overlay).name
     for text in overrides:
         _override(tree, text)
+    name += " with --set" if overrides else ""
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -257,7 +260,7 @@ def _one_line(error: ValidationError, name: str) -> str:
             row = message.partition(":")[0].replace(".", "").replace("_", "").isalnum() and ": " in message
             faults.append(f"{key}.{message}" if row and key == "schedule" else f"{key}: {message}")
         else:
-            message = e["msg"].removeprefix("Input should be ").replace("Input should", "should")
+            message = re.sub(r"^(Input|\w+) should (be|have) | after validation.*", "", e["msg"])
             got = e["input"] if not isinstance(e["input"], dict) else "a section"
             faults.append(f"{key}: expected {message}, got {got!r}")
     return f"{name}: " + "; ".join(faults)

@@ -29,7 +29,7 @@ class Logistic:
     """
 
     def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float = 0.0) -> Terms:
-        """gamma > 0 adds the penalty (reals must then require gradients); a lazy caller multiplies it by its interval."""
+        """gamma > 0 adds the penalty; reals must then require gradients. A lazy caller gives it times its interval."""
         real_logits = critic(reals)
         terms = {"real": F.softplus(-real_logits).mean(), "fake": F.softplus(critic(fakes)).mean()}
         if gamma > 0:

@@ -23,7 +23,7 @@ TITLES = {
 
 
 class RunLog:
-    """The log of a run's folder from image `nimg` on; lines of later images, left by a run that was cut, are dropped."""
+    """The log of a run's folder from image `nimg` on; lines after it, left by a run that was cut, are dropped."""
 
     def __init__(self, run_dir: Path, nimg: int):
         from torch.utils.tensorboard import SummaryWriter

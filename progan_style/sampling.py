@@ -34,7 +34,9 @@ def latents(G: Growing, seeds: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _in_blocks(G: Growing, labels: Tensor, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _in_blocks(
+    G: Growing, labels: Tensor, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """use(ws, noise) for every (label, seed), computed in whole blocks of BLOCK consecutive seeds of one class.
 
     Sums in a matrix product may depend on the batch beside an image. With fixed blocks an image's neighbours are

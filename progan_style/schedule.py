@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class GrowthSchedule:
         """The phase of the step that starts at `nimg` images seen. alpha runs linearly from 0 over the fade."""
         s = self.stage(nimg)
         alpha = min(1.0, (nimg - s.start) / s.fade) if s.fade else 1.0
-        return Phase(resolution=s.resolution, alpha=alpha, **{k: t[s.resolution] for k, t in self.tables.items()})
+        now: dict[str, Any] = {name: table[s.resolution] for name, table in self.tables.items()}
+        return Phase(resolution=s.resolution, alpha=alpha, **now)
 
     @property
     def total(self) -> int:

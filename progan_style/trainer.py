@@ -255,7 +255,7 @@ class Trainer:
             if state["threads"] != torch.get_num_threads() and self.device.type == "cpu":
                 runlog.say(
                     f"warning: the checkpoint was made with {state['threads']} CPU threads, this is "
-                    f"{torch.get_num_threads()}: the run goes on, but not bit for bit (--set threads={state['threads']})"
+                    f"{torch.get_num_threads()}: it goes on, but not bit for bit (--set threads={state['threads']})"
                 )
             self.load(state)
         last = self.schedule.stage_of(until) if until else self.schedule.stages[-1]

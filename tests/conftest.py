@@ -36,7 +36,7 @@ def write_toy(root: Path, persons: int = 12, slices: int = 2, side: int = 32) ->
             folder = root / split / name
             folder.mkdir(parents=True)
             for p in range(share):
-                cx, cy, r = rng.normal(0, 0.03, 2).tolist() + [radius + rng.normal(0, 0.02)]
+                cx, cy, r = rng.normal((0, 0, radius), (0.03, 0.03, 0.02))
                 for k in range(slices):
                     disc = 1 / (1 + np.exp((np.hypot(x - cx, y - cy) - r) * 40))
                     image = np.clip(disc * 200 + rng.normal(0, 8, disc.shape), 0, 255).astype(np.uint8)

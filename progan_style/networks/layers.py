@@ -149,6 +149,4 @@ class Growing(nn.Module):
 
 def widths(channel_base: int, channel_max: int, max_resolution: int) -> dict[int, int]:
     """Channels of each resolution from 4 on: min(channel_base // resolution, channel_max) (StyleGAN's fmap rule)."""
-    return {
-        2**k: max(1, min(channel_base // 2**k, channel_max)) for k in range(2, int(math.log2(max_resolution)) + 1)
-    }
+    return {2**k: max(1, min(channel_base // 2**k, channel_max)) for k in range(2, int(math.log2(max_resolution)) + 1)}

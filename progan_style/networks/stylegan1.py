@@ -8,6 +8,7 @@ Letters: N batch, C channels, R resolution, L styles, W style width, F features,
 """
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -112,15 +113,18 @@ class Generator(Growing):
         """ws [N, L, W], noise [N, noise_size] (None: no noise) -> images [N, 1, R, R], nominal range [-1, 1]."""
         before, last = self._run(ws, noise)
         newest = str(self.resolution)
-        image = self.blocks[newest].to_image(last)
+        image = self._to_image(newest, last)
         if self.alpha < 1.0:
-            old = self.blocks[str(self.resolution // 2)].to_image(before)
+            old = self._to_image(str(self.resolution // 2), before)
             image = fade(upsample2(old.float()), image.float(), self.alpha)
         return image.float()
 
     def features(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
         """ws [N, L, W] -> the last feature map [N, C, R, R], before it becomes an image."""
         return self._run(ws, noise)[1].float()
+
+    def _to_image(self, block: str, x: Tensor) -> Tensor:
+        return cast(Block, self.blocks[block]).to_image(x)
 
     def _run(self, ws: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         """The feature maps of the last two blocks."""
@@ -185,15 +189,18 @@ class Discriminator(Growing):
         r = self.resolution
         assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
         images = images.contiguous(memory_format=torch.channels_last)
-        x = self.blocks[str(r)](F.leaky_relu(self.blocks[str(r)].from_image(images), LEAK))
+        x = self.blocks[str(r)](self._from_image(r, images))
         r //= 2
         if self.alpha < 1.0:
-            old = F.leaky_relu(self.blocks[str(r)].from_image(downsample2(images)), LEAK)
+            old = self._from_image(r, downsample2(images))
             x = fade(old, x, self.alpha)
         while r > 4:
             x = self.blocks[str(r)](x)
             r //= 2
         return self.head(x)
+
+    def _from_image(self, r: int, images: Tensor) -> Tensor:
+        return F.leaky_relu(cast(DownBlock, self.blocks[str(r)]).from_image(images), LEAK)
 
     def logits(self, features: Tensor, labels: Tensor) -> Tensor:
         """Features [N, F], labels [N] -> logits [N]: real where positive."""

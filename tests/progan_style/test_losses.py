@@ -29,7 +29,9 @@ def test_a_critic_that_cannot_tell_costs_log_4():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_no_penalty_without_gamma(name):
-    terms = LOSSES[name]().discriminator(linear_critic(torch.ones(1, 4, 4)), torch.randn(4, 1, 4, 4), torch.randn(4, 1, 4, 4))
+    terms = LOSSES[name]().discriminator(
+        linear_critic(torch.ones(1, 4, 4)), torch.randn(4, 1, 4, 4), torch.randn(4, 1, 4, 4)
+    )
     assert "penalty" not in terms
 
 

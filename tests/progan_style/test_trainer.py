@@ -107,7 +107,8 @@ def test_kill_during_the_writing_of_a_checkpoint_leaves_the_old_one(tmp_path):
         "import torch, sys; from pathlib import Path; from progan_style.checkpoint import save_state\n"
         "n = 0\n"
         "while True:\n"
-        "    n += 1; save_state(Path(sys.argv[1]), {'n': n, 'big': torch.full([500_000], float(n))}); print(n, flush=True)"
+        "    n += 1; save_state(Path(sys.argv[1]), {'n': n, 'big': torch.full([500_000], float(n))})\n"
+        "    print(n, flush=True)"
     )
     for wait in (0.0, 0.003, 0.011):
         process = subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE, cwd=REPO, text=True)
@@ -131,7 +132,9 @@ def test_a_full_disk_keeps_the_old_checkpoint(make, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     again, _ = make()
-    with pytest.raises(OSError, match=r"checkpoint.pt: could not be written \(No space left on device\); the one before"):
+    with pytest.raises(
+        OSError, match=r"checkpoint.pt: could not be written \(No space left on device\); the one before"
+    ):
         again.run(run_dir, stop=lambda: again.nimg >= 32)
     monkeypatch.undo()
     assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
@@ -248,7 +251,12 @@ def test_the_best_generator_by_kid_is_kept(make):
 def test_overfits_a_tiny_set(tiny_overlay, toy_root):
     """Two fixed images, one per class: after a few hundred steps each label gives its own image."""
     torch.set_num_threads(1)
-    overrides = ["schedule.resolutions=[8]", "schedule.lr_g.8=0.003", "schedule.lr_d.8=0.003", "network.channel_base=128"]
+    overrides = [
+        "schedule.resolutions=[8]",
+        "schedule.lr_g.8=0.003",
+        "schedule.lr_d.8=0.003",
+        "network.channel_base=128",
+    ]
     config = load_config(overlay=tiny_overlay, overrides=[*overrides, f"data.root={toy_root}"])
     trainer = Trainer(config, load_data(config, 8, progress=False).train)
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)

@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from progan_style.data.packing import Unfit, Unreadable, halve, pad_square, read_gray, resize, resolutions
+from progan_style.data.packing import (
+    Job,
+    Unfit,
+    Unreadable,
+    _pack_chunk,
+    halve,
+    pad_square,
+    read_gray,
+    resize,
+    resolutions,
+    round_half_up,
+)
 
 
 def overlap_means(image, resolution):
@@ -45,8 +56,8 @@ def test_padding_is_centred_and_never_squashes():
 
 
 def test_halving_is_the_mean_of_four_rounded_half_up():
-    images = np.array([[[[0, 1], [0, 1]]], [[[255, 255], [255, 254]]], [[[0, 0], [1, 0]]]], np.uint8)
-    assert halve(images).ravel().tolist() == [1, 255, 0]
+    images = np.array([[[[0, 1], [0, 1]]], [[[255, 255], [255, 254]]], [[[0, 0], [1, 0]]]], np.float64)
+    assert round_half_up(halve(images)).ravel().tolist() == [1, 255, 0]
 
 
 def test_levels_go_down_to_eight():
@@ -117,3 +128,11 @@ def test_an_unreadable_picture_is_named(tmp_path, content):
     with pytest.raises(Unreadable, match=r"^\S*broken\.png: cannot be read \(.+\); replace it, or set") as error:
         read_gray(str(path))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("side", (64, 100, 240))
+def test_a_levels_bytes_do_not_depend_on_where_the_pyramid_starts(side, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (side, side), np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    from_64, from_16 = (_pack_chunk(Job(str(tmp_path), r, False, False), ["a.png"])["levels"] for r in (64, 16))
+    assert [np.array_equal(a, b) for a, b in zip(from_64[-2:], from_16, strict=True)] == [True, True]

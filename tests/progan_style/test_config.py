@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from progan_style import differences, load_config, save_config
+from progan_style.config import DEFAULT_CONFIG
+
+REPO = DEFAULT_CONFIG.parent
+CONFIGS = sorted((REPO / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("overlay", [None, *CONFIGS], ids=lambda p: p.name if p else "hyperparameters.yaml")
+def test_shipped_files_load_and_read_back_equal(overlay, tmp_path):
+    config = load_config(overlay=overlay)
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize("path", [DEFAULT_CONFIG, *CONFIGS], ids=lambda p: p.name)
+def test_shipped_files_say_how_they_are_used(path):
+    header = path.read_text().split("\n\n")[0]
+    for word in ("Command:", "Hardware:", "Result:"):
+        assert word in header
+
+
+def test_overrides_reach_their_key():
+    config = load_config(
+        overrides=["schedule.fade_kimg.64=7", "data.classes=[CN, AD, MCI]", "threads=1", "training.log_kimg=1e-1"]
+    )
+    assert config.schedule.fade_kimg[64] == 7 and config.data.classes == ("CN", "AD", "MCI")
+    assert config.threads == 1 and config.training.log_kimg == 0.1
+
+
+def test_differences_are_named_by_key():
+    a, b = load_config(), load_config(overrides=["schedule.lr_g.64=0.5", "seed=1"])
+    assert differences(a, b) == ["schedule.lr_g.64", "seed"] and differences(a, a) == []
+
+
+def test_a_resolution_needs_only_its_rows():
+    rows = ("fade_kimg", "hold_kimg", "batch_size", "lr_g", "lr_d", "r1_gamma")
+    overrides = [f"schedule.{row}.512=8" for row in rows] + ["schedule.resolutions=[8,16,32,64,128,256,512]"]
+    assert load_config(overrides=overrides).schedule.resolutions[-1] == 512
+
+
+MESSAGES = {
+    "schedule.fade_kmg=3": "schedule.fade_kmg is not known; did you mean schedule.fade_kimg?",
+    "fade_kimg=3": "fade_kimg is not known; did you mean schedule.fade_kimg?",
+    "data.phantom.person=3": "data.phantom.person is not known; did you mean data.phantom.persons?",
+    "schedule.batch_size.64=0": "schedule.batch_size.64: expected 4 or more, got 0",
+    "schedule.batch_size.64=6": "schedule.batch_size.64: expected a multiple of 4 (minibatch-std groups), got 6",
+    "schedule.lr_g.8=-1": "schedule.lr_g.8: expected more than 0, got -1.0",
+    "schedule.resolutions=[8,24]": "schedule.resolutions: expected powers of two from 8 to 1024, got 24",
+    "schedule.resolutions=[8,32]": "schedule.resolutions: each resolution must be twice the one before, got [8, 32]",
+    "schedule.resolutions=[256,512]": "schedule.fade_kimg.512: the row for stage 512 is missing",
+    "network.name=foo": "network.name: expected one of stylegan1, got foo",
+    "loss.name=foo": "loss.name: expected one of logistic, got foo",
+    "seed=abc": "seed: expected a valid integer, unable to parse string as an integer, got 'abc'",
+    "data.classes=[]": "data.classes: expected at least 1 item, got []",
+    "data.classes=[CN,cn]": "data.classes: the same class twice",
+    "training.precision=half": "training.precision: expected 'auto', 'bf16' or 'fp32', got 'half'",
+    "x": "--set x: expected KEY=VALUE, as in --set schedule.fade_kimg.64=200",
+    "a.b.c=1": "--set: a.b.c is not known",
+}
+
+
+@pytest.mark.parametrize("override", MESSAGES)
+def test_faults_are_named_by_key_in_one_line(override):
+    with pytest.raises(ValueError) as caught:
+        load_config(overrides=[override])
+    assert MESSAGES[override] in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_several_faults_are_told_together(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("sede: 1\nnetwork: {z_dim: 0}\n")
+    with pytest.raises(ValueError, match=r"mine.yaml: .*z_dim: expected .*; sede is not known; did you mean seed\?"):
+        load_config(overlay=path)
+
+
+def test_a_missing_key_is_named(tmp_path):
+    tree = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    del tree["network"]["w_dim"]
+    path = tmp_path / "all.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ValueError, match=r"all.yaml: network.w_dim is missing"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n"])
+def test_a_file_that_is_no_configuration(text, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"bad.yaml: "):
+        load_config(overlay=path)
+    with pytest.raises(FileNotFoundError, match="no such configuration file"):
+        load_config(overlay=Path("nowhere.yaml"))
