@@ -11,7 +11,7 @@ is downloaded. A phantom person is that template seen through
 How far the ventricles open follows the person's severity s, drawn from one of two overlapping normals (CN, AD), so the
 best possible accuracy is known: Phi(d' / 2), d' being the distance of the means in standard deviations.
 
-Pictures are axial, nose up, in the neurological convention (the person's left is on the left), 1 mm per pixel at 256.
+Pictures are axial, nose up, in the neurological convention (the person's left is on the left), 0.88 mm per pixel at 256.
 
 Run as a program it writes such a folder:
     python -m progan_style.data.phantom --to DIR [--persons N --slices K --seed S --overlap clear|real --size 256]
@@ -64,10 +64,11 @@ R. C. McKinstry, D. L. Collins, Unbiased average age-appropriate atlases for ped
 
 LOWEST_MM, HIGHEST_MM = 6.0, 28.0  # MNI heights of the slices: the lateral ventricles are seen in all of them
 SIDE = 256
+MM_PER_PIXEL = 0.88  # 225 mm in all: the largest brain fills the picture, so small stages spend their pixels on it
 CENTRE = (0.0, -17.0, 17.0)  # MNI mm, the middle of the brain: the middle of the picture, and the affine's pivot
-ROWS, COLS = 240, 212  # the window that a brain can reach; the rest of a picture is background
-ORIGIN = (-98.0, -134.0, -72.0)  # MNI mm of the template's first voxel
-SAMPLED = (-16.0, 50.0)  # MNI heights that a slice can reach, deformation and tilt included
+ROWS, COLS = 256, 240  # the window that a brain can reach; the rest of a picture is background
+TEMPLATE_ORIGIN = (-98.0, -134.0, -72.0)  # MNI mm of the template's first voxel
+SAMPLED = ((-80.0, 80.0), (-116.0, 84.0), (-16.0, 50.0))  # MNI mm: the brain, as high and low as a tilted slice reaches
 
 SEVERITY_SD = 0.18
 ACCURACY = {"clear": 0.92, "real": 0.80}  # best possible accuracy from the known severity
@@ -202,15 +203,24 @@ def prepare_template() -> tuple[Array, Array]:
     grey = load(datasets.load_mni152_gm_template(resolution=1)) * brain
     white = load(datasets.load_mni152_wm_template(resolution=1)) * brain
 
-    outside = ndimage.distance_transform_edt(~brain) > 15.0
-    depth = ndimage.distance_transform_edt(ndimage.distance_transform_edt(~outside) > 15.0)
+    # Depth under the surface closed with a ball of 15 mm, at half resolution.
+    coarse = np.pad(brain[::2, ::2, ::2], 9)
+    closed = ndimage.distance_transform_edt(ndimage.distance_transform_edt(~coarse) <= 7.5) > 7.5
+    deep = 2.0 * ndimage.distance_transform_edt(closed) > 22.0
+    for axis, length in enumerate(brain.shape):
+        deep = np.repeat(np.take(deep, range(9, deep.shape[axis] - 9), axis), 2, axis).take(range(length), axis)
+
     csf = np.clip(brain - grey - white, 0.0, 1.0)
-    off_midline = np.abs(np.arange(brain.shape[0]) + ORIGIN[0]) >= 2.0
-    parts, count = ndimage.label((csf > 0.5) & (depth > 22.0) & off_midline[:, None, None])
+    off_midline = np.abs(np.arange(brain.shape[0]) + TEMPLATE_ORIGIN[0]) >= 2.0
+    parts, count = ndimage.label((csf > 0.5) & deep & off_midline[:, None, None])
     largest = np.argsort(np.bincount(parts.ravel(), minlength=count + 1)[1:])[-2:] + 1
-    inside = np.isin(parts, largest)
-    near = ndimage.distance_transform_edt(~inside)
-    distance = ndimage.gaussian_filter(near - ndimage.distance_transform_edt(inside), 1.2).astype(np.float32)
+
+    margin = 20  # voxels more at top and bottom while filters run
+    box = [slice(*(round(mm - start) for mm in ends)) for ends, start in zip(SAMPLED, TEMPLATE_ORIGIN, strict=True)]
+    work = (*box[:2], slice(box[2].start - margin, box[2].stop + margin))
+    brain, csf, grey, white, inside = (a[work] for a in (brain, csf, grey, white, np.isin(parts, largest)))
+    near = ndimage.distance_transform_edt(~inside).astype(np.float32)
+    distance = ndimage.gaussian_filter(near - ndimage.distance_transform_edt(inside).astype(np.float32), 1.2)
     ventricles = csf * (near < 3.0)
 
     # The template is a mean over 152 persons, its borders are blurred: sharpen the shares, keeping their sum.
@@ -229,16 +239,15 @@ def prepare_template() -> tuple[Array, Array]:
     ordered = np.quantile(exposed[cortex], np.linspace(0.0, 1.0, 201))
     sulci = np.interp(exposed, ordered, np.linspace(0.0, 1.0, 201)) * (near > 12.0)
 
-    low, high = (round(mm - ORIGIN[2]) for mm in SAMPLED)
-    geometry = np.stack([distance, *np.gradient(distance)], axis=-1)[:, :, low:high]
-    tissues = np.stack([brain, ventricles, grey, white, sulci], axis=-1)[:, :, low:high]
+    geometry = np.stack([distance, *np.gradient(distance)], axis=-1)[:, :, margin:-margin]
+    tissues = np.stack([brain, ventricles, grey, white, sulci], axis=-1)[:, :, margin:-margin]
     return np.ascontiguousarray(geometry, np.float32), np.ascontiguousarray(tissues, np.float32)
 
 
 def sample(volume: Array, points: Array) -> Array:
     """Trilinear: volume [X, Y, Z, C], points [N, 3] in MNI mm -> [N, C]; beyond the edge, the edge."""
     shape = np.array(volume.shape[:3])
-    origin = np.array([ORIGIN[0], ORIGIN[1], SAMPLED[0]], np.float32)
+    origin = np.array([lowest for lowest, _ in SAMPLED], np.float32)
     at = np.clip(points - origin, 0.0, (shape - 1.001).astype(np.float32))
     cell = at.astype(np.int64)
     part = (at - cell).astype(np.float32)
@@ -300,8 +309,8 @@ def draw_slices(person: Person, heights: Sequence[float], seed: int, geometry: A
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng([seed, person.index, 1])
-    xs = np.arange(COLS, dtype=np.float32) - (COLS - 1) / 2 + CENTRE[0]
-    ys = (ROWS - 1) / 2 - np.arange(ROWS, dtype=np.float32) + CENTRE[1]
+    xs = (np.arange(COLS, dtype=np.float32) - (COLS - 1) / 2) * MM_PER_PIXEL + CENTRE[0]
+    ys = ((ROWS - 1) / 2 - np.arange(ROWS, dtype=np.float32)) * MM_PER_PIXEL + CENTRE[1]
     zs = np.asarray(heights, np.float32)
 
     grid = np.stack(np.broadcast_arrays(xs, ys[:, None], zs[:, None, None])).astype(np.float32)  # [3, S, ROWS, COLS]
