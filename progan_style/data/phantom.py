@@ -11,7 +11,8 @@ is downloaded. A phantom person is that template seen through
 How far the ventricles open follows the person's severity s, drawn from one of two overlapping normals (CN, AD), so the
 best possible accuracy is known: Phi(d' / 2), d' being the distance of the means in standard deviations.
 
-Pictures are axial, nose up, in the neurological convention (the person's left is on the left), 0.88 mm per pixel at 256.
+Pictures are axial, nose up, in the neurological convention (the person's left is on the left), 0.88 mm per pixel at
+256 x 256.
 
 Run as a program it writes such a folder:
     python -m progan_style.data.phantom --to DIR [--persons N --slices K --seed S --overlap clear|real --size 256]
@@ -40,7 +41,7 @@ from tqdm import tqdm
 
 Array = NDArray[np.float32]
 
-VERSION = 2  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
+VERSION = 3  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
 CLASSES = ("CN", "AD")
 SPLITS = ("train", "validate", "test")
 COLUMNS = ("path", "label", "subject", "split", "slice_mm", "severity", "ventricle_ratio")
@@ -218,7 +219,7 @@ def prepare_template() -> tuple[Array, Array]:
     margin = 20  # voxels more at top and bottom while filters run
     box = [slice(*(round(mm - start) for mm in ends)) for ends, start in zip(SAMPLED, TEMPLATE_ORIGIN, strict=True)]
     work = (*box[:2], slice(box[2].start - margin, box[2].stop + margin))
-    brain, csf, grey, white, inside = (a[work] for a in (brain, csf, grey, white, np.isin(parts, largest)))
+    brain, csf, grey, white, inside = brain[work], csf[work], grey[work], white[work], np.isin(parts[work], largest)
     near = ndimage.distance_transform_edt(~inside).astype(np.float32)
     distance = ndimage.gaussian_filter(near - ndimage.distance_transform_edt(inside).astype(np.float32), 1.2)
     ventricles = csf * (near < 3.0)
