@@ -104,8 +104,7 @@ def train(args: argparse.Namespace) -> int:
         asked.append(number)
         signal.signal(number, signal.SIG_DFL)
 
-    signal.signal(signal.SIGINT, ask)
-    signal.signal(signal.SIGTERM, ask)
+    handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
 
     run_dir.mkdir(parents=True, exist_ok=True)
     save_config(config, run_dir / "config.yaml")
@@ -115,7 +114,11 @@ def train(args: argparse.Namespace) -> int:
         from analysis.report import evaluator
 
         evaluate = evaluator(data, samples_per_label=config.training.eval_samples, cache_dir=config.data.cache)
-    over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(asked))
+    try:
+        over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(asked))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     if over:
         print(f"{run_dir}: stage {until} is finished at {trainer.nimg} images; look at {run_dir}/stage-{until:03d}")
         return 0

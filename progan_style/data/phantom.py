@@ -413,8 +413,8 @@ def make_phantoms(
 
     Raises ValueError if an argument is impossible or if `directory` holds anything else.
     """
-    for name, value in (("persons", persons), ("slices", slices)):
-        if value < 1:
+    for name, value in (("persons", persons), ("slices", slices), ("workers", workers)):
+        if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; expected 1 or more")
     if seed < 0:
         raise ValueError(f"seed is {seed}; expected 0 or more")

@@ -1,0 +1,61 @@
+"""The ruler against truth: unseen phantoms with known ratio, and shapes of known area."""
+
+import numpy as np
+import pytest
+
+from analysis.ruler import ventricle_ratio
+from progan_style.data import phantom
+
+
+def rank_correlation(a, b):
+    return np.corrcoef(np.argsort(np.argsort(a)), np.argsort(np.argsort(b)))[0, 1]
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    """Persons of a seed that the ruler's region was not made from: pictures [240, 256, 256], truth [240]."""
+    template = phantom.prepare_template()
+    persons = phantom.draw_persons(80, 20261, "clear")
+    drawn = [phantom.draw_slices(person, (8.0, 16.0, 25.0), 20261, *template) for person in persons]
+    return np.concatenate([pictures for pictures, _ in drawn]), np.concatenate([ratios for _, ratios in drawn])
+
+
+@pytest.mark.parametrize(("resolution", "at_least"), [(128, 0.96), (64, 0.96), (32, 0.93)])
+def test_ranks_unseen_phantoms_as_the_truth_does(unseen, resolution, at_least):
+    pictures, truth = unseen
+    measured = ventricle_ratio(phantom.reduce(pictures, resolution)[:, None])
+    assert rank_correlation(measured, truth) >= at_least
+    assert 0.85 < np.median(measured) / np.median(truth) < 1.2
+
+
+def test_noise_blur_and_gain_do_not_change_the_order(unseen):
+    from scipy.ndimage import gaussian_filter
+
+    pictures, truth = unseen
+    small = phantom.reduce(pictures, 64).astype(np.float64)
+    noisy = small + np.random.default_rng(0).normal(0.0, 6.0, small.shape)
+    blurred = gaussian_filter(small, (0.0, 0.7, 0.7))
+    for changed in (noisy, blurred, 0.6 * small):
+        measured = ventricle_ratio(np.clip(np.rint(changed), 0, 255).astype(np.uint8)[:, None])
+        assert rank_correlation(measured, truth) >= 0.93
+
+
+def test_known_areas():
+    """Two dark bars in a bright ellipse: their area over the ellipse's."""
+    y, x = np.mgrid[:128, :128] - 63.5
+    brain = (y / 50) ** 2 + (x / 40) ** 2 < 1
+    bars = (abs(y + 10) < 8) & (abs(abs(x) - 6) < 3)
+    image = np.where(brain, 200, 0) - np.where(bars, 160, 0)
+    measured = ventricle_ratio(np.stack([image, np.where(brain, 200, 0)]).astype(np.uint8)[:, None])
+    assert measured[0] == pytest.approx(bars.sum() / brain.sum(), rel=0.02)
+    assert measured[1] == 0.0
+
+
+def test_pictures_without_a_brain_give_zero():
+    images = np.stack([np.zeros((16, 16)), np.full((16, 16), 99), np.eye(16) * 255]).astype(np.uint8)
+    assert (ventricle_ratio(images[:, None]) == 0.0).all()
+
+
+def test_another_shape_is_named():
+    with pytest.raises(ValueError, match=r"expected \[M, 1, R, R\]"):
+        ventricle_ratio(np.zeros((4, 16, 16), np.uint8))

@@ -1,0 +1,174 @@
+"""Phantoms: known truth, equal bytes whatever the workers, persons who differ, and no class in the histogram."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from progan_style.data import phantom
+
+
+@pytest.fixture(scope="module")
+def template():
+    return phantom.prepare_template()
+
+
+@pytest.fixture
+def quick(template, monkeypatch):
+    monkeypatch.setattr(phantom, "prepare_template", lambda: template)
+
+
+@pytest.fixture(scope="module")
+def cohort(template):
+    """240 persons of two neighbouring slices: pictures [240, 2, 256, 256], ratios [240, 2], the persons."""
+    persons = phantom.draw_persons(240, 5, "clear")
+    drawn = [phantom.draw_slices(person, (14.0, 17.0), 5, *template) for person in persons]
+    return np.stack([pictures for pictures, _ in drawn]), np.stack([ratios for _, ratios in drawn]), persons
+
+
+def rows_of(folder):
+    with open(folder / "manifest.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def bytes_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(tmp_path, quick):
+    settings = dict(persons=4, slices=2, size=32, progress=False)
+    alone = bytes_of(phantom.make_phantoms(tmp_path / "alone", workers=1, **settings))
+    together = bytes_of(phantom.make_phantoms(tmp_path / "together", workers=2, **settings))
+    other = bytes_of(phantom.make_phantoms(tmp_path / "other", workers=1, seed=1, **settings))
+    assert alone == together
+    assert all(alone[name] != other[name] for name in alone if name.endswith(".png") and name in other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "other", "together"]  # no scratch is left
+
+
+def test_folder_and_manifest_agree(tmp_path, quick):
+    folder = phantom.make_phantoms(tmp_path / "deep" / "phantoms", persons=6, slices=3, size=64, workers=1)
+    rows = rows_of(folder)
+    assert tuple(rows[0]) == phantom.COLUMNS
+    assert {row["path"] for row in rows} == {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
+    assert len(rows) == 18
+    for row in rows:
+        assert row["path"].startswith(f"{row['split']}/{row['label']}/{row['subject']}_")
+        with Image.open(folder / row["path"]) as picture:
+            assert (picture.size, picture.mode) == ((64, 64), "L")
+    assert sorted({float(row["slice_mm"]) for row in rows}) == [6.0, 17.0, 28.0]
+    assert "Louis Collins, McConnell Brain Imaging Centre" in (folder / "NOTICE.txt").read_text()
+
+
+def test_the_same_phantoms_are_not_made_twice_and_other_files_not_touched(tmp_path, quick, monkeypatch):
+    folder = phantom.make_phantoms(tmp_path / "a", persons=2, slices=1, size=8, workers=1)
+    monkeypatch.setattr(phantom, "draw_slices", None)
+    assert phantom.make_phantoms(folder, persons=2, slices=1, size=8) == folder
+    with pytest.raises(ValueError, match="holds something else"):
+        phantom.make_phantoms(folder, persons=2, slices=1, size=8, seed=3)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match="is a file"):
+        phantom.make_phantoms(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(persons=0), "persons is 0; expected 1 or more"),
+        (dict(slices=0), "slices is 0; expected 1 or more"),
+        (dict(size=100), "size is 100; expected a power of two"),
+        (dict(seed=-1), "seed is -1; expected 0 or more"),
+        (dict(workers=-1), "workers is -1; expected 1 or more"),
+        (dict(overlap="none"), "overlap is 'none'; expected one of clear, real"),
+    ],
+)
+def test_impossible_arguments_are_named(tmp_path, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        phantom.make_phantoms(tmp_path / "x", **wrong)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_program_prints_one_line_and_ends_with_2(tmp_path, capsys):
+    assert phantom.main(["--to", str(tmp_path / "x"), "--size", "100"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("overlap", "best"), [("clear", 0.92), ("real", 0.80)])
+def test_bayes_accuracy_from_the_known_severity(overlap, best):
+    rng = np.random.default_rng(0)
+    right = [(phantom.draw_severity(k % 2, overlap, rng) > 0.5) == (k % 2 == 1) for k in range(20000)]
+    assert abs(np.mean(right) - best) < 0.01
+    default = [(person.severity > 0.5) == (person.label == 1) for person in phantom.draw_persons(500, 999, overlap)]
+    assert abs(np.mean(default) - best) <= (0.02 if overlap == "clear" else 0.05)
+
+
+def test_split_by_person_within_each_class():
+    persons = phantom.draw_persons(500, 999, "clear")
+    for label in (0, 1):
+        counts = [sum(p.label == label and p.split == split for p in persons) for split in phantom.SPLITS]
+        assert counts == [200, 25, 25]
+    few, more = phantom.draw_person(3, "train", 7, "clear"), phantom.draw_persons(40, 7, "clear")[3]
+    assert (few.severity, few.gain, few.ventricles_mm) == (more.severity, more.gain, more.ventricles_mm)
+
+
+def test_more_opening_is_a_larger_ventricle_and_nothing_else_moves(template):
+    person = phantom.draw_person(0, "train", 3, "clear")
+    drawn = [
+        phantom.draw_slices(dataclasses.replace(person, ventricles_mm=mm), [14.0], 3, *template) for mm in range(7)
+    ]
+    ratios = [float(ratio[0]) for _, ratio in drawn]
+    assert ratios == sorted(ratios) and ratios[-1] > 2 * ratios[0]
+    assert ((drawn[0][0] > 0) == (drawn[-1][0] > 0)).mean() > 0.999  # the outline stays: atrophy ends 45 mm away
+
+
+def test_severity_orders_the_ventricles_but_does_not_fix_them(cohort):
+    _, ratios, persons = cohort
+    severity = np.array([person.severity for person in persons])
+    rank = np.corrcoef(severity.argsort().argsort(), ratios.mean(axis=1).argsort().argsort())[0, 1]
+    assert 0.85 < rank < 0.99
+
+
+def test_persons_differ_more_than_a_persons_slices(cohort):
+    """After each picture's own brightness and contrast are taken out, so it is the anatomy that differs."""
+    small = np.stack([phantom.reduce(pictures, 64) for pictures in cohort[0]]).astype(np.float64)
+    small -= small.mean(axis=(2, 3), keepdims=True)
+    small /= small.std(axis=(2, 3), keepdims=True)
+    own = np.mean((small[:, 0] - small[:, 1]) ** 2)
+    other = np.mean((small[:-1, 0] - small[1:, 0]) ** 2)
+    assert other > 2.0 * own
+    mirrored = np.mean((small[:, 0] - small[:, 0, :, ::-1]) ** 2)
+    assert mirrored > own  # no longer the template's symmetry
+
+
+def test_mean_and_histogram_do_not_give_the_class_away(cohort):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pictures, _, persons = cohort
+    seen = [np.histogram(two[0], 32, (0, 256))[0] / two[0].size for two in pictures]
+    features = np.column_stack([pictures[:, 0].mean(axis=(1, 2)), seen])
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    accuracy = cross_val_score(model, features, [person.label for person in persons], cv=5).mean()
+    assert accuracy < 0.65
+
+
+def test_the_whole_brain_is_in_the_picture_nose_up_on_a_background_of_zero(cohort):
+    brains = cohort[0][:, 0] > 0
+    assert not (brains[:, :2].any() or brains[:, -2:].any() or brains[:, :, :2].any() or brains[:, :, -2:].any())
+    assert 0.2 < brains.mean() < 0.5
+    width = brains.any(axis=0).sum(axis=1)
+    rows = np.flatnonzero(width)
+    fifth = len(rows) // 5
+    assert brains.sum(axis=2).mean(axis=0)[rows[fifth]] < brains.sum(axis=2).mean(axis=0)[rows[-fifth]]
+
+
+def test_block_average_is_exact_and_rounds_half_up():
+    picture = np.zeros((1, 256, 256), np.uint8)
+    picture[0, :2, :2] = [[1, 1], [0, 0]]  # 0.5
+    picture[0, :2, 2:4] = [[255, 255], [255, 254]]  # 254.75
+    picture[0, :2, 4:6] = [[1, 0], [0, 0]]  # 0.25
+    assert phantom.reduce(picture, 128)[0, 0, :4].tolist() == [1, 255, 0, 0]
+    assert phantom.reduce(picture, 256) is not None and (phantom.reduce(picture, 256) == picture).all()

@@ -1,0 +1,222 @@
+"""train.py and generate.py as a user calls them: what they print, what they write, what they refuse."""
+
+import contextlib
+import csv
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPO = Path(__file__).parents[1]
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def call(shell, *arguments):
+    """What `python SHELL ARGUMENTS` does, without the seconds of a new interpreter."""
+    spec = importlib.util.spec_from_file_location(shell.removesuffix(".py"), REPO / shell)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = module.main([str(a) for a in arguments])
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def refused(done, message):
+    """One line on stderr, exit 2, no traceback."""
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
+    assert message in done.stderr, done.stderr
+
+
+# ---------------------------------------------------------------- train.py
+
+
+def test_the_command_line_refuses_with_exit_2(tmp_path):
+    command = [sys.executable, "train.py", "--run", tmp_path / "run", "--stage", "48"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, timeout=120)
+    refused(done, "train.py: stage 48 is not in schedule.resolutions (8, 16, 32, 64, 128, 256)")
+
+
+def test_stage_by_stage(tiny_overlay, toy_root, tmp_path):
+    run = tmp_path / "run"
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run]
+    refused(call(*start, "--stage", 16), "stage 16 grows from the finished stage 8; run python train.py --run")
+    assert not run.exists()
+    first = call(*start, "--stage", 8)
+    assert first.returncode == 0, first.stderr
+    assert "CN = 0" in first.stdout and "AD = 1" in first.stdout and "stage 8 is finished" in first.stdout
+    for title in ("Loss_D", "Loss_G", "Real Pred", "Real Class Acc", "Alpha", "Disc Gradient", "Gen Gradient"):
+        assert f"{title}:" in first.stdout
+    assert "Disc Learning Rate:" in first.stdout and "Gen Learning Rate:" in first.stdout
+    # The run goes on with its own configuration.
+    second = call("train.py", "--run", run, "--stage")
+    assert second.returncode == 0 and "stage 16 is finished" in second.stdout, second.stderr
+    for name in ("generator.safetensors", "discriminator.safetensors", "losses.png", "samples.png"):
+        assert (run / "stage-016" / name).stat().st_size > 0
+    for name in ("config.yaml", "log.jsonl", "checkpoint.pt", "checkpoint-previous.pt"):
+        assert (run / name).stat().st_size > 0
+    assert list((run / "tensorboard").iterdir()) and list((run / "samples").glob("*.png"))
+    again = call("train.py", "--run", run)
+    assert again.returncode == 0 and "are finished" in again.stdout
+
+
+def test_a_run_keeps_its_configuration(tiny_run, tmp_path):
+    before = (tiny_run.run_dir / "checkpoint.pt").read_bytes()
+    done = call("train.py", "--run", tiny_run.run_dir, "--config", tiny_run.overlay, "--set", "seed=5")
+    refused(done, "holds a checkpoint of another configuration (data.root, seed differ)")
+    assert (tiny_run.run_dir / "checkpoint.pt").read_bytes() == before
+
+
+def test_with_no_data_the_phantoms_are_used_and_it_says_so(tiny_overlay, tmp_path):
+    done = call("train.py", "--config", tiny_overlay, "--run", tmp_path / "run", "--stage", 8)
+    assert done.returncode == 0, done.stderr
+    assert "no data configured (data.root, --data): training on the built-in phantoms" in done.stdout
+
+
+def test_one_class_is_unconditional(tiny_overlay, toy_root, tmp_path):
+    run = tmp_path / "run"
+    done = call(
+        "train.py",
+        "--config",
+        tiny_overlay,
+        "--data",
+        toy_root,
+        "--run",
+        run,
+        "--until",
+        8,
+        "--set",
+        "data.classes=[AD]",
+    )
+    assert done.returncode == 0, done.stderr
+    made = call("generate.py", "--run", run, "--count", 2, "--to", tmp_path / "made")
+    assert made.returncode == 0 and len(list((tmp_path / "made" / "AD").glob("*.png"))) == 2
+
+
+BAD = {
+    "no such folder": (["--data", "nowhere"], "nowhere: no such folder"),
+    "unknown key": (
+        ["--set", "schedule.fade_kmg=1"],
+        "schedule.fade_kmg is not known; did you mean schedule.fade_kimg?",
+    ),
+    "not a power of two": (["--set", "schedule.resolutions=[8,24]"], "expected powers of two from 8 to 1024, got 24"),
+    "batch of 0": (["--set", "schedule.batch_size.8=0"], "schedule.batch_size.8: expected 4 or more, got 0"),
+    "negative rate": (["--set", "schedule.lr_g.8=-1"], "schedule.lr_g.8: expected more than 0, got -1.0"),
+    "stage not in the schedule": (["--stage", "64"], "stage 64 is not in schedule.resolutions (8, 16)"),
+    "no such file": (["--config", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+    "no GPU": (["--device", "cuda"], "--device cuda: torch sees no CUDA device"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_in_one_line(case, tiny_overlay, tmp_path):
+    arguments, message = BAD[case]
+    if case == "no GPU":
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("there is a GPU")
+    run = tmp_path / "run"
+    refused(call("train.py", "--config", tiny_overlay, "--run", run, *arguments), message)
+    assert not run.exists()
+
+
+def folder(root: Path, sizes: dict[str, int]) -> Path:
+    for name, side in sizes.items():
+        (root / name).mkdir(parents=True)
+        if side:
+            for i in range(4):
+                Image.fromarray(np.full((side, side), 40 * i, np.uint8)).save(root / name / f"p{i}_0.png")
+    return root
+
+
+def test_faulty_data_folders_are_refused(tiny_overlay, tmp_path):
+    run = ["train.py", "--config", tiny_overlay, "--run", tmp_path / "run"]
+    (tmp_path / "empty").mkdir()
+    refused(call(*run, "--data", tmp_path / "empty"), "empty")
+    refused(call(*run, "--data", folder(tmp_path / "one", {"CN": 32})), "AD")
+    refused(call(*run, "--data", folder(tmp_path / "hollow", {"CN": 32, "AD": 0})), "AD")
+    refused(call(*run, "--data", folder(tmp_path / "small", {"CN": 8, "AD": 8})), "train --until 8")
+    broken = folder(tmp_path / "broken", {"CN": 32, "AD": 32})
+    (broken / "CN" / "p1_0.png").write_bytes(b"no picture")
+    refused(call(*run, "--data", broken), "p1_0.png")
+    skipping = call(*run, "--data", broken, "--set", "data.skip_unreadable=true", "--until", 8)
+    assert skipping.returncode == 0 and "1" in skipping.stdout, skipping.stderr
+    assert (tmp_path / "run" / "stage-008").is_dir()
+
+
+def test_a_foreign_checkpoint_is_refused(tiny_overlay, toy_root, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    done = call("train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run)
+    refused(done, "checkpoint.pt: not a checkpoint of a run")
+    assert (run / "checkpoint.pt").read_bytes() == b"not a checkpoint"
+
+
+# ---------------------------------------------------------------- generate.py
+
+
+def test_generate_writes_a_data_folder_that_train_reads(tiny_run, tmp_path):
+    to = tmp_path / "made"
+    done = call("generate.py", "--run", tiny_run.run_dir, "--size", 16, "--label", "all", "--count", 20, "--to", to)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((to / "manifest.csv").read_text().splitlines()))
+    assert len(rows) == 40 and set(rows[0]) == {"path", "label", "split", "subject", "seed", "psi"}
+    assert {(r["label"], r["split"], r["subject"], r["psi"]) for r in rows} == {
+        ("CN", "train", "", "1.0"),
+        ("AD", "train", "", "1.0"),
+    }
+    assert all(Image.open(to / r["path"]).size == (16, 16) for r in rows)
+    run = call("train.py", "--config", tiny_run.overlay, "--data", to, "--until", 8, "--run", tmp_path / "run")
+    assert run.returncode == 0 and "PERSONS UNKNOWN" in run.stdout, run.stdout + run.stderr
+
+
+def test_same_seed_same_bytes_whatever_the_count(tiny_run, tmp_path):
+    for name, seed, count in (("a", 0, 40), ("b", 17, 3)):
+        call(
+            *("generate.py", "--run", tiny_run.run_dir, "--label", "ad", "--psi", "0.5"),
+            *("--seed", seed, "--count", count, "--to", tmp_path / name),
+        )
+    few = sorted((tmp_path / "b" / "AD").glob("*.png"))
+    assert [p.name for p in few] == ["AD_psi0.5_000017.png", "AD_psi0.5_000018.png", "AD_psi0.5_000019.png"]
+    assert all(p.read_bytes() == (tmp_path / "a" / "AD" / p.name).read_bytes() for p in few)
+
+
+REFUSED = {
+    "class": (["--label", "MCI"], "class 'MCI' is not in this checkpoint; it was trained on CN, AD"),
+    "size": (["--size", "64"], "size 64 is not trained yet; finished: 8, 16"),
+    "count": (["--count", "0"], "--count: expected 1 or more, got 0"),
+    "psi": (["--psi", "2"], "--psi: expected 0 to 1, got 2.0"),
+    "seed": (["--seed", "-1"], "--seed: expected 0 or more, got -1"),
+    "run": (["--run", "nowhere"], "nowhere: no stage is finished yet"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_generate_refuses(case, tiny_run, tmp_path):
+    arguments, message = REFUSED[case]
+    refused(call("generate.py", "--run", tiny_run.run_dir, "--to", tmp_path / "made", *arguments), message)
+    assert not (tmp_path / "made").exists()
+
+
+def test_generate_never_mixes_two_data_sets(tiny_run, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note.txt").write_text("mine")
+    done = call("generate.py", "--run", tiny_run.run_dir, "--to", tmp_path / "full")
+    refused(done, "not empty; name a new folder with --to")
