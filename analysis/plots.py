@@ -1,0 +1,75 @@
+"""Arrays -> axes: every function draws on the axes it is given and returns them.
+
+Figures are made without pyplot: no display, no global state. Letters: M images, R resolution, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+# Okabe and Ito's colours, apart for colour-blind readers and in print
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write_settings(figure: Figure, settings: str, caption: str = "") -> Figure:
+    """A figure says how it was made: the caption and the settings go under it."""
+    figure.supxlabel(
+        "\n".join(line for line in (caption, settings) if line), fontsize=8, ha="left", x=0.01, color="0.25"
+    )
+    return figure
+
+
+def scatter(ax: Axes, points: NDArray[Any], groups: NDArray[Any], names: Sequence[str], title: str) -> Axes:
+    """Points [M, 2] coloured by their group [M], an index into names. The order of drawing is mixed, or the last
+    group would cover the others."""
+    points, groups = np.asarray(points), np.asarray(groups)
+    order = np.random.default_rng(0).permutation(len(points))
+    palette = np.array([COLOURS[index % len(COLOURS)] for index in range(len(names))])
+    ax.scatter(points[order, 0], points[order, 1], c=palette[groups[order]], s=7, alpha=0.65, linewidths=0)
+    for index, name in enumerate(names):
+        ax.scatter([], [], c=palette[index], s=20, label=f"{name} ({int((groups == index).sum())})")
+    ax.legend(loc="best", fontsize=8, framealpha=0.8)
+    ax.set(xticks=[], yticks=[], title=title)
+    return ax
+
+
+def image_rows(ax: Axes, rows: Sequence[NDArray[np.uint8]], names: Sequence[str], title: str = "") -> Axes:
+    """Rows of images uint8 [M, 1, R, R], each with its name at the left; shown as they are, without interpolation."""
+    resolution = rows[0].shape[-1]
+    width = max(len(row) for row in rows)
+    canvas = np.zeros((len(rows) * resolution, width * resolution), dtype=np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            canvas[i * resolution : (i + 1) * resolution, j * resolution : (j + 1) * resolution] = image[0]
+    ax.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.set_yticks([(i + 0.5) * resolution - 0.5 for i in range(len(rows))], names)
+    ax.set(xticks=[], title=title)
+    return ax
+
+
+def confusion_matrix(ax: Axes, counts: NDArray[Any], names: Sequence[str], title: str) -> Axes:
+    """Counts [K, K] by true class (rows) and answer (columns), shaded by the share of the row."""
+    counts = np.asarray(counts)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(*counts.shape):
+        colour = "white" if share[i, j] > 0.5 else "black"
+        ax.text(j, i, f"{counts[i, j]}\n{share[i, j]:.0%}", ha="center", va="center", color=colour)
+    ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="answer", ylabel="true class", title=title)
+    return ax
