@@ -113,7 +113,9 @@ def train(args: argparse.Namespace) -> int:
     if config.training.eval_kimg:
         from analysis.report import evaluator
 
-        evaluate = evaluator(data, samples_per_label=config.training.eval_samples, cache_dir=config.data.cache)
+        evaluate = evaluator(
+            data, samples_per_label=config.training.eval_samples, cache_dir=config.data.cache, device=device
+        )
     try:
         over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(asked))
     finally:
