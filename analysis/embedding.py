@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 
 MOST_POINTS = 4000  # umap-learn takes another path above 4,096 and compiles for a minute more
 NEIGHBOURS = 15
+MIN_DIST = 0.1
 
 
 def pca_embed(features: NDArray[Any], components: int = 2, seed: int = 0) -> NDArray[np.float32]:
@@ -38,5 +39,5 @@ def umap_embed(features: NDArray[Any], seed: int = 0) -> NDArray[np.float32]:
         raise ValueError(f"UMAP needs {NEIGHBOURS + 1} to {MOST_POINTS} images, got {len(features)}")
     import umap  # here: importing it takes seconds, and most of a minute the first time
 
-    reducer = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=0.1, random_state=seed, n_jobs=1)
+    reducer = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=MIN_DIST, random_state=seed, n_jobs=1)
     return np.asarray(reducer.fit_transform(pca_embed(features, 50, seed)), dtype=np.float32)

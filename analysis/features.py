@@ -393,7 +393,7 @@ def _judge(network: JudgeNetwork, class_names: tuple[str, ...], resolution: int,
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    network.to(device)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     name = f"judge at {resolution}x{resolution}, recipe {RECIPE}"
     return Judge(network, tuple(class_names), resolution, name, digest.hexdigest()[:12])
 

@@ -64,17 +64,23 @@ def _features(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.float64], ND
 def coverage(real: NDArray[Any], fake: NDArray[Any], k: int = 5, groups: NDArray[Any] | None = None) -> float:
     """Share of real images that have a fake nearer than their k-th real neighbour (Naeem et al. 2020).
 
-    With groups, the real neighbours are those of other persons: a person's other slices lie so near that the ball
-    around a slice would hold nobody else. Even equal distributions stay below 1, and the number of fakes matters:
-    read it beside the same number for reals in the fakes' place.
+    With groups, the neighbours counted are other persons, each by the nearest of their slices: a person's own other
+    slices lie so near that the ball around a slice would hold nobody else. Even equal distributions stay below 1,
+    and the number of fakes matters: read it beside the same number for reals in the fakes' place.
     real [M, F], fake [M', F]. Raises ValueError if an image has fewer than k real neighbours.
     """
     real, fake = _features(real, fake)
     distances = np.where(_strangers(len(real), groups), cdist(real, real), np.inf)
-    if len(real) <= k or not np.isfinite(radii := np.partition(distances, k - 1, axis=1)[:, k - 1]).all():
-        raise ValueError(
-            f"coverage needs more than k = {k} real images of other persons, got {len(real)} images in all"
-        )
+    if groups is not None:
+        names = np.asarray(groups).astype(str)
+        alone = np.flatnonzero(names == "")
+        persons = [np.flatnonzero(names == name) for name in np.unique(names[names != ""])]
+        nearest = [distances[:, rows].min(axis=1, keepdims=True) for rows in persons]
+        distances = np.concatenate([distances[:, alone], *nearest], axis=1)
+    neighbours = int(np.isfinite(distances).sum(axis=1).min())
+    if neighbours < k:
+        raise ValueError(f"coverage needs k = {k} real neighbours (of other persons) for each image, got {neighbours}")
+    radii = np.partition(distances, k - 1, axis=1)[:, k - 1]
     return float((cdist(real, fake).min(axis=1) < radii).mean())
 
 

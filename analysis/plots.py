@@ -33,12 +33,21 @@ def write_settings(figure: Figure, settings: str, caption: str = "") -> Figure:
     return figure
 
 
-def scatter(ax: Axes, points: NDArray[Any], groups: NDArray[Any], names: Sequence[str], title: str) -> Axes:
-    """Points [M, 2] coloured by their group [M], an index into names. The order of drawing is mixed, or the last
-    group would cover the others."""
+def scatter(
+    ax: Axes,
+    points: NDArray[Any],
+    groups: NDArray[Any],
+    names: Sequence[str],
+    title: str,
+    colours: Sequence[str] = COLOURS,
+) -> Axes:
+    """Points [M, 2] coloured by their group [M], an index into names.
+
+    The order of drawing is mixed, or the last group would cover the others.
+    """
     points, groups = np.asarray(points), np.asarray(groups)
     order = np.random.default_rng(0).permutation(len(points))
-    palette = np.array([COLOURS[index % len(COLOURS)] for index in range(len(names))])
+    palette = np.array([colours[index % len(colours)] for index in range(len(names))])
     ax.scatter(points[order, 0], points[order, 1], c=palette[groups[order]], s=7, alpha=0.65, linewidths=0)
     for index, name in enumerate(names):
         ax.scatter([], [], c=palette[index], s=20, label=f"{name} ({int((groups == index).sum())})")

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from analysis import metrics, plots
-from analysis.embedding import MOST_POINTS, umap_embed
+from analysis.embedding import MIN_DIST, MOST_POINTS, NEIGHBOURS, umap_embed
 from analysis.features import (
     SOURCES,
     FeatureTable,
@@ -411,7 +411,8 @@ def _umap_generator(page: _Page, G: Growing, judge: Judge, fakes: Slices, seed: 
         "umap_generator.png",
         figure,
         "Left: these features are made from the label, so classes apart here cannot prove class fidelity. "
-        "Right: a space that no label entered; read it beside fidelity.auc and fidelity.shuffled.",
+        "Right: computed from the image alone; read it beside fidelity.auc and fidelity.shuffled.\n"
+        + _umap_settings(seed),
     )
 
 
@@ -427,8 +428,21 @@ def _umap_discriminator(page: _Page, D: Any, reals: Slices, part: str, fakes: Sl
     points = umap_embed(table.features, seed)
     figure = plots.new_figure(11, 5.8)
     names = (f"real ({part})", "generated")
-    plots.scatter(figure.add_subplot(1, 2, 1), points, (~table.is_real).astype(int), names, "UMAP: D's final layer")
+    plots.scatter(
+        figure.add_subplot(1, 2, 1),
+        points,
+        (~table.is_real).astype(int),
+        names,
+        "UMAP: D's final layer",
+        plots.COLOURS[2:],
+    )
     plots.scatter(figure.add_subplot(1, 2, 2), points, table.labels, table.class_names, "the same points by class")
     page.picture(
-        "umap_discriminator.png", figure, "D saw no label here. D was trained to part the two colours on the left."
+        "umap_discriminator.png",
+        figure,
+        "D saw no label here; it was trained to part the two colours on the left.\n" + _umap_settings(seed),
     )
+
+
+def _umap_settings(seed: int) -> str:
+    return f"UMAP of the first 50 principal components, {NEIGHBOURS} neighbours, min_dist {MIN_DIST}, seed {seed}"

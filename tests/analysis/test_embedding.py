@@ -1,0 +1,37 @@
+"""conftest.py sets NUMBA_DISABLE_JIT before anything imports umap: compiling takes a minute, 40 points seconds."""
+
+import numpy as np
+import pytest
+
+from analysis.embedding import pca_embed, umap_embed
+
+
+def test_pca_finds_the_direction_of_largest_variance():
+    rng = np.random.default_rng(0)
+    along = rng.normal(0, 5, 100)
+    features = np.outer(along, [0.6, 0.8, 0]) + rng.normal(0, 0.1, (100, 3))
+    points = pca_embed(features)
+    assert points.shape == (100, 2)
+    assert abs(np.corrcoef(points[:, 0], along)[0, 1]) > 0.999
+
+
+def test_pca_of_few_images_has_fewer_components():
+    assert pca_embed(np.eye(3, 60), 50).shape == (3, 3)
+    with pytest.raises(ValueError, match="two images"):
+        pca_embed(np.zeros((1, 4)))
+
+
+def test_umap_parts_clusters_and_repeats_for_a_seed():
+    rng = np.random.default_rng(0)
+    features = np.concatenate([rng.normal(0, 1, (20, 60)), rng.normal(8, 1, (20, 60))])
+    points = umap_embed(features, seed=1)
+    assert points.shape == (40, 2) and points.dtype == np.float32
+    left, right = points[:20], points[20:]
+    assert np.linalg.norm(left.mean(0) - right.mean(0)) > 2 * max(left.std(), right.std())
+    assert np.array_equal(points, umap_embed(features, seed=1))
+
+
+@pytest.mark.parametrize("count", [10, 4001])
+def test_umap_says_how_many_images_it_takes(count):
+    with pytest.raises(ValueError, match=f"16 to 4000 images, got {count}"):
+        umap_embed(np.zeros((count, 3)))
