@@ -41,7 +41,7 @@ from tqdm import tqdm
 
 Array = NDArray[np.float32]
 
-VERSION = 3  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
+VERSION = 4  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
 CLASSES = ("CN", "AD")
 SPLITS = ("train", "validate", "test")
 COLUMNS = ("path", "label", "subject", "split", "slice_mm", "severity", "ventricle_ratio")
@@ -145,7 +145,7 @@ def draw_person(index: int, split: str, seed: int, overlap: str) -> Person:
         split=split,
         severity=severity,
         ventricles_mm=opened,
-        sulci=max(0.0, 0.05 * severity + rng.uniform(0.0, 0.45)),
+        sulci=max(0.0, 0.04 * severity + rng.uniform(0.0, 0.52)),
         affine=rotation(tilt) * np.clip(size, 0.88, 1.12),
         shift_mm=rng.normal(0.0, (1.5, 1.5, 1.0)),
         torque_mm=rng.normal(1.0, 1.5),
@@ -155,7 +155,7 @@ def draw_person(index: int, split: str, seed: int, overlap: str) -> Person:
         csf=rng.uniform(0.10, 0.36),
         grey=rng.uniform(0.58, 0.74),
         white_texture=rng.uniform(0.01, 0.04),
-        gain=rng.uniform(150.0, 225.0),
+        gain=rng.uniform(140.0, 230.0),
         gamma=math.exp(rng.normal(0.0, 0.12)),
         bias=rng.uniform(0.03, 0.10),
         blur=rng.uniform(0.3, 0.8),

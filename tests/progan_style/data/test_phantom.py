@@ -119,7 +119,7 @@ def test_more_opening_is_a_larger_ventricle_and_nothing_else_moves(template):
     ]
     ratios = [float(ratio[0]) for _, ratio in drawn]
     assert ratios == sorted(ratios) and ratios[-1] > 2 * ratios[0]
-    assert ((drawn[0][0] > 0) == (drawn[-1][0] > 0)).mean() > 0.999  # the outline stays: atrophy ends 45 mm away
+    assert ((drawn[0][0] > 0) == (drawn[-1][0] > 0)).mean() > 0.997  # the outline stays: it ends 45 mm away
 
 
 def test_severity_orders_the_ventricles_but_does_not_fix_them(cohort):
@@ -143,15 +143,17 @@ def test_persons_differ_more_than_a_persons_slices(cohort):
 
 def test_mean_and_histogram_do_not_give_the_class_away(cohort):
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_score
+    from sklearn.model_selection import GroupKFold, cross_val_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     pictures, _, persons = cohort
-    seen = [np.histogram(two[0], 32, (0, 256))[0] / two[0].size for two in pictures]
-    features = np.column_stack([pictures[:, 0].mean(axis=(1, 2)), seen])
+    pictures = pictures.reshape(-1, 256, 256)
+    labels, groups = np.repeat([(person.label, person.index) for person in persons], 2, axis=0).T
+    seen = [np.histogram(picture, 32, (0, 256))[0] / picture.size for picture in pictures]
+    features = np.column_stack([pictures.mean(axis=(1, 2)), seen])
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    accuracy = cross_val_score(model, features, [person.label for person in persons], cv=5).mean()
+    accuracy = cross_val_score(model, features, labels, groups=groups, cv=GroupKFold(5)).mean()
     assert accuracy < 0.65
 
 
