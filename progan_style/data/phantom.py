@@ -21,14 +21,17 @@ Run as a program it writes such a folder:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -305,58 +308,66 @@ def open_ventricles(points: Array, person: Person, geometry: Array) -> Array:
     return points + (target - distance)[:, None] * away
 
 
-def draw_slices(person: Person, heights: Sequence[float], seed: int, geometry: Array, tissues: Array):
-    """One person -> pictures uint8 [S, 256, 256] and ventricle ratio [S] (ventricle area / brain area)."""
-    from scipy.ndimage import gaussian_filter
-
+def draw_slices(
+    person: Person, heights: Sequence[float], seed: int, geometry: Array, tissues: Array
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """One person -> pictures [S, 256, 256] and ventricle ratio [S] (ventricle area / brain area)."""
     rng = np.random.default_rng([seed, person.index, 1])
     xs = (np.arange(COLS, dtype=np.float32) - (COLS - 1) / 2) * MM_PER_PIXEL + CENTRE[0]
     ys = ((ROWS - 1) / 2 - np.arange(ROWS, dtype=np.float32)) * MM_PER_PIXEL + CENTRE[1]
-    zs = np.asarray(heights, np.float32)
+    grid = (xs, ys, np.asarray(heights, np.float32))
+    points = deform(person, grid, rng)
+    bias = np.exp(np.float32(person.bias) * smooth_field(*grid, 60.0, 1, rng)[0])
+    thinner = person.sulci + 0.3 * person.sulci * smooth_field(*grid, 20.0, 1, rng)[0]
+    texture = 1.0 + np.float32(person.white_texture) * smooth_field(*grid, 5.0, 1, rng)[0]
 
-    grid = np.stack(np.broadcast_arrays(xs, ys[:, None], zs[:, None, None])).astype(np.float32)  # [3, S, ROWS, COLS]
-    moved = np.zeros_like(grid)
-    for knot_mm, amount_mm in ((40.0, 2.6), (15.0, 1.4), (6.0, 0.9)):
-        moved += np.float32(amount_mm * person.deformation_mm) * smooth_field(xs, ys, zs, knot_mm, 3, rng)
-    moved[1] += np.float32(person.torque_mm) * np.tanh(grid[0] / 20.0)
-    moved[0] += np.float32(person.bend_mm) * np.tanh((grid[1] - CENTRE[1]) / 40.0)
-    bias = np.exp(np.float32(person.bias) * smooth_field(xs, ys, zs, 60.0, 1, rng)[0])
-    widths = 0.3 * person.sulci * smooth_field(xs, ys, zs, 20.0, 1, rng)[0]
-    texture = 1.0 + np.float32(person.white_texture) * smooth_field(xs, ys, zs, 5.0, 1, rng)[0]
-
-    pictures = np.zeros((len(zs), SIDE, SIDE), np.uint8)
-    ratios = np.zeros(len(zs))
+    pictures = np.zeros((len(heights), SIDE, SIDE), np.uint8)
+    ratios = np.zeros(len(heights))
     top, left = (SIDE - ROWS) // 2, (SIDE - COLS) // 2
-    centre = np.array(CENTRE, np.float32)
-    for k in range(len(zs)):
-        points = (grid[:, k] - centre[:, None, None]).reshape(3, -1).T
-        points = (
-            np.einsum("ni,ji->nj", points, person.affine.astype(np.float32))
-            + centre
-            + person.shift_mm.astype(np.float32)
-        )
-        points = points + moved[:, k].reshape(3, -1).T
-        head = np.flatnonzero(sample(tissues[..., :1], points)[:, 0] > 0.0)
-        here = sample(tissues, open_ventricles(points[head], person, geometry))
+    for k in range(len(heights)):
+        head = np.flatnonzero(sample(tissues[..., :1], points[k])[:, 0] > 0.0)
+        here = sample(tissues, open_ventricles(points[k, head], person, geometry))
         brain = here[:, BRAIN] > 0.5
         head, here = head[brain], here[brain]
         ratios[k] = here[:, VENTRICLES].sum() / len(here)
 
-        thinner = person.sulci + widths[k].reshape(-1)[head]
-        lost = here[:, GREY] * np.clip((here[:, SULCI] - 1.0 + thinner) / 0.12, 0.0, 1.0)
+        lost = here[:, GREY] * np.clip((here[:, SULCI] - 1.0 + thinner[k].ravel()[head]) / 0.12, 0.0, 1.0)
         grey, white = here[:, GREY] - lost, here[:, WHITE]
-        csf = 1.0 - grey - white
-        signal = csf * person.csf + grey * person.grey + white * texture[k].reshape(-1)[head]
+        signal = (1.0 - grey - white) * person.csf + grey * person.grey + white * texture[k].ravel()[head]
         window = np.zeros(ROWS * COLS, np.float32)
-        window[head] = signal**person.gamma * bias[k].reshape(-1)[head]
-        window = gaussian_filter(window.reshape(ROWS, COLS), person.blur).reshape(-1)
-        noise = np.random.default_rng([seed, person.index, 2, k]).standard_normal((2, ROWS * COLS), np.float32)
-        noise = noise[:, head] * np.float32(person.noise)
-        signal = np.hypot(window[head] + noise[0], noise[1])  # the magnitude of a complex signal: Rician
-        # A brain's own pixels are never 0, so the skull-stripped background is known exactly.
-        window[head] = np.clip(np.rint(signal * person.gain), 1, 255)
+        window[head] = signal**person.gamma * bias[k].ravel()[head]
+        noise = np.random.default_rng([seed, person.index, 2, k])
+        window[head] = receive(window, person, noise)[head]
         pictures[k, top : top + ROWS, left : left + COLS] = window.reshape(ROWS, COLS)
     return pictures, ratios
+
+
+def deform(person: Person, grid: tuple[Array, Array, Array], rng: np.random.Generator) -> Array:
+    """Where the picture's points lie in the template before atrophy -> [S, ROWS * COLS, 3] in MNI mm."""
+    xs, ys, zs = grid
+    at = np.stack(np.broadcast_arrays(xs, ys[:, None], zs[:, None, None])).astype(np.float32)  # [3, S, ROWS, COLS]
+    moved = np.zeros_like(at)
+    for knot_mm, amount_mm in ((40.0, 2.6), (15.0, 1.4), (6.0, 0.9)):
+        moved += np.float32(amount_mm * person.deformation_mm) * smooth_field(xs, ys, zs, knot_mm, 3, rng)
+    moved[1] += np.float32(person.torque_mm) * np.tanh(at[0] / 20.0)
+    moved[0] += np.float32(person.bend_mm) * np.tanh((at[1] - CENTRE[1]) / 40.0)
+
+    centre, shift = np.array(CENTRE, np.float32), person.shift_mm.astype(np.float32)
+    apart = at.reshape(3, len(zs), -1).transpose(1, 2, 0) - centre
+    turned = np.einsum("sni,ji->snj", apart, person.affine.astype(np.float32))
+    return turned + centre + shift + moved.reshape(3, len(zs), -1).transpose(1, 2, 0)
+
+
+def receive(window: Array, person: Person, rng: np.random.Generator) -> Array:
+    """The scanner: point spread, the magnitude of a complex noisy signal (Rician), 8 bits. [P] -> [P] whole numbers.
+
+    Never 0, so that the background of the skull-stripped picture, and nothing else, is 0.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    window = gaussian_filter(window.reshape(ROWS, COLS), person.blur).ravel()
+    real, imaginary = rng.standard_normal((2, len(window)), np.float32) * np.float32(person.noise)
+    return np.clip(np.rint(np.hypot(window + real, imaginary) * person.gain), 1, 255)
 
 
 def slice_heights(slices: int) -> list[float]:
@@ -410,6 +421,7 @@ def make_phantoms(
     directory/{train,validate,test}/{CN,AD}/<subject>_<kk>.png (8-bit grey), manifest.csv with the truth of each slice
     (slice_mm, severity, ventricle_ratio), NOTICE.txt and the settings. The bytes depend on the arguments alone, not on
     the number of workers (default: the cores that this process may use). The folder appears only when it is complete.
+    Workers are spawned: a script of your own calls this under `if __name__ == "__main__":`, or with workers=1.
 
     Raises ValueError if an argument is impossible or if `directory` holds anything else.
     """
@@ -443,9 +455,9 @@ def make_phantoms(
             np.save(prepared / f"{name}.npy", array)
         heights = slice_heights(slices)
         tasks = [(person, heights, size, seed, str(prepared), str(folder)) for person in everyone]
-        done = _run(tasks, min(workers or _cores(), persons))
-        bar = tqdm(done, total=persons, desc="phantoms", unit="person", disable=None if progress else True)
-        rows = [row for rows in bar for row in rows]
+        with contextlib.closing(_run(tasks, min(workers or _cores(), persons))) as done:
+            bar = tqdm(done, total=persons, desc="phantoms", unit="person", disable=None if progress else True)
+            rows = [row for rows in bar for row in rows]
         with open(folder / "manifest.csv", "w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
         (folder / "NOTICE.txt").write_text(NOTICE)
@@ -458,13 +470,29 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _run(tasks: list[Any], workers: int) -> Iterator[list[tuple[str, ...]]]:
+def _run(tasks: list[Any], workers: int) -> Generator[list[tuple[str, ...]], None, None]:
     """The rows of each task, in order. Spawned, not forked: the caller may already run torch's threads."""
     if workers == 1:
         yield from map(_work, tasks)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    try:
         yield from pool.map(_work, tasks, chunksize=2)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """A worker leaves Ctrl-C to its parent and does not outlive it, however that ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is spawned"
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -482,6 +510,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted: nothing was left behind", file=sys.stderr)
+        return 130
     print(f"{folder}: {given['persons']} persons of {given['slices']} slices at {given['size']} x {given['size']}")
     return 0
 
