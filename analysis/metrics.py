@@ -61,27 +61,59 @@ def _features(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.float64], ND
     return x, y
 
 
-def coverage(real: NDArray[Any], fake: NDArray[Any], k: int = 5, groups: NDArray[Any] | None = None) -> float:
+def coverage(real: NDArray[Any], fake: NDArray[Any], k: int = 5) -> float:
     """Share of real images that have a fake nearer than their k-th real neighbour (Naeem et al. 2020).
 
-    With groups, the neighbours counted are other persons, each by the nearest of their slices: a person's own other
-    slices lie so near that the ball around a slice would hold nobody else. Even equal distributions stay below 1,
-    and the number of fakes matters: read it beside the same number for reals in the fakes' place.
-    real [M, F], fake [M', F]. Raises ValueError if an image has fewer than k real neighbours.
+    Even equal distributions of equal size stay below 1 (about 1 - 2^-k), and both sizes matter: read it beside the
+    same number for reals in the fakes' place. real [M, F], fake [M', F]. Raises ValueError for k reals or fewer.
     """
     real, fake = _features(real, fake)
-    distances = np.where(_strangers(len(real), groups), cdist(real, real), np.inf)
-    if groups is not None:
-        names = np.asarray(groups).astype(str)
-        alone = np.flatnonzero(names == "")
-        persons = [np.flatnonzero(names == name) for name in np.unique(names[names != ""])]
-        nearest = [distances[:, rows].min(axis=1, keepdims=True) for rows in persons]
-        distances = np.concatenate([distances[:, alone], *nearest], axis=1)
-    neighbours = int(np.isfinite(distances).sum(axis=1).min())
-    if neighbours < k:
-        raise ValueError(f"coverage needs k = {k} real neighbours (of other persons) for each image, got {neighbours}")
+    if len(real) <= k or not len(fake):
+        raise ValueError(f"coverage needs more than k = {k} real images (persons), got {len(real)}")
+    distances = cdist(real, real)
+    np.fill_diagonal(distances, np.inf)
     radii = np.partition(distances, k - 1, axis=1)[:, k - 1]
     return float((cdist(real, fake).min(axis=1) < radii).mean())
+
+
+def coverage_of_persons(
+    real: NDArray[Any],
+    fake: NDArray[Any],
+    real_groups: NDArray[Any],
+    fake_groups: NDArray[Any],
+    count: int,
+    k: int = 5,
+    draws: int = 20,
+    seed: int = 0,
+) -> float:
+    """Coverage of `count` persons by `count` fakes, one slice of each: the mean of several draws.
+
+    A person's slices lie so near each other that the ball around one would hold nobody else. "" is nobody: such an
+    image stands for itself. real [M, F], fake [M', F], groups [M], [M'].
+    Raises ValueError if either side has fewer than count persons, or count is not above k.
+    """
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(draws):
+        x, y = _one_each(real_groups, rng), _one_each(fake_groups, rng)
+        if min(len(x), len(y)) < count:
+            raise ValueError(f"coverage of {count} persons by as many asked for, got {len(x)} and {len(y)}")
+        values.append(coverage(np.asarray(real)[x[:count]], np.asarray(fake)[y[:count]], k))
+    return float(np.mean(values))
+
+
+def independent(groups: NDArray[Any]) -> int:
+    """How many independent draws a set of images is: its persons, and every image that belongs to nobody ("")."""
+    return len(_one_each(groups, np.random.default_rng(0)))
+
+
+def _one_each(groups: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
+    """One row of each group, drawn, and every row without a group, in random order."""
+    names = np.asarray(groups).astype(str)
+    order = rng.permutation(len(names))
+    _, first = np.unique(names[order], return_index=True)
+    rows = order[first]
+    return rng.permutation(np.concatenate([rows[names[rows] != ""], np.flatnonzero(names == "")]))
 
 
 def auc(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:

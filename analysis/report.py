@@ -288,17 +288,21 @@ def _similarity(page: _Page, judge: Judge, train: Slices, unseen: Slices, fakes:
         rows = np.flatnonzero(train.labels == label)
         rows = rows[_spread(train.subjects[rows], int((fakes.labels == label).sum()), seed=0)]
         # At the same n: both shrink where there are fewer training slices than samples.
-        sets = {
+        sets: dict[str, Slices] = {
             "": fakes.take(np.flatnonzero(fakes.labels == label)[: len(rows)]),
             ".floor": train.take(rows),
             ".untrained": untrained.take(np.flatnonzero(untrained.labels == label)[: len(rows)]),
         }
+        count = min(metrics.independent(slices.subjects) for slices in (x, *sets.values()))
         page.numbers[f"n.{name}"] = len(rows)
+        page.numbers[f"n.{name}.coverage"] = count
         page.numbers[f"n.{name}.unseen"] = len(x)
         for suffix, slices in sets.items():
             y = source(judge, slices)
             page.numbers[f"kid.{name}{suffix}"] = metrics.kid(x.features, y.features, x.subjects, y.subjects)
-            page.numbers[f"coverage.{name}{suffix}"] = metrics.coverage(x.features, y.features, groups=x.subjects)
+            page.numbers[f"coverage.{name}{suffix}"] = metrics.coverage_of_persons(
+                x.features, y.features, x.subjects, y.subjects, count
+            )
 
 
 def _fidelity(

@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from analysis.metrics import accuracy, auc, confusion, coverage, kid, median_difference, shuffled_auc
+from analysis.metrics import (
+    accuracy,
+    auc,
+    confusion,
+    coverage,
+    coverage_of_persons,
+    independent,
+    kid,
+    median_difference,
+    shuffled_auc,
+)
 
 
 def kid_by_hand(x, y, x_groups=None, y_groups=None):
@@ -77,19 +87,25 @@ def test_coverage_finds_dropped_modes():
     assert coverage(real, fake[:100]) < 0.3
 
 
-def test_coverage_counts_neighbours_of_other_persons():
+def test_coverage_of_persons_takes_one_slice_of_each():
     rng = np.random.default_rng(0)
-    persons = rng.normal(size=(60, 1, 2)) + 0.001 * rng.normal(size=(60, 8, 2))
-    groups = np.repeat([f"p{i}" for i in range(30)], 8)
-    real, other = persons[:30].reshape(-1, 2), persons[30:].reshape(-1, 2)
-    assert coverage(real, other) < 0.1 < 0.7 < coverage(real, other, groups=groups)
+    persons = rng.normal(size=(80, 1, 2)) + 0.001 * rng.normal(size=(80, 8, 2))
+    groups = np.repeat([f"p{i}" for i in range(40)], 8)
+    real, other = persons[:40].reshape(-1, 2), persons[40:].reshape(-1, 2)
+    assert independent(groups) == 40 and independent(np.array(["", "", "a", "a"])) == 3
+    assert coverage(real, other) < 0.1
+    # equal distributions: a real is left out if its k nearest of 2n - 1 others are all real, about 1 in 2^k
+    assert coverage_of_persons(real, other, groups, groups, 40) == pytest.approx(1 - 2**-5, abs=0.05)
+    assert coverage_of_persons(real, other + 9, groups, groups, 40) == 0
+    nobody = np.full(320, "")
+    assert coverage_of_persons(real[::8], other[::8], nobody[:40], nobody[:40], 40) == coverage(real[::8], other[::8])
 
 
 def test_coverage_says_what_it_needs():
     with pytest.raises(ValueError, match="k = 5"):
         coverage(np.zeros((5, 2)), np.zeros((9, 2)))
-    with pytest.raises(ValueError, match="got 1"):
-        coverage(np.zeros((9, 2)), np.zeros((9, 2)), groups=np.repeat(["a", "b"], [4, 5]))
+    with pytest.raises(ValueError, match="of 6 persons by as many asked for, got 2 and 9"):
+        coverage_of_persons(np.zeros((9, 2)), np.zeros((9, 2)), np.repeat(["a", "b"], [4, 5]), np.full(9, ""), 6)
 
 
 def two(probabilities):
