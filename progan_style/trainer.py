@@ -383,5 +383,6 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
         if device.type == "cuda":
             name = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
         else:
-            name = "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+            native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)  # bool(): other builds lack the question
+            name = "bf16" if native() else "fp32"
     return torch.bfloat16 if name == "bf16" else None

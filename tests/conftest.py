@@ -5,6 +5,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # umap would compile for a minute
 
+import contextlib
+import importlib.util
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,3 +84,27 @@ def tiny_run(tmp_path_factory, toy_root, tiny_overlay) -> TinyRun:
     save_config(config, run_dir / "config.yaml")
     assert Trainer(config, data.train).run(run_dir)
     return TinyRun(run_dir, toy_root, tiny_overlay, config, data)
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def call_shell():
+    """call_shell("train.py", ...) does what `python train.py ...` does, without the seconds of a new interpreter."""
+    repo = Path(__file__).parents[1]
+
+    def call(shell, *arguments) -> Done:
+        spec = importlib.util.spec_from_file_location(shell.removesuffix(".py"), repo / shell)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = module.main([str(a) for a in arguments])
+        return Done(code, out.getvalue(), err.getvalue())
+
+    return call

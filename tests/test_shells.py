@@ -1,13 +1,9 @@
 """train.py and generate.py as a user calls them: what they print, what they write, what they refuse."""
 
-import contextlib
 import csv
-import importlib.util
-import io
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +13,9 @@ from PIL import Image
 REPO = Path(__file__).parents[1]
 
 
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def call(shell, *arguments):
-    """What `python SHELL ARGUMENTS` does, without the seconds of a new interpreter."""
-    spec = importlib.util.spec_from_file_location(shell.removesuffix(".py"), REPO / shell)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = module.main([str(a) for a in arguments])
-    return Done(code, out.getvalue(), err.getvalue())
+@pytest.fixture
+def call(call_shell):
+    return call_shell
 
 
 def refused(done, message):
@@ -52,7 +35,7 @@ def test_the_command_line_refuses_with_exit_2(tmp_path):
     refused(done, "train.py: stage 48 is not in schedule.resolutions (8, 16, 32, 64, 128, 256)")
 
 
-def test_stage_by_stage(tiny_overlay, toy_root, tmp_path):
+def test_stage_by_stage(call, tiny_overlay, toy_root, tmp_path):
     run = tmp_path / "run"
     start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run]
     refused(call(*start, "--stage", 16), "stage 16 grows from the finished stage 8; run python train.py --run")
@@ -75,20 +58,20 @@ def test_stage_by_stage(tiny_overlay, toy_root, tmp_path):
     assert again.returncode == 0 and "are finished" in again.stdout
 
 
-def test_a_run_keeps_its_configuration(tiny_run, tmp_path):
+def test_a_run_keeps_its_configuration(call, tiny_run, tmp_path):
     before = (tiny_run.run_dir / "checkpoint.pt").read_bytes()
     done = call("train.py", "--run", tiny_run.run_dir, "--config", tiny_run.overlay, "--set", "seed=5")
     refused(done, "holds a checkpoint of another configuration (data.root, seed differ)")
     assert (tiny_run.run_dir / "checkpoint.pt").read_bytes() == before
 
 
-def test_with_no_data_the_phantoms_are_used_and_it_says_so(tiny_overlay, tmp_path):
+def test_with_no_data_the_phantoms_are_used_and_it_says_so(call, tiny_overlay, tmp_path):
     done = call("train.py", "--config", tiny_overlay, "--run", tmp_path / "run", "--stage", 8)
     assert done.returncode == 0, done.stderr
     assert "no data configured (data.root, --data): training on the built-in phantoms" in done.stdout
 
 
-def test_one_class_is_unconditional(tiny_overlay, toy_root, tmp_path):
+def test_one_class_is_unconditional(call, tiny_overlay, toy_root, tmp_path):
     run = tmp_path / "run"
     done = call(
         "train.py",
@@ -124,7 +107,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_refused_in_one_line(case, tiny_overlay, tmp_path):
+def test_bad_input_is_refused_in_one_line(call, case, tiny_overlay, tmp_path):
     arguments, message = BAD[case]
     if case == "no GPU":
         import torch
@@ -145,7 +128,7 @@ def folder(root: Path, sizes: dict[str, int]) -> Path:
     return root
 
 
-def test_faulty_data_folders_are_refused(tiny_overlay, tmp_path):
+def test_faulty_data_folders_are_refused(call, tiny_overlay, tmp_path):
     run = ["train.py", "--config", tiny_overlay, "--run", tmp_path / "run"]
     (tmp_path / "empty").mkdir()
     refused(call(*run, "--data", tmp_path / "empty"), "empty")
@@ -160,7 +143,7 @@ def test_faulty_data_folders_are_refused(tiny_overlay, tmp_path):
     assert (tmp_path / "run" / "stage-008").is_dir()
 
 
-def test_a_foreign_checkpoint_is_refused(tiny_overlay, toy_root, tmp_path):
+def test_a_foreign_checkpoint_is_refused(call, tiny_overlay, toy_root, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "checkpoint.pt").write_bytes(b"not a checkpoint")
@@ -172,7 +155,7 @@ def test_a_foreign_checkpoint_is_refused(tiny_overlay, toy_root, tmp_path):
 # ---------------------------------------------------------------- generate.py
 
 
-def test_generate_writes_a_data_folder_that_train_reads(tiny_run, tmp_path):
+def test_generate_writes_a_data_folder_that_train_reads(call, tiny_run, tmp_path):
     to = tmp_path / "made"
     done = call("generate.py", "--run", tiny_run.run_dir, "--size", 16, "--label", "all", "--count", 20, "--to", to)
     assert done.returncode == 0, done.stderr
@@ -187,7 +170,7 @@ def test_generate_writes_a_data_folder_that_train_reads(tiny_run, tmp_path):
     assert run.returncode == 0 and "PERSONS UNKNOWN" in run.stdout, run.stdout + run.stderr
 
 
-def test_same_seed_same_bytes_whatever_the_count(tiny_run, tmp_path):
+def test_same_seed_same_bytes_whatever_the_count(call, tiny_run, tmp_path):
     for name, seed, count in (("a", 0, 40), ("b", 17, 3)):
         call(
             *("generate.py", "--run", tiny_run.run_dir, "--label", "ad", "--psi", "0.5"),
@@ -209,13 +192,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_generate_refuses(case, tiny_run, tmp_path):
+def test_generate_refuses(call, case, tiny_run, tmp_path):
     arguments, message = REFUSED[case]
     refused(call("generate.py", "--run", tiny_run.run_dir, "--to", tmp_path / "made", *arguments), message)
     assert not (tmp_path / "made").exists()
 
 
-def test_generate_never_mixes_two_data_sets(tiny_run, tmp_path):
+def test_generate_never_mixes_two_data_sets(call, tiny_run, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note.txt").write_text("mine")
     done = call("generate.py", "--run", tiny_run.run_dir, "--to", tmp_path / "full")

@@ -1,0 +1,85 @@
+"""Every command and every Python line of README.md runs, tiny: 16 px for 64, 20 phantoms, a few steps."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPO = Path(__file__).parents[1]
+README = (REPO / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = [line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+    return [shlex.split(line) for line in lines if line.startswith("python ")]
+
+
+def tiny(words: list[str], overlay: Path) -> list[str]:
+    """The same command with small sizes."""
+    for name in ("--size", "--until"):
+        if name in words:
+            i = words.index(name) + 1
+            words = [*words[:i], {"64": "16"}.get(words[i], words[i]), *words[i + 1 :]]
+    if words[0] == "train.py":
+        if "--config" in words:
+            i = words.index("--config") + 1
+            assert (REPO / words[i]).is_file(), words[i]
+            words = [*words[:i], str(overlay), *words[i + 1 :]]
+        elif "--stage" not in words:  # a run that goes on keeps its configuration
+            words = [*words, "--config", str(overlay)]
+    if words[0] == "predict.py":
+        words = [*words, "--samples-per-label", "20"]
+    if words[0] == "generate.py":
+        words = [{"500": "20"}.get(w, w) for w in words]
+    return words
+
+
+def test_the_readme_has_commands():
+    assert {words[1] for words in commands()} >= {"train.py", "predict.py", "generate.py", "-m"}
+
+
+def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell):
+    monkeypatch.chdir(tmp_path)
+    for words in commands():
+        if words[1] == "-c":
+            continue
+        if words[1] == "-m":
+            assert words[2] == "progan_style.data.phantom"
+            from progan_style.data.phantom import main
+
+            assert main([*words[3:], *shlex.split("--persons 20 --slices 1")]) == 0
+        else:
+            shell, *arguments = tiny(words[1:], tiny_overlay)
+            done = call_shell(shell, *arguments)
+            assert done.returncode == 0, (words, done.stderr)
+    assert (tmp_path / "saved_output/run/analysis-016/metrics.json").is_file()
+    for code in blocks("python"):
+        exec(code.replace("stage-064", "stage-016"), {})
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_shipped_yaml_trains_tiny(path, tmp_path, toy_root, tiny_overlay, call_shell):
+    """Its own tables, with a few images per stage."""
+    from progan_style import load_config
+
+    config = load_config(overlay=path)
+    tree = yaml.safe_load(path.read_text())
+    rows = config.schedule.resolutions[:2]
+    tree["schedule"] |= {"resolutions": list(rows), "fade_kimg": dict.fromkeys(rows, 0.01)}
+    tree["schedule"] |= {"hold_kimg": dict.fromkeys(rows, 0.01), "batch_size": dict.fromkeys(rows, 8)}
+    tree.setdefault("data", {})["cache"] = str(tmp_path / "cache")
+    overlay = tmp_path / path.name
+    overlay.write_text(yaml.safe_dump(tree))
+    done = call_shell("train.py", "--config", overlay, "--data", toy_root, "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+
+
+def test_files_that_the_readme_names_exist():
+    for name in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (REPO / name).exists(), name
