@@ -103,8 +103,11 @@ def table(numbers: dict[str, Any]) -> list[str]:
                 "shuffled labels=fidelity.shuffled",
             )
         )
+        if "fidelity.ceiling.low" in numbers:
+            low, high = numbers["fidelity.ceiling.low"], numbers["fidelity.ceiling.high"]
+            out.append(" " * 33 + f"the ceiling's 95 % interval over persons: {low:.3f} to {high:.3f}")
         if numbers["fidelity.over_typical"]:
-            out[-1] += "; above the ceiling: over-typical, not a success"
+            out.append(" " * 33 + "above the ceiling: over-typical, not a success")
         out.append(line("  its accuracy", "fidelity.accuracy", "unseen reals=fidelity.ceiling.accuracy"))
     if "tstr.auc" in numbers:
         out.append(line("TSTR, AUC", "tstr.auc", "trained on reals=trtr.auc", "shuffled labels=tstr.shuffled"))

@@ -132,6 +132,31 @@ def auc(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
     return float(np.mean([roc_auc_score(labels == index, probabilities[:, index]) for index in range(classes)]))
 
 
+def auc_interval(
+    labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any], seed: int = 0, draws: int = 500
+) -> tuple[float, float]:
+    """The middle 95 % of an AUC over draws of persons with replacement, as many of each class as there are.
+
+    Slices of one person are no independent draws: an interval over slices would be far too narrow.
+    groups [M], none of them "". Raises ValueError as auc does.
+    """
+    labels, probabilities = _judged(labels, probabilities)
+    auc(labels, probabilities)
+    names = np.asarray(groups).astype(str)
+    persons = {
+        label: [np.flatnonzero((names == name) & (labels == label)) for name in np.unique(names[labels == label])]
+        for label in np.unique(labels)
+    }
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(draws):
+        drawn = [rows[i] for rows in persons.values() for i in rng.integers(len(rows), size=len(rows))]
+        some = np.concatenate(drawn)
+        values.append(auc(labels[some], probabilities[some]))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def accuracy(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
     """Share of images whose most probable class is their label; unlike the AUC it moves with the threshold."""
     labels, probabilities = _judged(labels, probabilities)

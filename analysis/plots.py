@@ -5,6 +5,7 @@ Figures are made without pyplot: no display, no global state. Letters: M images,
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,9 +28,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 def write_settings(figure: Figure, settings: str, caption: str = "") -> Figure:
     """A figure says how it was made: the caption and the settings go under it."""
-    figure.supxlabel(
-        "\n".join(line for line in (caption, settings) if line), fontsize=8, ha="left", x=0.01, color="0.25"
-    )
+    per_line = int(14 * figure.get_size_inches()[0])  # characters of 8 points
+    lines = [textwrap.fill(line, per_line) for line in f"{caption}\n{settings}".splitlines() if line]
+    figure.supxlabel("\n".join(lines), fontsize=8, ha="left", x=0.01, color="0.25")
     return figure
 
 
@@ -66,6 +67,7 @@ def image_rows(ax: Axes, rows: Sequence[NDArray[np.uint8]], names: Sequence[str]
             canvas[i * resolution : (i + 1) * resolution, j * resolution : (j + 1) * resolution] = image[0]
     ax.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.set_yticks([(i + 0.5) * resolution - 0.5 for i in range(len(rows))], names)
+    ax.tick_params(length=0)
     ax.set(xticks=[], title=title)
     return ax
 

@@ -293,7 +293,7 @@ def _similarity(page: _Page, judge: Judge, train: Slices, unseen: Slices, fakes:
             ".floor": train.take(rows),
             ".untrained": untrained.take(np.flatnonzero(untrained.labels == label)[: len(rows)]),
         }
-        count = min(metrics.independent(slices.subjects) for slices in (x, *sets.values()))
+        count = min([metrics.independent(x.subjects), *(metrics.independent(y.subjects) for y in sets.values())])
         page.numbers[f"n.{name}"] = len(rows)
         page.numbers[f"n.{name}.coverage"] = count
         page.numbers[f"n.{name}.unseen"] = len(x)
@@ -322,6 +322,9 @@ def _fidelity(
         # Clearer cases than real persons are: the generator draws types, not the group.
         "fidelity.over_typical": fidelity > ceiling,
     }
+    if not (unseen.subjects == "").any():
+        low, high = metrics.auc_interval(unseen.labels, real, unseen.subjects, seed)
+        page.numbers |= {"fidelity.ceiling.low": low, "fidelity.ceiling.high": high}
     student = train_judge(fakes.images, fakes.labels, judge.class_names, seed=seed, device=device, progress=progress)
     answers = student.probabilities(unseen.images)
     page.numbers |= {
@@ -444,7 +447,7 @@ def _umap_discriminator(page: _Page, D: Any, reals: Slices, part: str, fakes: Sl
     page.picture(
         "umap_discriminator.png",
         figure,
-        "D saw no label here; it was trained to part the two colours on the left.\n" + _umap_settings(seed),
+        "D's features take no label; D was trained to part the two colours on the left.\n" + _umap_settings(seed),
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 from analysis.metrics import (
     accuracy,
     auc,
+    auc_interval,
     confusion,
     coverage,
     coverage_of_persons,
@@ -128,6 +129,19 @@ def test_auc_of_three_classes_is_the_mean_of_one_against_the_rest():
 def test_auc_says_which_class_is_missing():
     with pytest.raises(ValueError, match=r"\[1\]"):
         auc(np.zeros(4, dtype=int), two([0.1, 0.2, 0.3, 0.4]))
+
+
+def test_the_interval_of_an_auc_is_over_persons_not_slices():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 20)
+    scores = 1 / (1 + np.exp(-rng.normal(labels, 1)))
+    persons = np.arange(40).astype(str)
+    low, high = auc_interval(labels, two(scores), persons)
+    assert low < auc(labels, two(scores)) < high
+    # Ten copies of each slice tell nothing new, and change nothing.
+    again = auc_interval(np.repeat(labels, 10), two(np.repeat(scores, 10)), np.repeat(persons, 10))
+    assert again == pytest.approx((low, high), abs=0.02)
+    assert high - low > 0.15
 
 
 def test_accuracy_moves_with_the_threshold_and_auc_does_not():
