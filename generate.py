@@ -30,6 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, MemoryError) as error:
         print(f"generate.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"generate.py: stopped; {args.to} is not complete", file=sys.stderr)
+        return 130
 
 
 def generate_folder(args: argparse.Namespace) -> int:

@@ -6,17 +6,6 @@ import signal
 import sys
 from pathlib import Path
 
-# Keys that may change between the calls of one run: they decide what is shown and kept, not what is learnt.
-FREE = {
-    "threads",
-    "data.cache",
-    "training.log_kimg",
-    "training.grid_kimg",
-    "training.checkpoint_kimg",
-    "training.eval_kimg",
-    "training.eval_samples",
-}
-
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog="train.py", description=__doc__)
@@ -40,10 +29,13 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, MemoryError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before the first step; later ones end with a checkpoint
+        print("train.py: stopped before the first step; nothing is lost", file=sys.stderr)
+        return 130
 
 
 def train(args: argparse.Namespace) -> int:
-    from progan_style import differences, finished_stages, load_config, load_data, run_config, save_config
+    from progan_style import finished_stages, load_config, load_data, refuse_changes, run_config, save_config
 
     run_dir = Path(args.run)
     known = (run_dir / "config.yaml").is_file()
@@ -54,13 +46,12 @@ def train(args: argparse.Namespace) -> int:
     else:
         overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
         config = load_config(overlay=args.config, overrides=overrides)
-    if known and (run_dir / "checkpoint.pt").exists():
-        differ = [k for k in differences(run_config(run_dir), config) if k not in FREE]
-        if differ:
+    if (run_dir / "checkpoint.pt").exists():
+        if not known:
             raise ValueError(
-                f"{run_dir} holds a checkpoint of another configuration ({', '.join(differ)} differ); "
-                f"go on without --config, --set and --data, or start a new run with --run"
+                f"{run_dir} holds a checkpoint but no config.yaml; put it back, or start a new run with --run"
             )
+        refuse_changes(run_config(run_dir), config, run_dir)
 
     stages = config.schedule.resolutions
     done = finished_stages(run_dir)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from progan_style.checkpoint import load_discriminator, load_generator, untrained_like
-    from progan_style.config import Config, differences, load_config, save_config
+    from progan_style.config import Config, load_config, refuse_changes, save_config
     from progan_style.data.dataset import Data, Dataset, load_folder
     from progan_style.data.phantom import make_phantoms
     from progan_style.networks.layers import Growing
@@ -22,7 +22,7 @@ _HOME = {
     "Config": "config",
     "load_config": "config",  # YAML + overlay + overrides -> Config
     "save_config": "config",
-    "differences": "config",  # the keys in which two configurations differ
+    "refuse_changes": "config",  # a run goes on with the configuration it began with
     "Data": "data.dataset",  # train, validate and test parts of one data set
     "Dataset": "data.dataset",  # images, labels, subjects of one part
     "load_folder": "data.dataset",  # folder of slices -> Data

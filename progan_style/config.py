@@ -173,6 +173,27 @@ def differences(a: Config, b: Config) -> list[str]:
     )
 
 
+# Keys that may change between the calls of one run: they decide what is shown and kept, not what is learnt.
+FREE = {
+    "threads",
+    "data.cache",
+    "training.log_kimg",
+    "training.grid_kimg",
+    "training.checkpoint_kimg",
+    "training.eval_kimg",
+    "training.eval_samples",
+}
+
+
+def refuse_changes(before: Config, now: Config, where: str | Path) -> None:
+    """Raises ValueError, naming the keys, if a run would go on with another configuration than it began with."""
+    if differ := [k for k in differences(before, now) if k not in FREE]:
+        raise ValueError(
+            f"{where} holds a checkpoint of another configuration (different: {', '.join(differ)}); "
+            f"go on without --config, --set and --data, or start a new run with --run"
+        )
+
+
 def _flat(tree: dict, prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in tree.items():

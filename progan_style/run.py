@@ -7,7 +7,7 @@ from pathlib import Path
 
 from progan_style.config import Config, load_config
 from progan_style.data.dataset import Data, load_folder
-from progan_style.data.phantom import make_phantoms
+from progan_style.data.phantom import VERSION, make_phantoms
 
 
 def run_config(run_dir: str | Path) -> Config:
@@ -46,7 +46,7 @@ def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
     root = data.root
     if root is None:
         settings = data.phantom.model_dump()
-        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+        key = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode()).hexdigest()[:10]
         root = str(make_phantoms(cache / f"phantoms-{settings['persons']}x{settings['slices']}-{key}", **settings))
     return load_folder(
         root,

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from progan_style import rng, runlog
 from progan_style.checkpoint import load_state, save_network, save_state
-from progan_style.config import Config
+from progan_style.config import Config, refuse_changes
 from progan_style.data.dataset import Dataset
 from progan_style.losses import LOSSES, Terms
 from progan_style.networks import ARCHITECTURES
@@ -252,6 +252,7 @@ class Trainer:
         resumed = path.exists()
         if resumed:
             state = load_state(path, self.device)
+            refuse_changes(Config.model_validate(state["config"]), self.config, path)
             if state["threads"] != torch.get_num_threads() and self.device.type == "cpu":
                 runlog.say(
                     f"warning: the checkpoint was made with {state['threads']} CPU threads, this is "

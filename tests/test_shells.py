@@ -61,7 +61,7 @@ def test_stage_by_stage(call, tiny_overlay, toy_root, tmp_path):
 def test_a_run_keeps_its_configuration(call, tiny_run, tmp_path):
     before = (tiny_run.run_dir / "checkpoint.pt").read_bytes()
     done = call("train.py", "--run", tiny_run.run_dir, "--config", tiny_run.overlay, "--set", "seed=5")
-    refused(done, "holds a checkpoint of another configuration (data.root, seed differ)")
+    refused(done, "holds a checkpoint of another configuration (different: data.root, seed)")
     assert (tiny_run.run_dir / "checkpoint.pt").read_bytes() == before
 
 
@@ -145,11 +145,13 @@ def test_faulty_data_folders_are_refused(call, tiny_overlay, tmp_path):
 
 def test_a_foreign_checkpoint_is_refused(call, tiny_overlay, toy_root, tmp_path):
     run = tmp_path / "run"
-    run.mkdir()
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run]
+    assert call(*start, "--stage", 8).returncode == 0
     (run / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    done = call("train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run)
-    refused(done, "checkpoint.pt: not a checkpoint of a run")
+    refused(call(*start), "checkpoint.pt: not a checkpoint of a run")
     assert (run / "checkpoint.pt").read_bytes() == b"not a checkpoint"
+    (run / "config.yaml").unlink()
+    refused(call(*start), "holds a checkpoint but no config.yaml")
 
 
 # ---------------------------------------------------------------- generate.py

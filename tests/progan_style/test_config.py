@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from progan_style import differences, load_config, save_config
-from progan_style.config import DEFAULT_CONFIG
+from progan_style import load_config, refuse_changes, save_config
+from progan_style.config import DEFAULT_CONFIG, differences
 
 REPO = DEFAULT_CONFIG.parent
 CONFIGS = sorted((REPO / "configs").glob("*.yaml"))
@@ -95,3 +95,10 @@ def test_a_file_that_is_no_configuration(text, tmp_path):
         load_config(overlay=path)
     with pytest.raises(FileNotFoundError, match="no such configuration file"):
         load_config(overlay=Path("nowhere.yaml"))
+
+
+def test_what_is_shown_may_change_and_what_is_learnt_may_not():
+    before = load_config()
+    refuse_changes(before, load_config(overrides=["threads=1", "training.log_kimg=1", "data.cache=/elsewhere"]), "run")
+    with pytest.raises(ValueError, match=r"run holds .* \(different: network.w_dim, schedule.lr_g.8\); go on without"):
+        refuse_changes(before, load_config(overrides=["schedule.lr_g.8=0.5", "network.w_dim=7"]), "run")

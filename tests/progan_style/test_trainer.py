@@ -272,6 +272,36 @@ def test_overfits_a_tiny_set(tiny_overlay, toy_root):
     assert error[0] < error[1] / 2 and error[3] < error[2] / 2, error
 
 
+def test_memory_that_ran_out_is_told_with_the_batch_to_lower(make, monkeypatch):
+    trainer, run_dir = make()
+
+    def too_much(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer, "step", too_much)
+    with pytest.raises(MemoryError, match=r"out of memory at 8 px .* lower schedule.batch_size.8 \(now 8\).*=4"):
+        trainer.run(run_dir)
+
+
+def test_losses_that_are_not_finite_stop_the_run_with_advice(make, monkeypatch):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 24)
+    with torch.no_grad():
+        trainer.D.logit.bias.fill_(float("nan"))
+    monkeypatch.setattr(trainer, "load", lambda state: None)
+    with pytest.raises(ValueError, match=r"losses at 32 images are not finite; lower schedule.lr_g"):
+        trainer.run(run_dir)
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(make):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 8)
+    other, _ = make("run", "network.w_dim=6")
+    with pytest.raises(ValueError, match=r"checkpoint.pt holds .* \(different: network.w_dim\)"):
+        other.run(run_dir)
+
+
 def test_precision_is_chosen_by_name():
     cpu = torch.device("cpu")
     assert choose_precision("fp32", cpu) is None and choose_precision("bf16", cpu) is torch.bfloat16
