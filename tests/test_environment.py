@@ -16,8 +16,9 @@ def pip_section() -> list[str]:
 
 
 def test_the_conda_environment_is_the_projects():
-    *packages, last = pip_section()
-    assert sorted(packages) == sorted(PROJECT["dependencies"]) and last == "-e .[dev]"
+    first, *packages, last = pip_section()
+    assert sorted(packages) == sorted(PROJECT["dependencies"])
+    assert first == "-c constraints.txt" and last == "-e .[dev]"
 
 
 def test_python_is_the_same():
