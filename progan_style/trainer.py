@@ -135,8 +135,8 @@ class Trainer:
         self._update_ema(n)
         self.nimg += n
         self._count(
-            # The penalty is reported as what it adds per step on average, so that lines can be compared.
-            loss_d=sum(v.detach() / (interval if k == "penalty" else 1) for k, v in terms_d.items()),
+            # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
+            loss_d=sum(v.detach() for v in terms_d.values()),
             loss_g=sum(v.detach() for v in terms_g.values()),
             real_pred=real_logits.sigmoid().mean(),
             real_class_acc=(class_logits.detach().argmax(dim=1) == labels).float().mean(),
@@ -164,7 +164,8 @@ class Trainer:
         seed, z_dim = self.config.seed, self.G.mapping.z_dim
         z = rng.normal(seed, "latent", index, 2 * z_dim)
         ws = self.G.mapping(z[:, :z_dim], labels)
-        self.G.mapping.track(ws, labels)
+        with self.amp(False):
+            self.G.mapping.track(ws, labels)
         if self.config.training.style_mixing > 0:
             other = self.G.mapping(z[:, z_dim:], labels)
             u = rng.uniform(seed, "mixing", index, 2)
@@ -190,7 +191,7 @@ class Trainer:
 
     def _statistics(self) -> dict[str, Any]:
         """Means since the last line, and the phase of the last step."""
-        phase = self.schedule.at(self.nimg - 1)
+        phase = self.last_phase()
         numbers: dict[str, Any] = {k: float(v) / max(self.steps, 1) for k, v in self.sums.items()}
         self.sums, self.steps = {}, 0
         return {"resolution": phase.resolution, "alpha": phase.alpha, "lr_d": phase.lr_d, "lr_g": phase.lr_g} | numbers
@@ -337,14 +338,19 @@ class Trainer:
         every = getattr(self.config.training, key)
         if every is None or self.nimg == 0:
             return False
-        before = self.nimg - self.schedule.at(self.nimg - 1).batch_size
+        before = self.nimg - self.last_phase().batch_size
         return int(self.nimg / (every * 1000)) > int(before / (every * 1000))
+
+    def last_phase(self) -> Phase:
+        """The phase of the step that ended at the present count; before the first step, of the first."""
+        n = self.schedule.at(max(self.nimg - 1, 0)).batch_size
+        return self.schedule.at(max(self.nimg - n, 0))
 
     def _stage_ended(self) -> bool:
         return any(self.nimg == s.end for s in self.schedule.stages)
 
     def _grow_ema(self) -> Phase:
-        phase = self.schedule.at(max(self.nimg - 1, 0))
+        phase = self.last_phase()
         # At a stage's end the fade is over; elsewhere the picture shows the networks as they train.
         self.G_ema.grow(phase.resolution, 1.0 if self._stage_ended() else phase.alpha)
         self.G_ema.nimg = self.nimg

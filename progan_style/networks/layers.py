@@ -64,9 +64,10 @@ class Conv(nn.Module):
     """Convolution with equalised learning rate, at one resolution or with blurred stride-2 resampling.
 
     up=True doubles the resolution: transposed convolution of stride 2, then blur; down=True halves it: blur, then
-    convolution of stride 2 (the layout of StyleGAN2, Karras et al. 2020, appendix B, with StyleGAN's [1, 2, 1]
-    filter). Every dense multiplication is made at the lower of the two resolutions, a quarter of the work of a
-    convolution at the higher one.
+    convolution of stride 2 (the layout of StyleGAN2, Karras et al. 2020, appendix B). Every dense multiplication is
+    made at the lower of the two resolutions, a quarter of the work of a convolution at the higher one. The filter has
+    an even number of taps, so that a block's output lies where the skips' repetition and 2x2 means put it; an odd
+    one would move it by half a pixel per block.
     """
 
     blur: Tensor
@@ -78,20 +79,20 @@ class Conv(nn.Module):
         self.scale = gain / math.sqrt(c_in * size * size)
         self.up, self.down, self.padding = up, down, size // 2
         if up or down:
-            taps = torch.tensor([1.0, 2.0, 1.0])
+            taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
             # After a transposed convolution three of four pixels came from zeros: the filter's sum 4 makes up for it.
-            self.register_buffer("blur", torch.outer(taps, taps)[None, None] / (4 if up else 16), persistent=False)
+            self.register_buffer("blur", torch.outer(taps, taps)[None, None] / (16 if up else 64), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight * self.scale
         if self.up:
-            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2, padding=1, output_padding=1)
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
             c = x.shape[1]
-            return F.conv2d(x, self.blur.expand(c, 1, 3, 3), self.bias, padding=1, groups=c)
+            return F.conv2d(x, self.blur.expand(c, 1, 4, 4), self.bias, padding=1, groups=c)
         if self.down:
             c = x.shape[1]
-            x = F.conv2d(x, self.blur.expand(c, 1, 3, 3), padding=1, groups=c)
-            return F.conv2d(x, weight, self.bias, stride=2, padding=1)
+            x = F.conv2d(x, self.blur.expand(c, 1, 4, 4), padding=2, groups=c)
+            return F.conv2d(x, weight, self.bias, stride=2)
         return F.conv2d(x, weight, self.bias, padding=self.padding)
 
 

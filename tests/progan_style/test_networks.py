@@ -211,3 +211,14 @@ def test_resampling_keeps_a_constant(kind):
     out = conv(torch.full((1, 1, 16, 16), 2.0))
     assert out.shape[-1] == {"up": 32, "down": 8}[kind]
     assert torch.allclose(out[:, :, 3:-3, 3:-3], torch.tensor(2.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ("up", "down"))
+def test_resampling_does_not_move_the_image(kind):
+    """With a symmetric kernel, flipping commutes with the layer: its output is centred as the skips' filters are."""
+    conv = Conv(1, 1, 3, **{kind: True})
+    conv.weight.data = (conv.weight + conv.weight.flip(2)) / 2
+    conv.weight.data = (conv.weight + conv.weight.flip(3)) / 2
+    x = torch.randn(1, 1, 16, 16)
+    for axis in (2, 3):
+        assert torch.allclose(conv(x.flip(axis)), conv(x).flip(axis), atol=1e-5)
