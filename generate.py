@@ -24,15 +24,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+    from progan_style import shell
+
     args = parse(argv)
-    try:
-        return generate_folder(args)
-    except (ValueError, OSError, MemoryError) as error:
-        print(f"generate.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"generate.py: stopped; {args.to} is not complete", file=sys.stderr)
-        return 130
+    return shell.run("generate.py", generate_folder, args, interrupted=f"stopped; {args.to} is not complete")
 
 
 def generate_folder(args: argparse.Namespace) -> int:
@@ -40,6 +35,8 @@ def generate_folder(args: argparse.Namespace) -> int:
         raise ValueError(f"--count: expected 1 or more, got {args.count}")
     if args.seed < 0:
         raise ValueError(f"--seed: expected 0 or more, got {args.seed}")
+    if args.seed + args.count >= 2**62:
+        raise ValueError(f"--seed: expected less than 2^62, got {args.seed}")
     if not 0 <= args.psi <= 1:
         raise ValueError(f"--psi: expected 0 to 1, got {args.psi}")
 

@@ -18,12 +18,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+    from progan_style import shell
+
     args = parse(argv)
-    try:
-        return predict(args)
-    except (ValueError, OSError, MemoryError) as error:
-        print(f"predict.py: {error}", file=sys.stderr)
-        return 2
+    return shell.run("predict.py", predict, args, interrupted="stopped; what was written so far is not complete")
 
 
 def predict(args: argparse.Namespace) -> int:

@@ -2,9 +2,18 @@
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from progan_style import Config
+
+NEXT = -1  # --stage without a size
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -14,7 +23,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     which = p.add_mutually_exclusive_group()
     which.add_argument(
-        "--stage", metavar="SIZE", nargs="?", type=int, const=0, help="one stage: the next unfinished, or SIZE"
+        "--stage", metavar="SIZE", nargs="?", type=int, const=NEXT, help="one stage: the next unfinished, or SIZE"
     )
     which.add_argument("--until", metavar="SIZE", type=int, help="all stages up to SIZE")
     p.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one value; repeatable")
@@ -23,82 +32,80 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+    from progan_style import shell
+
     args = parse(argv)
-    try:
-        return train(args)
-    except (ValueError, OSError, MemoryError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # before the first step; later ones end with a checkpoint
-        print("train.py: stopped before the first step; nothing is lost", file=sys.stderr)
-        return 130
+    return shell.run("train.py", train, args, interrupted="stopped before the first step; nothing is lost")
 
 
 def train(args: argparse.Namespace) -> int:
-    from progan_style import finished_stages, load_config, load_data, refuse_changes, run_config, save_config
+    from progan_style import finished_stages, load_config, run_config
 
     run_dir = Path(args.run)
-    known = (run_dir / "config.yaml").is_file()
-    if known and not (args.config or args.set):
-        config = run_config(run_dir)
-        if args.data:
-            config = config.model_copy(update={"data": config.data.model_copy(update={"root": args.data})})
-    else:
-        overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
-        config = load_config(overlay=args.config, overrides=overrides)
-    if (run_dir / "checkpoint.pt").exists():
-        if not known:
-            raise ValueError(
-                f"{run_dir} holds a checkpoint but no config.yaml; put it back, or start a new run with --run"
-            )
-        refuse_changes(run_config(run_dir), config, run_dir)
+    known = run_dir / "config.yaml"
+    if args.data == "":
+        raise ValueError("--data: expected a folder, got an empty name")
+    overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
+    # A run goes on with its own configuration, to which --set and --data are changes; --config starts from the file.
+    base = known if known.is_file() and not args.config else None
+    config = load_config(base, args.config, overrides)
 
     stages = config.schedule.resolutions
     done = finished_stages(run_dir)
-    size = args.until or args.stage
-    if size and size not in stages:
+    size = args.stage if args.stage not in (None, NEXT) else args.until
+    if size is not None and size not in stages:
         raise ValueError(f"stage {size} is not in schedule.resolutions ({', '.join(map(str, stages))})")
+    until = stages[-1] if size is None else size
     if args.stage is not None:
-        todo = [r for r in stages if r not in done]
-        until = args.stage or (todo[0] if todo else stages[-1])
+        if args.stage == NEXT:
+            until = next((r for r in stages if r not in done), stages[-1])
         before = stages[: stages.index(until)]
         if missing := [r for r in before if r not in done]:
             raise ValueError(
                 f"stage {until} grows from the finished stage {before[-1]}; "
                 f"run python train.py --run {run_dir} --stage {missing[0]} first"
             )
-    else:
-        until = args.until or stages[-1]
-    if until in done:
-        print(f"{run_dir}: the stages up to {until} are finished")
-        return 0
 
     import torch
 
-    from progan_style import Trainer, choose_device
+    from progan_style import choose_device, images_seen, refuse_changes
 
+    nimg = images_seen(run_dir)
+    if nimg is not None:
+        if not known.is_file():
+            raise ValueError(
+                f"{run_dir} holds a checkpoint but no config.yaml; put it back, or start a new run with --run"
+            )
+        refuse_changes(run_config(run_dir), config, run_dir, nimg)
+    if until in done:
+        print(f"{run_dir}: the stages up to {until} are finished")
+        return 0
     device = choose_device(args.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.backends.cudnn.benchmark = True
-    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = False  # what is said to run in fp32 does; the bulk runs in bf16 anyway
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    # Until the first step, SIGTERM ends like Ctrl-C: what prepares the data then clears up behind itself.
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return grow(config, run_dir, until, device)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def grow(config: "Config", run_dir: Path, until: int, device: "torch.device") -> int:
+    """Data, trainer, the run itself; returns the exit code."""
+    from progan_style import Trainer, load_data
 
     if config.data.root is None:
         print("no data configured (data.root, --data): training on the built-in phantoms")
     data = load_data(config, until)
     print(data.summary())
-
-    # A second signal finds the default handlers again and ends at once.
-    asked: list[int] = []
-
-    def ask(number: int, frame: object) -> None:
-        asked.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    run_dir.mkdir(parents=True, exist_ok=True)
-    save_config(config, run_dir / "config.yaml")
     trainer = Trainer(config, data.train, device)
     evaluate = None
     if config.training.eval_kimg:
@@ -109,15 +116,19 @@ def train(args: argparse.Namespace) -> int:
         )
         if evaluate is None:
             print("no validate part: training.eval_kimg measures nothing")
-    try:
-        over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(asked))
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if over:
+
+    asked: list[int] = []
+
+    def ask(number: int, frame: object) -> None:
+        asked.append(number)
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends at once
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    if trainer.run(run_dir, until, evaluate, stop=lambda: bool(asked)):
         print(f"{run_dir}: stage {until} is finished at {trainer.nimg} images; look at {run_dir}/stage-{until:03d}")
         return 0
-    again = " ".join(["python train.py", *sys.argv[1:]])
+    again = shlex.join(["python", "train.py", *sys.argv[1:]])
     print(f"stopped at {trainer.nimg} images, checkpoint written; go on with: {again}")
     return 128 + asked[0]
 

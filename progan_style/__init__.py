@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from progan_style.data.dataset import Data, Dataset, load_folder
     from progan_style.data.phantom import make_phantoms
     from progan_style.networks.layers import Growing
-    from progan_style.run import finished_stage, finished_stages, load_data, run_config, stage_dir
+    from progan_style.run import finished_stage, finished_stages, images_seen, load_data, run_config, stage_dir
     from progan_style.sampling import choose_device, generate, generator_features, to_float, to_uint8
     from progan_style.schedule import GrowthSchedule, Phase
     from progan_style.trainer import Trainer
@@ -32,6 +32,7 @@ _HOME = {
     "stage_dir": "run",
     "finished_stage": "run",
     "finished_stages": "run",
+    "images_seen": "run",
     "GrowthSchedule": "schedule",
     "Phase": "schedule",
     "Trainer": "trainer",

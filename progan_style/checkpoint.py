@@ -5,8 +5,6 @@ Files hold tensors and plain Python only and are read with weights_only=True: op
 
 import io
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +12,31 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as safetensors_bytes
 
+from progan_style.files import write_whole
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.layers import Growing
 
 FORMAT = 1
-
-
-def write_whole(path: Path, content: bytes, before: Path | None = None) -> None:
-    """Write a file so that a reader finds the old one or the new one, never a part, whatever stops the writing.
-
-    before: where the old one is kept.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        kept = "; the one before it is kept" if path.exists() else ""
-        raise OSError(f"{path}: could not be written ({error.strerror}){kept}") from None
-    if before is not None and path.exists():
-        copy = before.with_name(before.name + ".part")
-        copy.unlink(missing_ok=True)
-        try:
-            os.link(path, copy)
-        except OSError:  # a file system without links
-            shutil.copyfile(path, copy)
-        os.replace(copy, before)
-    os.replace(part, path)
+PREVIOUS = "checkpoint-previous.pt"
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a run's state; the one before it stays beside it as checkpoint-previous.pt."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
-    write_whole(path, buffer.getvalue(), before=path.with_name("checkpoint-previous.pt"))
+    write_whole(path, buffer.getvalue(), before=path.with_name(PREVIOUS))
 
 
-def load_state(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read what save_state wrote. Raises ValueError if it is something else."""
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what save_state wrote, on the CPU. Raises ValueError if it is something else."""
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such checkpoint") from None
-    except Exception as error:  # unpickling a foreign file fails in many ways
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path}: not a checkpoint of a run ({first[:120]})") from None
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception:  # unpickling a foreign file fails in many ways
+        previous = path.with_name(PREVIOUS)
+        hint = f"; {previous.name} is the one before it" if previous.exists() else ""
+        raise ValueError(f"{path}: not a checkpoint of a run, or a damaged one{hint}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path}: expected a checkpoint of format {FORMAT}, got another file")
     return state
@@ -82,12 +56,13 @@ def load_network(path: str | Path, kind: str) -> Growing:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["progan_style"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no dict)
+        found = header["kind"]
+        network = build(header)
+        network.load_state_dict(tensors)
     except Exception:
         raise ValueError(f"{path}: not a network of this program (expected a {kind}.safetensors)") from None
-    if header["kind"] != kind:
-        raise ValueError(f"{path}: expected a {kind}, got a {header['kind']}")
-    network = build(header)
-    network.load_state_dict(tensors)
+    if found != kind:
+        raise ValueError(f"{path}: expected a {kind}, got a {found}")
     return network
 
 

@@ -6,10 +6,13 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from progan_style.files import write_whole
+from progan_style.schedule import GrowthSchedule
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "hyperparameters.yaml"
 
@@ -45,12 +48,12 @@ class DataConfig(Section):
 
 class NetworkConfig(Section):
     name: str
-    z_dim: int = Field(ge=1)
-    w_dim: int = Field(ge=1)
-    mapping_depth: int = Field(ge=1)
+    z_dim: int = Field(ge=1, le=8192)
+    w_dim: int = Field(ge=1, le=8192)
+    mapping_depth: int = Field(ge=1, le=64)
     mapping_lr_mul: float = Field(gt=0)
-    channel_base: int = Field(ge=16)
-    channel_max: int = Field(ge=1)
+    channel_base: int = Field(ge=16, le=2**20)
+    channel_max: int = Field(ge=1, le=8192)
 
     @field_validator("name")
     @classmethod
@@ -108,8 +111,11 @@ class ScheduleConfig(Section):
         return self
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class TrainingConfig(Section):
-    adam_betas: tuple[float, float]
+    adam_betas: tuple[Beta, Beta]
     ema_half_life_kimg: float = Field(gt=0)
     ema_rampup: float = Field(gt=0)
     style_mixing: float = Field(ge=0, le=1)
@@ -155,6 +161,11 @@ def load_config(
     for text in overrides:
         _override(tree, text)
     name += " with --set" if overrides else ""
+    return parse_config(tree, name)
+
+
+def parse_config(tree: dict[str, Any], name: str) -> Config:
+    """A Config from plain Python; `name` begins the message of the ValueError."""
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -163,7 +174,9 @@ def load_config(
 
 def save_config(config: Config, path: str | Path) -> None:
     """Write the resolved configuration; load_config reads it back equal."""
-    Path(path).write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
+        write_whole(Path(path), text.encode())
 
 
 def differences(a: Config, b: Config) -> list[str]:
@@ -185,9 +198,26 @@ FREE = {
 }
 
 
-def refuse_changes(before: Config, now: Config, where: str | Path) -> None:
-    """Raises ValueError, naming the keys, if a run would go on with another configuration than it began with."""
-    if differ := [k for k in differences(before, now) if k not in FREE]:
+def refuse_changes(before: Config, now: Config, where: str | Path, nimg: int) -> None:
+    """Raises ValueError, naming the keys, if a run at `nimg` images would go on as if it had begun otherwise.
+
+    Rates and gammas may change for stages that are not over, batch sizes and lengths for stages that have not begun:
+    what is past stays what it was.
+    """
+    begun, over = set(), set()
+    for stage in GrowthSchedule(**before.schedule.model_dump()).stages:
+        begun |= {stage.resolution} if stage.start < nimg else set()
+        over |= {stage.resolution} if stage.end <= nimg else set()
+
+    def free(key: str) -> bool:
+        section, _, row = key.rpartition(".")
+        if section in ("schedule.lr_g", "schedule.lr_d", "schedule.r1_gamma"):
+            return int(row) not in over
+        if section in ("schedule.batch_size", "schedule.fade_kimg", "schedule.hold_kimg"):
+            return int(row) not in begun
+        return key in FREE
+
+    if differ := [k for k in differences(before, now) if not free(k)]:
         raise ValueError(
             f"{where} holds a checkpoint of another configuration (different: {', '.join(differ)}); "
             f"go on without --config, --set and --data, or start a new run with --run"

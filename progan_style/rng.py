@@ -1,7 +1,9 @@
-"""Random numbers as a pure function of (seed, stream, index), the same on every device and for every batch size.
+"""Random numbers as a pure function of (seed, stream, index), whatever the batch size.
 
 The image counter is the only clock of a run: the latents and noise of image number i are read off, never drawn in
 turn. So any step can be repeated alone, and a batch may be split over ranks without changing a number.
+
+The bits are the same on every device; `normal` may differ between devices in the last digit of a logarithm.
 
 SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA), vectorised over
 images: image i starts its own generator, whose outputs are numbered by position.
@@ -9,6 +11,7 @@ images: image i starts its own generator, whose outputs are numbered by position
 Letters: N images, M numbers per image.
 """
 
+import functools
 import math
 
 import torch
@@ -37,8 +40,13 @@ def bits(state: Tensor, count: int) -> Tensor:
 
 def image_states(seed: int, stream: str, index: Tensor) -> Tensor:
     """The generator state of each image: [N] int64 image numbers -> [N] int64."""
-    key = mix64(torch.tensor([seed * 16 + STREAMS[stream]], device=index.device))
-    return mix64(key + index * GAMMA)
+    return mix64(_key(seed, stream, index.device) + index * GAMMA)
+
+
+@functools.lru_cache(maxsize=64)
+def _key(seed: int, stream: str, device: torch.device) -> Tensor:
+    """Kept on the device: copying a number there would wait for all work before it."""
+    return mix64(torch.tensor([seed * 16 + STREAMS[stream]], device=device))
 
 
 def uniform(seed: int, stream: str, index: Tensor, count: int) -> Tensor:

@@ -29,6 +29,14 @@ def finished_stages(run_dir: str | Path) -> list[int]:
     return sorted(int(m[1]) for p in found if (m := re.fullmatch(r"stage-(\d+)", p.parent.name)))
 
 
+def images_seen(run_dir: str | Path) -> int | None:
+    """The image count of a run's checkpoint; None if there is none."""
+    from progan_style.checkpoint import load_state
+
+    path = Path(run_dir) / "checkpoint.pt"
+    return load_state(path)["nimg"] if path.exists() else None
+
+
 def finished_stage(run_dir: str | Path, size: int | None) -> int:
     """`size` if that stage is finished, the last finished one for None; ValueError says which there are."""
     done = finished_stages(run_dir)
@@ -47,7 +55,11 @@ def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
     if root is None:
         settings = data.phantom.model_dump()
         key = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode()).hexdigest()[:10]
-        root = str(make_phantoms(cache / f"phantoms-{settings['persons']}x{settings['slices']}-{key}", **settings))
+        root = str(
+            make_phantoms(
+                cache / f"phantoms-{settings['persons']}x{settings['slices']}-{key}", workers=config.threads, **settings
+            )
+        )
     return load_folder(
         root,
         classes=data.classes,
@@ -58,4 +70,5 @@ def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
         skip_unreadable=data.skip_unreadable,
         cache_dir=cache,
         progress=progress,
+        workers=config.threads,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from progan_style.files import write_whole
 from progan_style.schedule import GrowthSchedule
 
 # Statistic of a step -> its title on the screen: the nine that users of this line of systems know, in their order.
@@ -29,8 +30,9 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = run_dir / "log.jsonl"
-        kept = [line for line in read_log(run_dir) if line["nimg"] <= nimg]
-        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        kept = "".join(json.dumps(line) + "\n" for line in read_log(run_dir) if line["nimg"] <= nimg)
+        if not self.path.is_file() or self.path.read_text() != kept:
+            write_whole(self.path, kept.encode())
         self.board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=nimg + 1)
 
     def write(self, numbers: dict[str, Any], nimg: int) -> None:

@@ -34,6 +34,7 @@ def latents(G: Growing, seeds: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
+@torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 def _in_blocks(
     G: Growing, labels: Tensor, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:

@@ -7,6 +7,7 @@ Letters: N batch, R resolution, L styles.
 """
 
 import contextlib
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from progan_style import rng, runlog
 from progan_style.checkpoint import load_state, save_network, save_state
-from progan_style.config import Config, refuse_changes
+from progan_style.config import Config, parse_config, refuse_changes, save_config
 from progan_style.data.dataset import Dataset
 from progan_style.losses import LOSSES, Terms
 from progan_style.networks import ARCHITECTURES
@@ -30,6 +31,7 @@ from progan_style.networks.mapping import mix_styles
 from progan_style.run import stage_dir
 from progan_style.sampling import save_samples, to_float
 from progan_style.schedule import GrowthSchedule, Phase, Stage
+from progan_style.shell import is_out_of_memory
 
 Evaluate = Callable[[Growing, Phase], dict[str, float]]
 
@@ -202,6 +204,7 @@ class Trainer:
         return {
             "config": self.config.model_dump(mode="json"),
             "class_names": list(self.config.data.classes),
+            "data": self._data_digest(),
             "threads": torch.get_num_threads(),
             "nimg": self.nimg,
             "moments_of": self.moments_of,
@@ -218,9 +221,16 @@ class Trainer:
     def load(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, bit for bit on the CPU at the same number of threads."""
         self.nimg, self.moments_of = state["nimg"], state["moments_of"]
-        self.best, self.sums, self.steps = state["best"], state["sums"], state["steps"]
+        self.best, self.steps = state["best"], state["steps"]
+        self.sums = {k: v.to(self.device) for k, v in state["sums"].items()}
         for name in ("G", "D", "G_ema", "opt_G", "opt_D"):
             getattr(self, name).load_state_dict(state[name])
+
+    def _data_digest(self) -> str:
+        """Tells the training slices apart: their names and labels, in order."""
+        digest = hashlib.sha256("\n".join(self.data.paths).encode())
+        digest.update(self.data.labels.tobytes())
+        return digest.hexdigest()[:16]
 
     def header(self, kind: str, resolution: int) -> dict[str, Any]:
         return {
@@ -252,14 +262,20 @@ class Trainer:
         path = run_dir / "checkpoint.pt"
         resumed = path.exists()
         if resumed:
-            state = load_state(path, self.device)
-            refuse_changes(Config.model_validate(state["config"]), self.config, path)
+            state = load_state(path)
+            refuse_changes(parse_config(state["config"], str(path)), self.config, path, state["nimg"])
+            if state["data"] != self._data_digest():
+                runlog.say(
+                    f"warning: the training slices are not those of the checkpoint (now {len(self.data)}); it goes on, "
+                    f"but the order of the slices is another"
+                )
             if state["threads"] != torch.get_num_threads() and self.device.type == "cpu":
                 runlog.say(
                     f"warning: the checkpoint was made with {state['threads']} CPU threads, this is "
                     f"{torch.get_num_threads()}: it goes on, but not bit for bit (--set threads={state['threads']})"
                 )
             self.load(state)
+        save_config(self.config, run_dir / "config.yaml")
         last = self.schedule.stage_of(until) if until else self.schedule.stages[-1]
         log = runlog.RunLog(run_dir, self.nimg)
         bar: tqdm | None = None
@@ -271,6 +287,9 @@ class Trainer:
                 stopping = stop()
                 over = self.nimg >= last.end
                 if self.nimg != done_upkeep:
+                    saving = self._due("checkpoint_kimg") or self._stage_ended() or stopping or over
+                    if saving or self._due("log_kimg"):
+                        self._refuse_broken(run_dir)
                     if self._due("log_kimg") or self._stage_ended():
                         numbers = self._statistics()
                         now = time.monotonic()
@@ -278,11 +297,6 @@ class Trainer:
                         clock, clock_nimg = now, self.nimg
                         log.write(numbers | {"images_per_second": round(speed, 2)}, self.nimg)
                         runlog.say(runlog.statistics_line(numbers, self.nimg))
-                        if not all(math.isfinite(numbers[k]) for k in ("loss_d", "loss_g")):
-                            raise ValueError(
-                                f"{run_dir}: the losses at {self.nimg} images are not finite; lower schedule.lr_g and "
-                                f"schedule.lr_d for stage {numbers['resolution']}, or raise its schedule.r1_gamma"
-                            )
                     if evaluate and self._due("eval_kimg"):
                         self._evaluate(evaluate, run_dir, log)
                     if self._due("grid_kimg") or self.nimg == 0:
@@ -290,7 +304,7 @@ class Trainer:
                         save_samples(self.G_ema, run_dir / "samples" / f"{self.nimg:09d}.png")
                     if self._stage_ended():
                         self._finish_stage(run_dir)
-                    if self._due("checkpoint_kimg") or self._stage_ended() or stopping or over:
+                    if saving:
                         save_state(path, self.state())
                 if over or stopping:
                     return over
@@ -308,6 +322,15 @@ class Trainer:
                 bar.close()
             log.close()
 
+    def _refuse_broken(self, run_dir: Path) -> None:
+        """Nothing that is not finite is logged or saved."""
+        if not all(math.isfinite(float(v)) for v in self.sums.values()):
+            r = self.last_phase().resolution
+            raise ValueError(
+                f"{run_dir}: the losses at {self.nimg} images are not finite; the checkpoint before is kept. Lower "
+                f"schedule.lr_g.{r} and schedule.lr_d.{r}, or raise schedule.r1_gamma.{r}, with --set"
+            )
+
     def _bar(self, stage: Stage) -> tqdm:
         """images/s and the time left of a stage; quiet when the output is not a terminal."""
         return tqdm(
@@ -323,14 +346,13 @@ class Trainer:
         """A step; memory that ran out is told with the value to lower."""
         try:
             self.step(*batch)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            text = str(error)
-            if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in text:
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
             r, n = phase.resolution, phase.batch_size
             raise MemoryError(
-                f"out of memory at {r} px with batches of {n} images; lower schedule.batch_size.{r} "
-                f"(now {n}) and run again: --set schedule.batch_size.{r}={max(4, n // 8 * 4)}"
+                f"out of memory at {r} px with batches of {n} images; lower schedule.batch_size.{r} (before the stage "
+                f"begins: --set schedule.batch_size.{r}={max(4, n // 8 * 4)}) or network.channel_base (in a new run)"
             ) from None
 
     def _due(self, key: str) -> bool:
@@ -358,7 +380,11 @@ class Trainer:
 
     def _evaluate(self, evaluate: Evaluate, run_dir: Path, log: runlog.RunLog) -> None:
         phase = self._grow_ema()
-        numbers = evaluate(self.G_ema, phase)
+        try:
+            numbers = evaluate(self.G_ema, phase)
+        except ValueError as error:  # hours of training are worth more than a number that the data cannot give
+            runlog.say(f"{self.nimg / 1000:9.1f} kimg  not evaluated: {error}")
+            return
         log.write(numbers, self.nimg)
         runlog.say(f"{self.nimg / 1000:9.1f} kimg  " + "  ".join(f"{k}: {v:.4g}" for k, v in numbers.items()))
         kid = numbers["kid"]

@@ -65,6 +65,12 @@ def test_a_run_keeps_its_configuration(call, tiny_run, tmp_path):
     assert (tiny_run.run_dir / "checkpoint.pt").read_bytes() == before
 
 
+def test_set_alone_changes_the_runs_own_configuration(call, tiny_run):
+    done = call("train.py", "--run", tiny_run.run_dir, "--set", "threads=1", "--set", "training.log_kimg=3")
+    assert done.returncode == 0 and "are finished" in done.stdout, done.stderr
+    refused(call("train.py", "--run", tiny_run.run_dir, "--set", "network.w_dim=4"), "(different: network.w_dim)")
+
+
 def test_with_no_data_the_phantoms_are_used_and_it_says_so(call, tiny_overlay, tmp_path):
     done = call("train.py", "--config", tiny_overlay, "--run", tmp_path / "run", "--stage", 8)
     assert done.returncode == 0, done.stderr
@@ -102,6 +108,8 @@ BAD = {
     "negative rate": (["--set", "schedule.lr_g.8=-1"], "schedule.lr_g.8: expected more than 0, got -1.0"),
     "stage not in the schedule": (["--stage", "64"], "stage 64 is not in schedule.resolutions (8, 16)"),
     "no such file": (["--config", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+    "stage 0": (["--until", "0"], "stage 0 is not in schedule.resolutions (8, 16)"),
+    "no name": (["--data", ""], "--data: expected a folder, got an empty name"),
     "no GPU": (["--device", "cuda"], "--device cuda: torch sees no CUDA device"),
 }
 
@@ -150,6 +158,7 @@ def test_a_foreign_checkpoint_is_refused(call, tiny_overlay, toy_root, tmp_path)
     (run / "checkpoint.pt").write_bytes(b"not a checkpoint")
     refused(call(*start), "checkpoint.pt: not a checkpoint of a run")
     assert (run / "checkpoint.pt").read_bytes() == b"not a checkpoint"
+    (run / "checkpoint-previous.pt").replace(run / "checkpoint.pt")
     (run / "config.yaml").unlink()
     refused(call(*start), "holds a checkpoint but no config.yaml")
 

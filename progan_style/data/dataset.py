@@ -220,12 +220,14 @@ def load_folder(
     skip_unreadable: bool = False,
     cache_dir: str | os.PathLike[str],
     progress: bool = True,
+    workers: int | None = None,
 ) -> Data:
     """Read a folder of slices, packed once into a cache, up to `resolution` pixels per side.
 
     aliases map other names of a class to it (None: NC is CN). Images are padded to a square and reduced by exact area
-    averaging; 16-bit images share one intensity range. The cache is found again by the names, sizes and times of the
-    files and by every argument here; a change of any makes a new one.
+    averaging, by `workers` threads (None: all cores); 16-bit images share one intensity range. The cache is found
+    again by the names, sizes and times of the files and by every argument that decides a byte; a change of any makes
+    a new one.
     Raises FileNotFoundError or ValueError, one line each, if the folder is not what it has to be.
     """
     if resolution < SMALLEST or resolution & (resolution - 1):
@@ -250,7 +252,7 @@ def load_folder(
     key = digest.hexdigest()[:16]
     cache = Path(cache_dir) / f"data-{key}"
     if not cache.is_dir():
-        job = Job(root, resolution, allow_upsampling, skip_unreadable)
+        job = Job(root, resolution, allow_upsampling, skip_unreadable, workers=workers)
         pack(job, [item.path for item in folder.slices], cache, progress)
     index, levels, means = open_cache(cache, resolution, len(folder.slices))
 

@@ -20,7 +20,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -163,6 +163,7 @@ class Job:
     bits: int = 8
     low: int = 0
     high: int = 255
+    workers: int | None = None  # threads; None: all cores
 
     def read(self, path: str) -> np.ndarray | None:
         """The gray values of an image, None if it is unreadable and may be skipped."""
@@ -224,9 +225,11 @@ def _range_chunk(job: Job, paths: Sequence[str]) -> tuple[int, int]:
     return min((int(i.min()) for i in images), default=65535), max((int(i.max()) for i in images), default=0)
 
 
-def _in_order(work: Callable[[Sequence[str]], Any], paths: Sequence[str], what: str, progress: bool) -> Iterator[Any]:
+def _in_order(
+    work: Callable[[Sequence[str]], Any], paths: Sequence[str], what: str, progress: bool, workers: int | None
+) -> Iterator[Any]:
     """work(chunk) for all chunks of the paths in parallel, results in order, with only a few of them in memory."""
-    workers = min(os.cpu_count() or 1, 16)
+    workers = workers or min(os.cpu_count() or 1, 16)
     waiting: deque[tuple[int, Future[Any]]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
@@ -247,11 +250,11 @@ def _intensities(job: Job, paths: Sequence[str], progress: bool) -> Job:
     first = next((image for path in paths if (image := job.read(path)) is not None), None)
     if first is None or first.dtype == np.uint8:
         return job
-    ranges = list(_in_order(partial(_range_chunk, job), paths, "finding the intensity range", progress))
+    ranges = list(_in_order(partial(_range_chunk, job), paths, "finding the intensity range", progress, job.workers))
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if low == high:
         raise ValueError(f"{job.root}: every pixel of the 16-bit images is {low}; expected slices")
-    return Job(job.root, job.resolution, job.allow_upsampling, job.skip_unreadable, 16, low, high)
+    return replace(job, bits=16, low=low, high=high)
 
 
 def pack(job: Job, paths: Sequence[str], folder: Path, progress: bool = True) -> None:
@@ -288,7 +291,7 @@ def _write(job: Job, paths: Sequence[str], folder: Path, progress: bool) -> None
             file = open(folder / level_name(resolution), "wb")  # noqa: SIM115
             files.append((resolution, file))
             _header(file, len(paths), resolution)
-        for part in _in_order(partial(_pack_chunk, job), paths, "packing", progress):
+        for part in _in_order(partial(_pack_chunk, job), paths, "packing", progress, job.workers):
             for (_, level), images in zip(files, part["levels"], strict=False):  # none if all were skipped
                 level.write(images.tobytes())
             if part["levels"]:

@@ -58,6 +58,7 @@ MESSAGES = {
     "seed=abc": "seed: expected a valid integer, unable to parse string as an integer, got 'abc'",
     "data.classes=[]": "data.classes: expected at least 1 item, got []",
     "data.classes=[CN,cn]": "data.classes: the same class twice",
+    "training.adam_betas=[1.0,2.0]": "training.adam_betas.0: expected less than 1, got 1.0",
     "training.precision=half": "training.precision: expected 'auto', 'bf16' or 'fp32', got 'half'",
     "x": "--set x: expected KEY=VALUE, as in --set schedule.fade_kimg.64=200",
     "a.b.c=1": "--set: a.b.c is not known",
@@ -99,6 +100,12 @@ def test_a_file_that_is_no_configuration(text, tmp_path):
 
 def test_what_is_shown_may_change_and_what_is_learnt_may_not():
     before = load_config()
-    refuse_changes(before, load_config(overrides=["threads=1", "training.log_kimg=1", "data.cache=/elsewhere"]), "run")
+    shown = load_config(overrides=["threads=1", "training.log_kimg=1", "data.cache=/elsewhere"])
+    refuse_changes(before, shown, "run", nimg=800_000)
+    # At 800,000 images 8 and 16 px are over and 32 px has begun.
+    ahead = load_config(overrides=["schedule.batch_size.64=16", "schedule.lr_g.32=0.5", "schedule.hold_kimg.256=9"])
+    refuse_changes(before, ahead, "run", nimg=800_000)
     with pytest.raises(ValueError, match=r"run holds .* \(different: network.w_dim, schedule.lr_g.8\); go on without"):
-        refuse_changes(before, load_config(overrides=["schedule.lr_g.8=0.5", "network.w_dim=7"]), "run")
+        refuse_changes(before, load_config(overrides=["schedule.lr_g.8=0.5", "network.w_dim=7"]), "run", 800_000)
+    with pytest.raises(ValueError, match=r"different: schedule.batch_size.32"):
+        refuse_changes(before, load_config(overrides=["schedule.batch_size.32=16"]), "run", 800_000)

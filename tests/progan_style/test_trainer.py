@@ -279,7 +279,9 @@ def test_memory_that_ran_out_is_told_with_the_batch_to_lower(make, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(trainer, "step", too_much)
-    with pytest.raises(MemoryError, match=r"out of memory at 8 px .* lower schedule.batch_size.8 \(now 8\).*=4"):
+    with pytest.raises(
+        MemoryError, match=r"out of memory at 8 px with batches of 8 .* lower schedule.batch_size.8 .*batch_size.8=4"
+    ):
         trainer.run(run_dir)
 
 
@@ -289,7 +291,7 @@ def test_losses_that_are_not_finite_stop_the_run_with_advice(make, monkeypatch):
     with torch.no_grad():
         trainer.D.logit.bias.fill_(float("nan"))
     monkeypatch.setattr(trainer, "load", lambda state: None)
-    with pytest.raises(ValueError, match=r"losses at 32 images are not finite; lower schedule.lr_g"):
+    with pytest.raises(ValueError, match=r"losses at 32 images are not finite; .* Lower schedule.lr_g.8"):
         trainer.run(run_dir)
     assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
 
@@ -300,6 +302,42 @@ def test_a_checkpoint_of_another_configuration_is_refused(make):
     other, _ = make("run", "network.w_dim=6")
     with pytest.raises(ValueError, match=r"checkpoint.pt holds .* \(different: network.w_dim\)"):
         other.run(run_dir)
+
+
+def test_loss_d_in_the_log_is_the_mean_of_its_terms(make):
+    """The penalty too: it counts once, in the steps that have it."""
+    trainer, run_dir = make("run", "training.log_kimg=0.032")
+    step, terms = trainer.step, []
+    trainer.step = lambda *batch: terms.append(step(*batch)) or terms[-1]
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 32)
+    total = sum(float(v) for t in terms for k, v in t.items() if k.startswith("D/"))
+    assert any("D/penalty" in t for t in terms) and log_of(run_dir)[0]["loss_d"] == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_alpha_in_the_log_is_the_last_steps(make):
+    trainer, run_dir = make()
+    trainer.run(run_dir)
+    alphas = {line["nimg"]: line["alpha"] for line in log_of(run_dir)}
+    assert alphas[64] == trainer.schedule.at(56).alpha == 0.25
+
+
+def test_other_training_slices_are_noticed(make, capsys):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 8)
+    again, _ = make()
+    again.data = again.data.subset(range(40))
+    again.run(run_dir, stop=lambda: True)
+    assert "the training slices are not those of the checkpoint (now 40)" in capsys.readouterr().out
+
+
+def test_an_evaluation_that_fails_does_not_end_the_run(make, capsys):
+    trainer, run_dir = make("run", "training.eval_kimg=0.008")
+
+    def evaluate(G, phase):
+        raise ValueError("one person per class")
+
+    assert trainer.run(run_dir, 8, evaluate)
+    assert "not evaluated: one person per class" in capsys.readouterr().out
 
 
 def test_precision_is_chosen_by_name():
