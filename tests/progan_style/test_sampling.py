@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+
+from progan_style import generate, generator_features, load_generator, stage_dir, to_float, to_uint8, untrained_like
+from progan_style.sampling import grid_picture
+
+
+@pytest.fixture
+def G(tiny_run):
+    return load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+
+
+def test_eight_bits_there_and_back():
+    values = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_uint8(to_float(values)), values)
+    assert to_uint8(torch.tensor([-5.0, 5.0])).tolist() == [0, 255]
+
+
+def test_an_image_is_a_function_of_class_seed_and_psi_alone(G):
+    labels, seeds = torch.tensor([0, 1] * 20), torch.arange(40)
+    together = generate(G, labels, seeds, psi=0.7)
+    order = torch.randperm(40)
+    assert torch.equal(generate(G, labels[order], seeds[order], psi=0.7), together[order])
+    for i in (0, 17, 39):
+        assert torch.equal(generate(G, labels[i : i + 1], seeds[i : i + 1], psi=0.7)[0], together[i])
+
+
+def test_label_seed_and_psi_change_the_image(G):
+    one, seeds = torch.ones(4, dtype=torch.long), torch.arange(4)
+    base = generate(G, one, seeds)
+    assert base.shape == (4, 1, 16, 16) and base.dtype == torch.uint8
+    assert not torch.equal(base, generate(G, 1 - one, seeds))
+    assert not torch.equal(base, generate(G, one, seeds + 4))
+    assert not torch.equal(base, generate(G, one, seeds, psi=0.3))
+
+
+def test_features_belong_to_the_images(G):
+    labels, seeds = torch.tensor([0, 1, 0]), torch.tensor([5, 6, 40])
+    features = generator_features(G, labels, seeds)
+    assert features.shape[0] == 3 and features.shape[1] % 64 == 0
+    assert torch.equal(generator_features(G, labels[1:], seeds[1:]), features[1:])
+
+
+def test_fresh_weights_are_another_generator(G):
+    fresh = untrained_like(G)
+    assert fresh.class_names == G.class_names and fresh.resolution == G.resolution
+    labels, seeds = torch.zeros(2, dtype=torch.long), torch.arange(2)
+    assert not torch.equal(generate(fresh, labels, seeds), generate(G, labels, seeds))
+
+
+def test_faulty_requests_are_refused(G):
+    with pytest.raises(ValueError, match="a seed for each label, got 2 labels and 1 seeds"):
+        generate(G, torch.zeros(2, dtype=torch.long), torch.zeros(1, dtype=torch.long))
+    with pytest.raises(ValueError, match="seeds from 0 on, got -1"):
+        generate(G, torch.zeros(1, dtype=torch.long), torch.tensor([-1]))
+
+
+def test_a_grid_shows_its_rows():
+    rows = [torch.full([3, 1, 16, 16], value, dtype=torch.uint8) for value in (50, 200)]
+    pixels = np.asarray(grid_picture(rows, ["CN", "AD"], side=32))
+    assert {50, 200} <= set(np.unique(pixels).tolist()) and pixels.shape[0] == 2 * 34 + 2
