@@ -3,7 +3,7 @@
 A generator and a discriminator are `Growing`: `grow(resolution, alpha)` sets the active size.
 
 Generator:
-    mapping(z, labels, psi=1.0)     [N, Z], [N] -> ws [N, L, W]; mapping.track(ws, labels) updates the class centres
+    mapping(z, labels, psi=1.0)     [N, Z], [N] -> ws [N, L, W]; mapping.track(ws, labels) gathers for the class centres
     synthesis(ws, noise=None)       [N, L, W], [N, noise_size] -> images [N, 1, R, R], linear, nominal range [-1, 1]
     features(ws, noise=None)        [N, L, W] -> the last feature map [N, C, R, R]
     active_layers, noise_size       styles and noise numbers in use at the present resolution
@@ -13,6 +13,9 @@ Discriminator:
     class_logits(features)          [N, F] -> [N, K]
     forward(images, labels)         -> logits [N]
     classify(images)                -> class logits [N, K]
+
+A module with running statistics gathers a step's sums in `sums` and moves them with `settle()`, once a step: the
+trainer adds the sums of all ranks in between.
 
 An architecture is one file in this folder and one line in ARCHITECTURES; the contract tests run over it at once.
 """

@@ -43,6 +43,11 @@ def fade_reals(images: Tensor, alpha: float) -> Tensor:
     return fade(upsample2(downsample2(images)), images, alpha)
 
 
+def leaky_(x: Tensor) -> Tensor:
+    """Leaky ReLU in place, for a map that nothing else reads: training then keeps one map per layer, not two."""
+    return F.leaky_relu(x, LEAK, inplace=True)
+
+
 class Linear(nn.Module):
     """Fully connected layer with equalised learning rate (ProGAN, section 4.1): w_hat = w * gain / sqrt(fan_in).
 
@@ -88,7 +93,9 @@ class Conv(nn.Module):
         if self.up:
             x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
             c = x.shape[1]
-            return F.conv2d(x, self.blur.expand(c, 1, 4, 4), self.bias, padding=1, groups=c)
+            # The bias apart: with it in the call, its gradient would cost the gradient of the fixed filter as well.
+            x = F.conv2d(x, self.blur.expand(c, 1, 4, 4), padding=1, groups=c)
+            return x + self.bias.to(x.dtype)[:, None, None]
         if self.down:
             c = x.shape[1]
             x = F.conv2d(x, self.blur.expand(c, 1, 4, 4), padding=2, groups=c)
@@ -100,15 +107,18 @@ class MinibatchStd(nn.Module):
     """One map more: how much the images of a group differ (ProGAN, section 3): [N, C, R, R] -> [N, C + 1, R, R].
 
     Groups are `group` consecutive images. In eval() the running mean of the training batches stands in, so that the
-    features of an image never depend on the images beside it.
+    features of an image never depend on the images beside it. A step gathers its sums; `settle` moves the mean once,
+    so that ranks can add theirs first and parts of a batch count as the whole.
     """
 
     running: Tensor
+    sums: Tensor
 
-    def __init__(self, group: int = 4, momentum: float = 0.01):
+    def __init__(self, group: int = 4, momentum: float = 0.03):
         super().__init__()
         self.group, self.momentum = group, momentum
         self.register_buffer("running", torch.zeros(()))
+        self.register_buffer("sums", torch.zeros(2), persistent=False)  # of the groups' deviations; their number
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
@@ -118,11 +128,17 @@ class MinibatchStd(nn.Module):
             # Variance of a group, its root per pixel, one mean per group.
             deviation = (groups.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # [N / group]
             with torch.no_grad():
-                self.running.lerp_(deviation.mean(), self.momentum)
+                self.sums += torch.stack([deviation.sum(), torch.full_like(deviation[0], len(deviation))])
             extra = deviation.repeat_interleave(self.group)
         else:
             extra = self.running.expand(n)
         return torch.cat([x, extra.to(x.dtype)[:, None, None, None].expand(n, 1, h, w)], dim=1)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Move the running mean towards the gathered one."""
+        self.running.lerp_(self.sums[0] / self.sums[1], self.momentum)
+        self.sums.zero_()
 
 
 class Growing(nn.Module):
@@ -134,17 +150,23 @@ class Growing(nn.Module):
 
     class_names: tuple[str, ...] = ()
     nimg: int = 0
+    weight: Tensor
 
     def __init__(self, max_resolution: int):
         super().__init__()
         self.max_resolution = max_resolution
         self.resolution = max_resolution
         self.alpha = 1.0
+        # alpha again, where the network computes: a compiled or captured pass reads it there, so that a fade is one
+        # program for all its alphas.
+        self.register_buffer("weight", torch.ones(()), persistent=False)
 
     def grow(self, resolution: int, alpha: float = 1.0) -> None:
         """Work at `resolution` (pixels per side, a power of two from 8 on) with the newest block at weight `alpha`."""
         assert 8 <= resolution <= self.max_resolution and resolution & (resolution - 1) == 0, resolution
         assert 0.0 <= alpha <= 1.0, alpha
+        if alpha != self.alpha:
+            self.weight.fill_(alpha)
         self.resolution, self.alpha = resolution, alpha
 
 

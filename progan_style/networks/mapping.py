@@ -24,14 +24,17 @@ class Mapping(nn.Module):
     """
 
     centers: Tensor
+    sums: Tensor
 
     def __init__(self, *, z_dim: int, w_dim: int, num_layers: int, num_classes: int, depth: int, lr_mul: float):
         super().__init__()
+        self.momentum = 0.005
         self.z_dim, self.num_layers, self.num_classes = z_dim, num_layers, num_classes
         self.embed = nn.Embedding(num_classes, w_dim) if num_classes > 1 else None
         fan_in = [z_dim + (w_dim if self.embed else 0)] + [w_dim] * (depth - 1)
         self.layers = nn.ModuleList(Linear(n, w_dim, gain=2**0.5, lr_mul=lr_mul) for n in fan_in)
         self.register_buffer("centers", torch.zeros(num_classes, w_dim))
+        self.register_buffer("sums", torch.zeros(num_classes, w_dim + 1), persistent=False)  # of w; number of images
 
     def forward(self, z: Tensor, labels: Tensor, psi: float = 1.0) -> Tensor:
         """[N, Z], [N] int64 -> ws [N, L, W]. psi 1 is the plain mapping; psi 0 the centre of the label's class."""
@@ -46,12 +49,19 @@ class Mapping(nn.Module):
         return x[:, None].expand(-1, self.num_layers, -1)
 
     @torch.no_grad()
-    def track(self, ws: Tensor, labels: Tensor, momentum: float = 0.005) -> None:
-        """Move the centres of the classes in this batch towards its means (StyleGAN's w_avg, per class)."""
-        one_hot = F.one_hot(labels, self.num_classes).float()  # [N, K]
-        count = one_hot.sum(dim=0)[:, None]
-        mean = one_hot.T @ ws[:, 0] / count.clamp(min=1)
-        self.centers.lerp_(torch.where(count > 0, mean, self.centers), momentum)
+    def track(self, ws: Tensor, labels: Tensor) -> None:
+        """Gather the sums of a batch for `settle`; ranks can add theirs in between."""
+        # Not F.one_hot: it reads the labels on the host.
+        one_hot = (labels[:, None] == torch.arange(self.num_classes, device=labels.device)).float()  # [N, K]
+        self.sums += one_hot.T @ torch.cat([ws[:, 0], torch.ones_like(ws[:, 0, :1])], dim=1)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Move the centres of the classes that were seen towards their means (StyleGAN's w_avg, per class)."""
+        count = self.sums[:, -1:]
+        mean = self.sums[:, :-1] / count.clamp(min=1)
+        self.centers.lerp_(torch.where(count > 0, mean, self.centers), self.momentum)
+        self.sums.zero_()
 
 
 def mix_styles(ws: Tensor, other: Tensor, u: Tensor, active_layers: int, probability: float) -> Tensor:

@@ -8,14 +8,65 @@ Letters: N batch, C channels, R resolution, L styles, W style width, F features,
 """
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from progan_style.networks.layers import LEAK, Conv, Growing, Linear, MinibatchStd, downsample2, fade, upsample2, widths
+from progan_style.networks.layers import (
+    Conv,
+    Growing,
+    Linear,
+    MinibatchStd,
+    downsample2,
+    fade,
+    leaky_,
+    upsample2,
+    widths,
+)
 from progan_style.networks.mapping import Mapping
+
+
+class AdaIN(torch.autograd.Function):
+    """AdaIN(x, y) = y_s (x - mean) / std + y_b (StyleGAN, equation 1), as one multiply-add of x.
+
+    x [N, C, R, R], y_s and y_b [N, C] fp32 -> [N, C, R, R]. Statistics and styles in fp32: the mean of a bf16 map in
+    bf16 has three digits. The gradient is written out: with m and r = 1 / std per image and channel, P pixels,
+    x_hat = (x - m) r and g the gradient of the output,
+
+        dy_b = sum g,    dy_s = sum g x_hat,    dx = y_s r (g - dy_b / P - x_hat dy_s / P)
+
+    which takes three passes over the map where autograd takes a dozen (docs/performance.md). Once differentiable: no
+    penalty of this architecture differentiates G twice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y_s: Tensor, y_b: Tensor) -> Tensor:
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # [N, P, C]: a view of channels-last memory
+        pixels = pixels.to(torch.promote_types(x.dtype, torch.float32))
+        mean = pixels.mean(dim=1)
+        r = torch.rsqrt((pixels - mean[:, None]).square_().mean(dim=1) + 1e-8)
+        scale = y_s * r
+        ctx.save_for_backward(x, y_s, mean, r)
+        return torch.addcmul(maps(y_b - mean * scale, x), x, maps(scale, x))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, y_s, mean, r = ctx.saved_tensors
+        n, scale = x.shape[2] * x.shape[3], y_s * r
+        dy_b = g.sum(dim=(2, 3), dtype=mean.dtype)
+        dy_s = ((g * x).sum(dim=(2, 3), dtype=mean.dtype) - dy_b * mean) * r
+        of_x = -scale * r * dy_s / n
+        rest = -scale * dy_b / n - of_x * mean
+        dx = torch.addcmul(torch.addcmul(maps(rest, x), g, maps(scale, x)), x, maps(of_x, x))
+        return dx, dy_s, dy_b
+
+
+def maps(per_channel: Tensor, x: Tensor) -> Tensor:
+    """[N, C] -> [N, C, 1, 1] in the type of x."""
+    return per_channel.to(x.dtype)[:, :, None, None]
 
 
 class StyledLayer(nn.Module):
@@ -28,25 +79,12 @@ class StyledLayer(nn.Module):
         self.affine = Linear(w_dim, 2 * c_out)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        if self.conv is not None:
-            x = self.conv(x)
+        x = x.clone() if self.conv is None else self.conv(x)  # its own memory: what follows works in place
         if noise is not None:
             x = torch.addcmul(x, noise.to(x.dtype), self.strength.to(x.dtype)[None, :, None, None])
-        return self.adain(F.leaky_relu(x, LEAK), w)
-
-    def adain(self, x: Tensor, w: Tensor) -> Tensor:
-        """AdaIN(x, y) = y_s (x - mean) / std + y_b (StyleGAN, equation 1), as one multiply-add of x.
-
-        Statistics and styles in fp32: the mean of a bf16 map in bf16 has three digits.
-        """
         with torch.autocast(x.device.type, enabled=False):
             y_s, y_b = self.affine(w.float()).chunk(2, dim=1)  # [N, C] each
-            pixels = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # [N, R * R, C]: a view of channels-last memory
-            mean = pixels.mean(dim=1)
-            var = (pixels - mean[:, None]).square().mean(dim=1)  # three times as fast as torch.var_mean on CPU
-            scale = (1.0 + y_s) * torch.rsqrt(var + 1e-8)
-            shift = y_b - mean * scale
-        return torch.addcmul(shift.to(x.dtype)[:, :, None, None], x, scale.to(x.dtype)[:, :, None, None])
+        return cast(Tensor, AdaIN.apply(leaky_(x), 1.0 + y_s, y_b))
 
 
 class Block(nn.Module):
@@ -116,7 +154,7 @@ class Generator(Growing):
         image = self._to_image(newest, last)
         if self.alpha < 1.0:
             old = self._to_image(str(self.resolution // 2), before)
-            image = fade(upsample2(old.float()), image.float(), self.alpha)
+            image = fade(upsample2(old.float()), image.float(), self.weight)
         return image.float()
 
     def features(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -149,7 +187,7 @@ class DownBlock(nn.Module):
         self.second = Conv(c_in, c_out, 3, down=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(self.second(F.leaky_relu(self.first(x), LEAK)), LEAK)
+        return leaky_(self.second(leaky_(self.first(x))))
 
 
 class Head(nn.Module):
@@ -162,9 +200,9 @@ class Head(nn.Module):
         self.dense = Linear(16 * channels, channels, gain=2**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.leaky_relu(self.conv(self.minibatch_std(x)), LEAK)
+        x = leaky_(self.conv(self.minibatch_std(x)))
         with torch.autocast(x.device.type, enabled=False):
-            return F.leaky_relu(self.dense(x.float().flatten(1)), LEAK)
+            return leaky_(self.dense(x.float().flatten(1)))
 
 
 class Discriminator(Growing):
@@ -193,14 +231,14 @@ class Discriminator(Growing):
         r //= 2
         if self.alpha < 1.0:
             old = self._from_image(r, downsample2(images))
-            x = fade(old, x, self.alpha)
+            x = fade(old, x, self.weight)
         while r > 4:
             x = self.blocks[str(r)](x)
             r //= 2
         return self.head(x)
 
     def _from_image(self, r: int, images: Tensor) -> Tensor:
-        return F.leaky_relu(cast(DownBlock, self.blocks[str(r)]).from_image(images), LEAK)
+        return leaky_(cast(DownBlock, self.blocks[str(r)]).from_image(images))
 
     def logits(self, features: Tensor, labels: Tensor) -> Tensor:
         """Features [N, F], labels [N] -> logits [N]: real where positive."""

@@ -14,6 +14,7 @@ from progan_style.networks.layers import (
     widths,
 )
 from progan_style.networks.mapping import mix_styles
+from progan_style.networks.stylegan1 import AdaIN
 
 MAX = 64
 SIZES = (8, 16, 32)
@@ -150,8 +151,15 @@ def test_truncation_pulls_to_the_images_own_class(nets):
 def test_class_centres_follow_their_own_class_only(nets):
     G, _ = nets
     ws = torch.ones(4, G.mapping.num_layers, 10)
-    G.mapping.track(ws, torch.tensor([1, 1, 1, 1]), momentum=0.5)
-    assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.0, 0.5, 0.0]))
+    G.mapping.momentum = 0.5
+    G.mapping.track(ws[:3], torch.tensor([1, 1, 1]))
+    assert not G.mapping.centers.any()  # a step gathers first
+    G.mapping.track(3 * ws[:1], torch.tensor([1]))
+    G.mapping.settle()
+    assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.0, 0.75, 0.0]))  # half way to the mean of 1, 1, 1, 3
+    G.mapping.track(ws, torch.tensor([0, 0, 0, 0]))
+    G.mapping.settle()
+    assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.5, 0.75, 0.0]))
 
 
 def test_style_mixing_keeps_the_head_and_takes_the_tail():
@@ -171,7 +179,9 @@ def test_eval_features_do_not_depend_on_the_batch(nets):
     _, D = nets
     D.grow(16)
     D.train()
-    D.features(torch.randn(8, 1, 16, 16))  # a running value that is not 0
+    D.features(torch.randn(8, 1, 16, 16))
+    D.head.minibatch_std.settle()
+    assert D.head.minibatch_std.running > 0
     D.eval()
     images = torch.randn(8, 1, 16, 16)
     assert torch.allclose(D.features(images)[:3], D.features(images[:3]), atol=1e-5)
@@ -184,11 +194,37 @@ def test_minibatch_std_by_hand():
     first = (x[:4].var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     assert out.shape == (8, 4, 4, 4) and torch.allclose(out[:4, 3], first.expand(4, 4, 4))
     assert torch.equal(out[:, :3], x)
+    layer.settle()
+    second = (x[4:].var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
+    assert torch.allclose(layer.running, layer.momentum * (first + second) / 2)
     layer.eval()
     assert torch.equal(layer(x)[:, 3], layer.running.expand(8, 4, 4))
 
 
 # ---------------------------------------------------------------- layers
+
+
+def plain_adain(x, y_s, y_b):
+    mean, var = x.mean(dim=(2, 3), keepdim=True), x.var(dim=(2, 3), keepdim=True, unbiased=False)
+    return y_s[:, :, None, None] * (x - mean) / (var + 1e-8).sqrt() + y_b[:, :, None, None]
+
+
+def test_adain_and_its_gradient_against_finite_differences():
+    torch.manual_seed(0)
+    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 4, 4), (2, 3), (2, 3))]
+    assert torch.allclose(AdaIN.apply(*inputs), plain_adain(*inputs))
+    assert torch.autograd.gradcheck(AdaIN.apply, inputs)
+
+
+def test_adain_in_bf16_keeps_fp32_statistics_and_styles():
+    torch.manual_seed(0)
+    x, y_s, y_b, g = torch.randn(4, 8, 32, 32) + 2, torch.rand(4, 8), torch.randn(4, 8), torch.randn(4, 8, 32, 32)
+    bf16 = [t.requires_grad_() for t in (x.bfloat16(), y_s.clone(), y_b.clone())]
+    exact = [t.detach().double().requires_grad_() for t in bf16]
+    ours = torch.autograd.grad(AdaIN.apply(*bf16), bf16, g.bfloat16())
+    true = torch.autograd.grad(plain_adain(*exact), exact, g.bfloat16().double())
+    for a, b, most in zip(ours, true, (4e-3, 4e-3, 1e-6), strict=True):
+        assert (a.double() - b).norm() <= most * b.norm()
 
 
 def test_equalised_layers_start_at_unit_variance():
