@@ -68,7 +68,7 @@ def train(args: argparse.Namespace) -> int:
 
     import torch
 
-    from progan_style import choose_device, images_seen, refuse_changes
+    from progan_style import choose_device, distributed, images_seen, refuse_changes
 
     nimg = images_seen(run_dir)
     if nimg is not None:
@@ -78,7 +78,7 @@ def train(args: argparse.Namespace) -> int:
             )
         refuse_changes(run_config(run_dir), config, run_dir, nimg)
     if until in done:
-        print(f"{run_dir}: the stages up to {until} are finished")
+        distributed.say(f"{run_dir}: the stages up to {until} are finished")
         return 0
     device = choose_device(args.device)
     if config.threads:
@@ -92,20 +92,22 @@ def train(args: argparse.Namespace) -> int:
     # Until the first step, SIGTERM ends like Ctrl-C: what prepares the data then clears up behind itself.
     handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        distributed.start()
         return grow(config, run_dir, until, device)
     finally:
+        distributed.stop()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def grow(config: "Config", run_dir: Path, until: int, device: "torch.device") -> int:
     """Data, trainer, the run itself; returns the exit code."""
-    from progan_style import Trainer, load_data
+    from progan_style import Trainer, distributed, load_data
 
     if config.data.root is None:
-        print("no data configured (data.root, --data): training on the built-in phantoms")
-    data = load_data(config, until)
-    print(data.summary())
+        distributed.say("no data configured (data.root, --data): training on the built-in phantoms")
+    data = distributed.one_first(lambda: load_data(config, until, progress=distributed.rank() == 0))
+    distributed.say(data.summary())
     trainer = Trainer(config, data.train, device)
     evaluate = None
     if config.training.eval_kimg:
@@ -115,22 +117,25 @@ def grow(config: "Config", run_dir: Path, until: int, device: "torch.device") ->
             data, samples_per_label=config.training.eval_samples, cache_dir=config.data.cache, device=device
         )
         if evaluate is None:
-            print("no validate part: training.eval_kimg measures nothing")
+            distributed.say("no validate part: training.eval_kimg measures nothing")
 
     asked: list[int] = []
 
     def ask(number: int, frame: object) -> None:
         asked.append(number)
-        signal.signal(number, signal.SIG_DFL)  # a second signal ends at once
+        if distributed.world() == 1:  # torchrun sends on what the terminal sent already
+            signal.signal(number, signal.SIG_DFL)  # a second signal ends at once
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
     if trainer.run(run_dir, until, evaluate, stop=lambda: bool(asked)):
-        print(f"{run_dir}: stage {until} is finished at {trainer.nimg} images; look at {run_dir}/stage-{until:03d}")
+        distributed.say(
+            f"{run_dir}: stage {until} is finished at {trainer.nimg} images; look at {run_dir}/stage-{until:03d}"
+        )
         return 0
     again = shlex.join(["python", "train.py", *sys.argv[1:]])
-    print(f"stopped at {trainer.nimg} images, checkpoint written; go on with: {again}")
-    return 128 + asked[0]
+    distributed.say(f"stopped at {trainer.nimg} images, checkpoint written; go on with: {again}")
+    return 128 + (asked[0] if asked else signal.SIGTERM)  # another rank was asked
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from progan_style import distributed
     from progan_style.checkpoint import load_discriminator, load_generator, untrained_like
     from progan_style.config import Config, load_config, refuse_changes, save_config
     from progan_style.data.dataset import Data, Dataset, load_folder

@@ -6,6 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from progan_style import distributed
 from progan_style.files import write_whole
 from progan_style.schedule import GrowthSchedule
 
@@ -47,8 +48,9 @@ class RunLog:
 
 
 def say(text: str) -> None:
-    """A line on the screen, above the progress bar if there is one."""
-    tqdm.write(text)
+    """A line on the screen, above the progress bar if there is one; of several processes the first speaks."""
+    if distributed.rank() == 0:
+        tqdm.write(text)
 
 
 def statistics_line(numbers: dict[str, Any], nimg: int) -> str:

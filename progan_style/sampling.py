@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from progan_style import rng, vision
+from progan_style import distributed, rng, vision
 from progan_style.networks.layers import Growing
 
 BLOCK = 16  # images made together: seeds 0..15, 16..31, ... of one class
@@ -114,7 +114,16 @@ def save_samples(G: Growing, path: Path, per_class: int = 8, rows_per_class: int
 
 
 def choose_device(name: str) -> torch.device:
-    """auto: the GPU where there is one. Raises ValueError for a GPU that is not there."""
+    """auto: the GPU where there is one; of several, each process of torchrun takes its own.
+
+    Raises ValueError for a GPU that is not there.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no CUDA device; use --device cpu, or install a CUDA build of torch")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    mine, there = distributed.local_rank(), torch.cuda.device_count()
+    if mine >= there:
+        raise ValueError(f"process {mine} finds {there} GPUs on this machine; use torchrun --nproc-per-node={there}")
+    torch.cuda.set_device(mine)
+    return torch.device("cuda", mine)

@@ -8,6 +8,7 @@ Letters: N batch, R resolution, L styles.
 
 import contextlib
 import hashlib
+import json
 import math
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from progan_style import rng, runlog
+from progan_style import distributed, rng, runlog
 from progan_style.checkpoint import load_state, save_network, save_state
 from progan_style.config import Config, parse_config, refuse_changes, save_config
 from progan_style.data.dataset import Dataset
@@ -61,6 +62,8 @@ class Trainer:
         self.config, self.data = config, data
         self.device = torch.device(device)
         self.schedule = GrowthSchedule(**config.schedule.model_dump())
+        self.rank, self.ranks = distributed.rank(), distributed.world()
+        refuse_uneven(config, self.ranks)
         self.loss = LOSSES[config.loss.name]()
         self.amp_dtype = choose_precision(config.training.precision, self.device)
         architecture = ARCHITECTURES[config.network.name]
@@ -83,6 +86,8 @@ class Trainer:
         betas, fused = config.training.adam_betas, self.device.type in ("cpu", "cuda")
         self.opt_G = torch.optim.Adam(self.G.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
         self.opt_D = torch.optim.Adam(self.D.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
+        # Gathered in a step, settled at its end (networks/__init__.py)
+        self.running = [m for network in (self.G, self.D) for m in network.modules() if hasattr(m, "settle")]
         self.nimg = 0
         self.moments_of = 0  # the resolution that the optimisers' moments belong to
         self.best: dict[int, float] = {}  # resolution -> lowest KID so far
@@ -98,54 +103,82 @@ class Trainer:
         )
 
     def step(self, images: Tensor, labels: Tensor) -> Terms:
-        """One update of D, one of G, the EMA: uint8 images [N, 1, R, R], labels [N] -> the terms of both losses."""
+        """One update of D, one of G, the EMA: uint8 images [N, 1, R, R], labels [N] -> the terms of both losses.
+
+        N is this rank's part of the batch (`share`); the terms are its means.
+        """
         phase = self.schedule.at(self.nimg)
         self._enter(phase)
-        n = phase.batch_size
+        first, n = self.share(phase)
         assert len(images) == n and images.shape[-1] == phase.resolution, (images.shape, phase)
-        index = torch.arange(self.nimg, self.nimg + n, device=self.device)
+        index = torch.arange(first, first + n, device=self.device)
         reals = fade_reals(to_float(images), phase.alpha)
+        fakes = self._fakes(index, labels)  # one batch serves both updates: D sees it detached, G through the updated D
+        terms_d = self._update_D(reals, fakes, labels, phase)
+        terms_g = self._update_G(reals, fakes, labels)
+        distributed.add(m.sums for m in self.running)
+        for module in self.running:
+            module.settle()
+        self._update_ema(phase.batch_size)
+        self.nimg += phase.batch_size
+        self.steps += 1
+        return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
 
-        # One batch of fakes serves both updates: D sees it detached, G through the updated D.
+    def share(self, phase: Phase) -> tuple[int, int]:
+        """This rank's part of the step's batch: the number of its first image in the run, and how many."""
+        n = phase.batch_size // self.ranks
+        return self.nimg + self.rank * n, n
+
+    def _fakes(self, index: Tensor, labels: Tensor) -> Tensor:
+        """G's images numbered `index`, with their graph: [N], [N] -> [N, 1, R, R]."""
         with self.amp():
             ws = self._styles(index, labels)
-            fakes = self.G.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))
+            return self.G.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))
 
+    def _update_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
+        """One step of D, every penalty_interval-th of a stage with the penalty; the probe learns beside it.
+
+        A penalised batch goes through in parts, whose gradients add up: the graph of a gradient's gradient is the
+        peak of a training's memory.
+        """
         interval = self.config.loss.penalty_interval
-        steps_in_stage = (self.nimg - self.schedule.stage(self.nimg).start) // n
+        steps_in_stage = (self.nimg - self.schedule.stage(self.nimg).start) // phase.batch_size
         penalised = phase.r1_gamma > 0 and steps_in_stage % interval == 0
-        reals.requires_grad_(penalised)
-        critic = Critic(self.D, labels, self.amp)
-        terms_d = self.loss.discriminator(
-            critic, reals, fakes.detach(), gamma=phase.r1_gamma * interval if penalised else 0.0
-        )
-        real_features, real_logits = critic.seen[id(reals)]
-        class_logits = self.D.class_logits(real_features)  # a probe: no gradient into the trunk
+        gamma = phase.r1_gamma * interval if penalised else 0.0
+        parts = parts_of(len(reals)) if penalised else 1
         self.opt_D.zero_grad(set_to_none=True)
-        (sum(terms_d.values()) + F.cross_entropy(class_logits, labels)).backward()
-        grad_d = gradient_norm(self.D)
+        terms: Terms = {}
+        for x, fake, y in zip(reals.chunk(parts), fakes.detach().chunk(parts), labels.chunk(parts), strict=True):
+            part = self._backward_D(x.detach().requires_grad_(penalised), fake, y, gamma, 1.0 / parts)
+            terms = {key: terms.get(key, 0.0) + value for key, value in part.items()}
+        distributed.add(gradients(self.D), divide=True)
+        # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
+        self._count(loss_d=sum(terms.values()), grad_d=gradient_norm(self.D))
         self.opt_D.step()
+        return terms
 
+    def _backward_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, gamma: float, share: float) -> Terms:
+        """Gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
+        critic = Critic(self.D, labels, self.amp)
+        terms = {key: share * term for key, term in self.loss.discriminator(critic, reals, fakes, gamma=gamma).items()}
+        features, logits = critic.seen[id(reals)]
+        class_logits = self.D.class_logits(features)  # a probe: no gradient into the trunk
+        (sum(terms.values()) + share * F.cross_entropy(class_logits, labels)).backward()
+        right = (class_logits.detach().argmax(dim=1) == labels).float().mean()
+        self._count(real_pred=share * logits.sigmoid().mean(), real_class_acc=share * right)
+        return {key: term.detach() for key, term in terms.items()}
+
+    def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor) -> Terms:
+        """One step of G through the updated D."""
         self.D.requires_grad_(False)
-        terms_g = self.loss.generator(Critic(self.D, labels, self.amp), reals.detach(), fakes)
+        terms = self.loss.generator(Critic(self.D, labels, self.amp), reals, fakes)
         self.opt_G.zero_grad(set_to_none=True)
-        sum(terms_g.values()).backward()  # type: ignore[union-attr]
+        sum(terms.values()).backward()  # type: ignore[union-attr]
         self.D.requires_grad_(True)
-        grad_g = gradient_norm(self.G)
+        distributed.add(gradients(self.G), divide=True)
+        self._count(loss_g=sum(v.detach() for v in terms.values()), grad_g=gradient_norm(self.G))
         self.opt_G.step()
-
-        self._update_ema(n)
-        self.nimg += n
-        self._count(
-            # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
-            loss_d=sum(v.detach() for v in terms_d.values()),
-            loss_g=sum(v.detach() for v in terms_g.values()),
-            real_pred=real_logits.sigmoid().mean(),
-            real_class_acc=(class_logits.detach().argmax(dim=1) == labels).float().mean(),
-            grad_d=grad_d,
-            grad_g=grad_g,
-        )
-        return {f"D/{k}": v.detach() for k, v in terms_d.items()} | {f"G/{k}": v.detach() for k, v in terms_g.items()}
+        return {key: term.detach() for key, term in terms.items()}
 
     def _enter(self, phase: Phase) -> None:
         """Give the networks their size and the optimisers their rates; at a new resolution drop the moments.
@@ -189,10 +222,9 @@ class Trainer:
         for key, value in values.items():
             # In place and on the device: nothing waits for the GPU until a line is printed.
             self.sums.setdefault(key, torch.zeros((), device=self.device)).add_(value)
-        self.steps += 1
 
     def _statistics(self) -> dict[str, Any]:
-        """Means since the last line, and the phase of the last step."""
+        """Means since the last line, of all ranks, and the phase of the last step."""
         phase = self.last_phase()
         numbers: dict[str, Any] = {k: float(v) / max(self.steps, 1) for k, v in self.sums.items()}
         self.sums, self.steps = {}, 0
@@ -275,37 +307,44 @@ class Trainer:
                     f"{torch.get_num_threads()}: it goes on, but not bit for bit (--set threads={state['threads']})"
                 )
             self.load(state)
-        save_config(self.config, run_dir / "config.yaml")
+        self._join()
+        writer = self.rank == 0
+        if writer:
+            save_config(self.config, run_dir / "config.yaml")
         last = self.schedule.stage_of(until) if until else self.schedule.stages[-1]
-        log = runlog.RunLog(run_dir, self.nimg)
+        log = runlog.RunLog(run_dir, self.nimg) if writer else None
         bar: tqdm | None = None
         shown: Stage | None = None
         done_upkeep = self.nimg if resumed else -1
         clock, clock_nimg = time.monotonic(), self.nimg
         try:
             while True:
-                stopping = stop()
+                stopping = distributed.any_rank(stop())
                 over = self.nimg >= last.end
                 if self.nimg != done_upkeep:
                     saving = self._due("checkpoint_kimg") or self._stage_ended() or stopping or over
-                    if saving or self._due("log_kimg"):
+                    logging = self._due("log_kimg") or self._stage_ended()
+                    if saving or logging:
+                        distributed.add(self.sums.values(), divide=True)
                         self._refuse_broken(run_dir)
-                    if self._due("log_kimg") or self._stage_ended():
+                    if logging:
                         numbers = self._statistics()
-                        now = time.monotonic()
-                        speed = (self.nimg - clock_nimg) / max(now - clock, 1e-9)
-                        clock, clock_nimg = now, self.nimg
-                        log.write(numbers | {"images_per_second": round(speed, 2)}, self.nimg)
-                        runlog.say(runlog.statistics_line(numbers, self.nimg))
-                    if evaluate and self._due("eval_kimg"):
-                        self._evaluate(evaluate, run_dir, log)
-                    if self._due("grid_kimg") or self.nimg == 0:
-                        self._grow_ema()
-                        save_samples(self.G_ema, run_dir / "samples" / f"{self.nimg:09d}.png")
-                    if self._stage_ended():
-                        self._finish_stage(run_dir)
-                    if saving:
-                        save_state(path, self.state())
+                    if log is not None:
+                        if logging:
+                            now = time.monotonic()
+                            speed = (self.nimg - clock_nimg) / max(now - clock, 1e-9)
+                            clock, clock_nimg = now, self.nimg
+                            log.write(numbers | {"images_per_second": round(speed, 2)}, self.nimg)
+                            runlog.say(runlog.statistics_line(numbers, self.nimg))
+                        if evaluate and self._due("eval_kimg"):
+                            self._evaluate(evaluate, run_dir, log)
+                        if self._due("grid_kimg") or self.nimg == 0:
+                            self._grow_ema()
+                            save_samples(self.G_ema, run_dir / "samples" / f"{self.nimg:09d}.png")
+                        if self._stage_ended():
+                            self._finish_stage(run_dir)
+                        if saving:
+                            save_state(path, self.state())
                 if over or stopping:
                     return over
                 stage = self.schedule.stage(self.nimg)
@@ -314,13 +353,25 @@ class Trainer:
                         bar.close()
                     bar, shown = self._bar(stage), stage
                 phase = self.schedule.at(self.nimg)
-                batch = self.data.batch(self.config.seed, self.nimg, phase.batch_size, phase.resolution, self.device)
+                batch = self.data.batch(self.config.seed, *self.share(phase), phase.resolution, self.device)
                 self._step_or_say(batch, phase)
                 bar.update(phase.batch_size)
         finally:
             if bar is not None:
                 bar.close()
-            log.close()
+            if log is not None:
+                log.close()
+
+    def _join(self) -> None:
+        """All ranks begin from the same state. Raises ValueError if they were given different ones."""
+        mine = json.dumps([self.nimg, self._data_digest(), self.config.model_dump(mode="json")])
+        if len(set(distributed.all_say(hashlib.sha256(mine.encode()).hexdigest()))) > 1:
+            raise ValueError(
+                f"rank {self.rank}: the ranks differ in configuration, data or checkpoint; expected the same command "
+                f"and the same --run and --data folders (on shared storage) on every machine"
+            )
+        for network in (self.G, self.D, self.G_ema):
+            distributed.copy_from_first(network.state_dict().values())
 
     def _refuse_broken(self, run_dir: Path) -> None:
         """Nothing that is not finite is logged or saved."""
@@ -338,7 +389,7 @@ class Trainer:
             initial=self.nimg - stage.start,
             desc=f"{stage.resolution}px",
             unit="img",
-            disable=None,
+            disable=None if self.rank == 0 else True,
             dynamic_ncols=True,
         )
 
@@ -404,10 +455,29 @@ class Trainer:
         save_network(folder / "generator.safetensors", self.G_ema, self.header("generator", r))
 
 
+def gradients(network: nn.Module) -> list[Tensor]:
+    """Those of the parameters at work."""
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
 def gradient_norm(network: nn.Module) -> Tensor:
     """L2 norm over all gradients, on the device."""
-    grads = [p.grad for p in network.parameters() if p.grad is not None]
-    return torch.stack(torch._foreach_norm(grads)).norm()
+    return torch.stack(torch._foreach_norm(gradients(network))).norm()
+
+
+def parts_of(n: int) -> int:
+    """The parts in which a penalised batch of n images goes through: two, if each has whole minibatch-std groups."""
+    return next(parts for parts in (2, 1) if n % (4 * parts) == 0)
+
+
+def refuse_uneven(config: Config, ranks: int) -> None:
+    """Raises ValueError if a stage's batch does not divide over the ranks in whole minibatch-std groups."""
+    for r in config.schedule.resolutions:
+        if config.schedule.batch_size[r] % (4 * ranks):
+            raise ValueError(
+                f"schedule.batch_size.{r}: expected a multiple of {4 * ranks} ({ranks} processes, minibatch-std groups "
+                f"of 4), got {config.schedule.batch_size[r]}"
+            )
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype | None:

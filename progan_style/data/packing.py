@@ -269,9 +269,10 @@ def pack(job: Job, paths: Sequence[str], folder: Path, progress: bool = True) ->
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             _write(_intensities(job, paths, progress), paths, unfinished, progress)
-        if not folder.is_dir():  # else another process was faster with the same bytes
-            unfinished.rename(folder)
+        unfinished.rename(folder)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and folder.is_dir():
+            return  # another process was faster with the same bytes
         if error.errno != errno.ENOSPC:
             raise
         need = len(paths) * sum(r * r for r in resolutions(job.resolution)) / 1e9

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from progan_style import GrowthSchedule, Trainer, load_config, load_data, save_config
 from progan_style.checkpoint import load_state
-from progan_style.trainer import choose_precision
+from progan_style.trainer import Critic, choose_precision
 
 REPO = Path(__file__).parents[2]
 
@@ -344,3 +345,57 @@ def test_precision_is_chosen_by_name():
     cpu = torch.device("cpu")
     assert choose_precision("fp32", cpu) is None and choose_precision("bf16", cpu) is torch.bfloat16
     assert choose_precision("auto", cpu) in (None, torch.bfloat16)
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses what makes the host wait for the device: a tensor's value read in Python."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func not in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default), func
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_host_reads_nothing_back_in_a_step(make):
+    trainer, _ = make()
+    for nimg in (0, 8, 48, 56):  # penalised and plain, held and fading
+        trainer.nimg = nimg
+        phase = trainer.schedule.at(nimg)
+        batch = trainer.data.batch(0, nimg, 8, phase.resolution)
+        trainer._enter(phase)  # sets alpha and the rates: writes, and reads nothing either
+        with NoReading():
+            trainer.step(*batch)
+
+
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(make, monkeypatch):
+    gradients = []
+    for parts in (1, 2):
+        trainer, _ = make()
+        monkeypatch.setattr("progan_style.trainer.parts_of", lambda n, parts=parts: parts)
+        trainer.opt_D.step = lambda: None
+        terms = trainer.step(*trainer.data.batch(0, 0, 8, 8))
+        assert "D/penalty" in terms
+        gradients.append([p.grad for p in trainer.D.parameters() if p.grad is not None] + list(terms.values())[:3])
+    for whole, sum_of_parts in zip(*gradients, strict=True):
+        assert torch.allclose(whole, sum_of_parts, rtol=1e-4, atol=1e-6)
+
+
+def test_the_penaltys_gradient_of_a_bf16_run_is_that_of_fp32(make):
+    """Same weights, same reals: within 1e-3, over all of D's gradient."""
+    gradients = []
+    for precision in ("fp32", "bf16"):
+        trainer, _ = make("run", f"training.precision={precision}")
+        images, labels = trainer.data.batch(0, 0, 8, 8)
+        trainer._enter(trainer.schedule.at(0))
+        reals = (images.float() / 127.5 - 1).requires_grad_()
+        critic = Critic(trainer.D, labels, trainer.amp)
+        penalty = trainer.loss.discriminator(critic, reals, reals.detach(), gamma=1.0)["penalty"]
+        kept = [p for p in trainer.D.parameters() if p.requires_grad]
+        grads = torch.autograd.grad(penalty, kept, allow_unused=True)
+        gradients.append(torch.cat([g.flatten() for g in grads if g is not None]))
+    assert (gradients[0] - gradients[1]).norm() <= 1e-3 * gradients[0].norm()
+
+
+def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(make, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match=r"batch_size.8: expected a multiple of 16 \(4 processes, .*got 8"):
+        make()

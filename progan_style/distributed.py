@@ -1,0 +1,117 @@
+"""One run on several processes: who I am, what is added over all, who may write.
+
+`torchrun --nproc-per-node=N train.py ...` starts the processes and sets RANK, LOCAL_RANK and WORLD_SIZE; without them
+every function here is the identity, so that one process and many run the same lines. Tensors on a GPU travel over
+NCCL, those of the host over gloo.
+"""
+
+import datetime
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+Result = TypeVar("Result")
+# Rank 0 evaluates, plots and packs while the others wait.
+PATIENCE = datetime.timedelta(hours=2)
+
+joined = False  # whether this process has ever joined others
+
+
+def rank() -> int:
+    return int(os.environ.get("RANK", 0))
+
+
+def local_rank() -> int:
+    """The rank among the processes of this machine: which of its GPUs is mine."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def world() -> int:
+    """The number of processes."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def start() -> None:
+    """Join the others, where torchrun started more than one."""
+    global joined
+    if world() > 1 and not dist.is_initialized():
+        joined = True
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+
+
+def stop() -> None:
+    """Leave. After an error the others then fail in their next exchange, instead of waiting."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _exchange(call: Callable[[], Any]) -> None:
+    try:
+        call()
+    except RuntimeError as error:
+        raise ConnectionError(
+            f"rank {rank()}: stopped, since another rank did; its own message says why, and the last checkpoint is "
+            f"kept ({str(error).splitlines()[0][:120]})"
+        ) from None
+
+
+def say(text: str) -> None:
+    """A line on the screen, once, whatever the number of processes."""
+    if rank() == 0:
+        print(text, flush=True)
+
+
+def add(tensors: Iterable[Tensor], divide: bool = False) -> None:
+    """Each tensor becomes its sum over the ranks (divide: its mean), in place, in one exchange."""
+    group = list(tensors)
+    if world() == 1 or not group:
+        return
+    flat = torch.cat([t.detach().reshape(-1) for t in group])
+    _exchange(lambda: dist.all_reduce(flat))
+    if divide:
+        flat /= world()
+    parts = flat.split([t.numel() for t in group])
+    with torch.no_grad():
+        torch._foreach_copy_(group, [part.view(t.shape) for part, t in zip(parts, group, strict=True)])
+
+
+def copy_from_first(tensors: Iterable[Tensor]) -> None:
+    """Each tensor becomes that of rank 0, in place."""
+    if world() > 1:
+        for t in tensors:
+            _exchange(partial(dist.broadcast, t.detach(), src=0))
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether the flag is set on any rank; a host exchange that waits for no GPU."""
+    if world() == 1:
+        return flag
+    flags = torch.tensor([int(flag)])
+    _exchange(lambda: dist.all_reduce(flags, op=dist.ReduceOp.MAX))
+    return bool(flags)
+
+
+def all_say(value: str) -> list[str]:
+    """The value of every rank, in order."""
+    values = [value] * world()
+    if world() > 1:
+        _exchange(lambda: dist.all_gather_object(values, value))
+    return values
+
+
+def one_first(call: Callable[[], Result]) -> Result:
+    """The call's result on every rank; one process of each machine makes it first, the others find what it left."""
+    if world() == 1:
+        return call()
+    if local_rank() == 0:
+        result = call()
+        any_rank(False)
+        return result
+    any_rank(False)
+    return call()

@@ -1,0 +1,149 @@
+"""Several processes on one machine, over gloo: they compute what one does."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from progan_style import distributed, load_config, save_config
+from progan_style.checkpoint import load_state
+
+REPO = Path(__file__).parents[2]
+
+# What each process does: 10 steps through the growth at 48 images; rank 0 writes what it saw.
+STEPS = """
+import sys, torch
+from progan_style import Trainer, distributed, load_config, load_data
+torch.set_num_threads(1)
+distributed.start()
+config = load_config(sys.argv[1])
+trainer = Trainer(config, load_data(config, 16, progress=False).train)
+first = {}
+def keep(name, network):
+    def hook(*_):
+        if name not in first:
+            first[name] = [None if p.grad is None else p.grad.clone() for p in network.parameters()]
+    return hook
+trainer.opt_G.register_step_pre_hook(keep("G", trainer.G))
+trainer.opt_D.register_step_pre_hook(keep("D", trainer.D))
+losses = []
+for _ in range(10):
+    phase = trainer.schedule.at(trainer.nimg)
+    batch = trainer.data.batch(config.seed, *trainer.share(phase), phase.resolution)
+    terms = trainer.step(*batch)
+    distributed.add(terms.values(), divide=True)
+    losses.append(terms)
+    if FAILING and distributed.rank() == 1:
+        raise SystemExit(3)
+if distributed.rank() == 0:
+    running = [trainer.G.mapping.centers, trainer.D.head.minibatch_std.running]
+    torch.save({"losses": losses, "first": first, "running": running}, sys.argv[2])
+distributed.stop()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start(ranks: int, *command: object, each: tuple[tuple[str, ...], ...] = ()) -> list[subprocess.Popen]:
+    """The processes of one machine, as torchrun would start them; `each`: further arguments of every rank."""
+    shared = os.environ | {
+        "WORLD_SIZE": str(ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(REPO),
+    }
+    return [
+        subprocess.Popen(
+            [sys.executable, *map(str, command), *(each[rank] if each else ())],
+            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=REPO,
+        )
+        for rank in range(ranks)
+    ]
+
+
+def finish(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
+    out = []
+    for process in processes:
+        text, error = process.communicate(timeout=200)
+        out.append((process.returncode, text, error))
+    return out
+
+
+@pytest.fixture
+def tiny_config(tiny_overlay, toy_root, tmp_path):
+    config = load_config(overlay=tiny_overlay, overrides=[f"data.root={toy_root}"])
+    save_config(config, tmp_path / "config.yaml")
+    return tmp_path / "config.yaml"
+
+
+def test_without_torchrun_everything_is_the_identity():
+    x = torch.ones(3)
+    distributed.add([x])
+    distributed.copy_from_first([x])
+    assert torch.equal(x, torch.ones(3))
+    assert distributed.any_rank(True) and not distributed.any_rank(False)
+    assert distributed.all_say("a") == ["a"] and distributed.one_first(lambda: 7) == 7
+
+
+def test_two_ranks_have_the_losses_and_first_gradients_of_one(tiny_config, tmp_path):
+    seen = []
+    for ranks in (1, 2):
+        path = tmp_path / f"{ranks}.pt"
+        done = finish(start(ranks, "-c", STEPS.replace("FAILING", "False"), tiny_config, path))
+        assert [code for code, _, _ in done] == [0] * ranks, done
+        seen.append(torch.load(path, weights_only=True))
+    one, two = seen
+    for name in ("D", "G"):
+        for a, b in zip(one["first"][name], two["first"][name], strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                assert torch.allclose(a, b, rtol=1e-3, atol=1e-5 * float(a.abs().max()) + 1e-7)
+    for a, b in zip(one["losses"], two["losses"], strict=True):
+        assert a.keys() == b.keys()
+        assert all(float(a[k]) == pytest.approx(float(b[k]), rel=5e-3, abs=1e-4) for k in a)
+    for a, b in zip(one["running"], two["running"], strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_a_rank_that_fails_ends_the_others(tiny_config, tmp_path):
+    done = finish(start(2, "-c", STEPS.replace("FAILING", "True"), tiny_config, tmp_path / "x.pt"))
+    assert done[1][0] == 3
+    assert done[0][0] == 1 and "ConnectionError: rank 0: stopped, since another rank did" in done[0][2]
+
+
+def test_two_processes_train_one_writes_and_one_process_goes_on(tiny_overlay, toy_root, tmp_path, call_shell):
+    run_dir = tmp_path / "run"
+    command = ("train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run_dir)
+    done = finish(start(2, *command, "--until", 8))
+    assert [code for code, _, _ in done] == [0, 0], done
+    assert "stage 8 is finished at 48 images" in done[0][1] and not done[1][1]
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] == 48
+    assert len(list((run_dir / "samples").glob("*.png"))) > 0
+    assert call_shell("train.py", "--run", run_dir).returncode == 0
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] == 128
+
+
+def test_ranks_that_were_given_different_things_are_refused(tiny_overlay, toy_root, tmp_path):
+    command = ("train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "run")
+    done = finish(start(2, *command, each=(("--set", "seed=1"), ("--set", "seed=2"))))
+    assert [code for code, _, _ in done] == [2, 2], done
+    assert "the ranks differ in configuration, data or checkpoint" in done[0][2]
+
+
+def test_a_fault_that_all_ranks_find_is_told_once(tmp_path):
+    done = finish(start(2, "train.py", "--data", tmp_path / "nowhere", "--run", tmp_path / "run", "--until", 7))
+    assert [code for code, _, _ in done] == [2, 2]
+    assert done[0][2].count("\n") == 1 and not done[1][2]
