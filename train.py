@@ -133,7 +133,8 @@ def grow(config: "Config", run_dir: Path, until: int, device: "torch.device") ->
             f"{run_dir}: stage {until} is finished at {trainer.nimg} images; look at {run_dir}/stage-{until:03d}"
         )
         return 0
-    again = shlex.join(["python", "train.py", *sys.argv[1:]])
+    start = ["python"] if distributed.world() == 1 else ["torchrun", f"--nproc-per-node={distributed.world()}", "--"]
+    again = shlex.join([*start, "train.py", *sys.argv[1:]])
     distributed.say(f"stopped at {trainer.nimg} images, checkpoint written; go on with: {again}")
     return 128 + (asked[0] if asked else signal.SIGTERM)  # another rank was asked
 

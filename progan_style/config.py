@@ -120,6 +120,7 @@ class TrainingConfig(Section):
     ema_rampup: float = Field(gt=0)
     style_mixing: float = Field(ge=0, le=1)
     precision: Literal["auto", "bf16", "fp32"]
+    compile: bool
     log_kimg: float = Field(gt=0)
     grid_kimg: float = Field(gt=0)
     checkpoint_kimg: float = Field(gt=0)
@@ -190,6 +191,7 @@ def differences(a: Config, b: Config) -> list[str]:
 FREE = {
     "threads",
     "data.cache",
+    "training.compile",
     "training.log_kimg",
     "training.grid_kimg",
     "training.checkpoint_kimg",

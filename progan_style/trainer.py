@@ -40,8 +40,11 @@ Evaluate = Callable[[Growing, Phase], dict[str, float]]
 class Critic:
     """images -> logits, with the labels and the precision filled in; keeps what it computed for the log."""
 
-    def __init__(self, D: Growing, labels: Tensor, amp: Callable[[bool], Any]):
+    def __init__(
+        self, D: Growing, labels: Tensor, amp: Callable[[bool], Any], features: Callable[[Tensor], Tensor] | None = None
+    ):
         self.D, self.labels, self.amp = D, labels, amp
+        self.features = features or D.features  # of images without a penalty; a compiled pass has no second derivative
         self.seen: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -49,7 +52,7 @@ class Critic:
         # penalty differentiates it twice.
         penalised = images.is_leaf and images.requires_grad
         with self.amp(not penalised):
-            features = self.D.features(images)  # type: ignore[operator]
+            features = (self.D.features if penalised else self.features)(images)  # type: ignore[operator]
         logits = self.D.logits(features, self.labels)  # type: ignore[operator]
         self.seen[id(images)] = features.detach(), logits.detach()
         return logits
@@ -88,6 +91,8 @@ class Trainer:
         self.opt_D = torch.optim.Adam(self.D.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
         # Gathered in a step, settled at its end (networks/__init__.py)
         self.running = [m for network in (self.G, self.D) for m in network.modules() if hasattr(m, "settle")]
+        self.synthesis, self.features = self.G.synthesis, self.D.features  # compiled where that is asked for
+        self.compiled_for = 0
         self.nimg = 0
         self.moments_of = 0  # the resolution that the optimisers' moments belong to
         self.best: dict[int, float] = {}  # resolution -> lowest KID so far
@@ -124,6 +129,9 @@ class Trainer:
         self.steps += 1
         return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
 
+    def critic(self, labels: Tensor) -> Critic:
+        return Critic(self.D, labels, self.amp, self.features)
+
     def share(self, phase: Phase) -> tuple[int, int]:
         """This rank's part of the step's batch: the number of its first image in the run, and how many."""
         n = phase.batch_size // self.ranks
@@ -133,7 +141,7 @@ class Trainer:
         """G's images numbered `index`, with their graph: [N], [N] -> [N, 1, R, R]."""
         with self.amp():
             ws = self._styles(index, labels)
-            return self.G.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))
+            return self.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))
 
     def _update_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
         """One step of D, every penalty_interval-th of a stage with the penalty; the probe learns beside it.
@@ -159,7 +167,7 @@ class Trainer:
 
     def _backward_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, gamma: float, share: float) -> Terms:
         """Gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
-        critic = Critic(self.D, labels, self.amp)
+        critic = self.critic(labels)
         terms = {key: share * term for key, term in self.loss.discriminator(critic, reals, fakes, gamma=gamma).items()}
         features, logits = critic.seen[id(reals)]
         class_logits = self.D.class_logits(features)  # a probe: no gradient into the trunk
@@ -171,7 +179,7 @@ class Trainer:
     def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor) -> Terms:
         """One step of G through the updated D."""
         self.D.requires_grad_(False)
-        terms = self.loss.generator(Critic(self.D, labels, self.amp), reals, fakes)
+        terms = self.loss.generator(self.critic(labels), reals, fakes)
         self.opt_G.zero_grad(set_to_none=True)
         sum(terms.values()).backward()  # type: ignore[union-attr]
         self.D.requires_grad_(True)
@@ -192,6 +200,10 @@ class Trainer:
                 group["lr"] = rate
             if phase.resolution != self.moments_of:
                 optimizer.state.clear()
+        if self.config.training.compile and phase.resolution != self.compiled_for:
+            torch.compiler.reset()  # the programs of the stage before
+            self.synthesis, self.features = torch.compile(self.G.synthesis), torch.compile(self.D.features)
+            self.compiled_for = phase.resolution
         self.moments_of = phase.resolution
 
     def _styles(self, index: Tensor, labels: Tensor) -> Tensor:
@@ -207,13 +219,19 @@ class Trainer:
             ws = mix_styles(ws, other, u, self.G.active_layers, self.config.training.style_mixing)
         return ws
 
-    @torch.no_grad()
-    def _update_ema(self, n: int) -> None:
-        """G_ema <- lerp(G_ema, G) with a half-life in images, shorter at the start (StyleGAN2-ADA's ramp-up)."""
+    def ema_keep(self, n: int) -> float:
+        """The share of G_ema that a step of n images keeps: a half-life in images, shorter at the start.
+
+        StyleGAN2-ADA's ramp-up.
+        """
         training = self.config.training
         half_life = min(training.ema_half_life_kimg * 1000, max(self.nimg, 1) * training.ema_rampup)
-        keep = 0.5 ** (n / max(half_life, 1e-8))
-        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1.0 - keep)
+        return 0.5 ** (n / max(half_life, 1e-8))
+
+    @torch.no_grad()
+    def _update_ema(self, n: int) -> None:
+        """G_ema <- lerp(G_ema, G)."""
+        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1.0 - self.ema_keep(n))
         for kept, new in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
             kept.copy_(new)
 

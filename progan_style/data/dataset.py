@@ -78,22 +78,35 @@ class Dataset:
     ) -> "tuple[torch.Tensor, torch.Tensor]":
         """Images nimg .. nimg + n - 1 of a run -> uint8 [n, 1, R, R] and labels int64 [n], both on the device.
 
-        On a GPU the level last asked for stays there as a whole, so that a batch is one gather.
+        On a GPU the level last asked for stays there as a whole if it takes no more than a third of the free memory, so
+        that a batch is one gather; else the rows are read from the memory-mapped level. Nothing waits for the GPU.
         """
         import torch
 
+        where = torch.device(device)
         rows = self.indices(seed, nimg, n)
-        if torch.device(device).type == "cpu":
-            return torch.from_numpy(self.at(resolution)[rows]), torch.from_numpy(self.labels[rows])
-        if self._resident is None or self._resident[0] != (resolution, str(device)):
-            self._resident = None  # frees the level before, then loads in pieces: the host never holds a whole copy
-            level = self.at(resolution)
-            images = torch.empty(level.shape, dtype=torch.uint8, device=device)
-            for start in range(0, len(level), 1024):
-                images[start : start + 1024] = torch.from_numpy(np.array(level[start : start + 1024]))
-            self._resident = ((resolution, str(device)), images, torch.from_numpy(self.labels).to(device))
-        where = torch.from_numpy(rows).to(device)
-        return self._resident[1][where], self._resident[2][where]
+        labels = torch.from_numpy(self.labels[rows])
+        if where.type == "cpu":
+            return torch.from_numpy(self.at(resolution)[rows]), labels
+        if self._resident is None or self._resident[0] != (resolution, where):
+            self._resident = None  # frees the level before
+            self._resident = ((resolution, where), self._to_device(resolution, where))
+        level = self._resident[1]
+        if level is None:
+            return _send(torch.from_numpy(self.at(resolution)[rows]), where), _send(labels, where)
+        return level[_send(torch.from_numpy(rows), where)], _send(labels, where)
+
+    def _to_device(self, resolution: int, device: "torch.device") -> "torch.Tensor | None":
+        """A level as a whole, sent in pieces so that the host never holds a copy of it; None if there is no room."""
+        import torch
+
+        level = self.at(resolution)
+        if level.nbytes > torch.cuda.mem_get_info(device)[0] // 3:
+            return None
+        images = torch.empty(level.shape, dtype=torch.uint8, device=device)
+        for start in range(0, len(level), 1024):
+            images[start : start + 1024] = torch.from_numpy(np.array(level[start : start + 1024]))
+        return images
 
     def subset(self, rows: "np.ndarray | Sequence[int]") -> "Dataset":
         """The given rows (indices or a mask), in that order. Consecutive rows stay memory-mapped, others are copied."""
@@ -109,6 +122,11 @@ class Dataset:
             paths=tuple(self.paths[i] for i in index),
             columns={name: values[pick] for name, values in self.columns.items()},
         )
+
+
+def _send(rows: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """From pinned memory, so that the host goes on while they travel."""
+    return rows.pin_memory().to(device, non_blocking=True)
 
 
 @dataclass(eq=False)

@@ -156,9 +156,9 @@ class Growing(nn.Module):
         super().__init__()
         self.max_resolution = max_resolution
         self.resolution = max_resolution
-        self.alpha = 1.0
-        # alpha again, where the network computes: a compiled or captured pass reads it there, so that a fade is one
-        # program for all its alphas.
+        self.alpha, self.fading = 1.0, False
+        # alpha where the network computes: a compiled pass reads `fading` and `weight`, so that a whole fade is one
+        # program.
         self.register_buffer("weight", torch.ones(()), persistent=False)
 
     def grow(self, resolution: int, alpha: float = 1.0) -> None:
@@ -167,7 +167,7 @@ class Growing(nn.Module):
         assert 0.0 <= alpha <= 1.0, alpha
         if alpha != self.alpha:
             self.weight.fill_(alpha)
-        self.resolution, self.alpha = resolution, alpha
+        self.resolution, self.alpha, self.fading = resolution, alpha, alpha < 1.0
 
 
 def widths(channel_base: int, channel_max: int, max_resolution: int) -> dict[int, int]:

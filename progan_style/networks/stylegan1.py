@@ -152,7 +152,7 @@ class Generator(Growing):
         before, last = self._run(ws, noise)
         newest = str(self.resolution)
         image = self._to_image(newest, last)
-        if self.alpha < 1.0:
+        if self.fading:
             old = self._to_image(str(self.resolution // 2), before)
             image = fade(upsample2(old.float()), image.float(), self.weight)
         return image.float()
@@ -229,7 +229,7 @@ class Discriminator(Growing):
         images = images.contiguous(memory_format=torch.channels_last)
         x = self.blocks[str(r)](self._from_image(r, images))
         r //= 2
-        if self.alpha < 1.0:
+        if self.fading:
             old = self._from_image(r, downsample2(images))
             x = fade(old, x, self.weight)
         while r > 4:

@@ -399,3 +399,21 @@ def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(make, monkeypatc
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"batch_size.8: expected a multiple of 16 \(4 processes, .*got 8"):
         make()
+
+
+def test_a_compiled_run_steps_like_a_plain_one_and_a_fade_is_one_program(make, monkeypatch):
+    compiler = torch.compile
+    # The graphs and guards of torch.compile, without the minute in the C++ compiler
+    monkeypatch.setattr(torch, "compile", lambda f: compiler(f, backend="aot_eager"))
+    plain, _ = make()
+    compiled, _ = make("run", "training.compile=true")
+    graphs = []
+    for _ in range(11):  # 6 steps at 8 px, then 4 of a fade, one held
+        for trainer in (plain, compiled):
+            phase = trainer.schedule.at(trainer.nimg)
+            trainer.step(*trainer.data.batch(0, trainer.nimg, 8, phase.resolution))
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+        for a, b in zip(plain.G.parameters(), compiled.G.parameters(), strict=True):
+            assert torch.allclose(a, b, rtol=1e-3, atol=1e-4)
+    assert graphs[8] == graphs[9]  # alpha moved, no new program
+    torch.compiler.reset()

@@ -1,0 +1,1 @@
+"""What is timed, against whom: ratios inside one run, since machines are noisy."""

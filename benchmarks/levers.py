@@ -1,0 +1,138 @@
+"""Each lever of the training step, taken away: a function that makes a Trainer do without it.
+
+The product has no switches for these; what measures it has. `LEVERS` is used by the ablation of train_step.py and by
+equal_quality.py.
+"""
+
+import types
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from progan_style import Trainer
+from progan_style.losses import Critic, Logistic, Terms
+from progan_style.networks.layers import Conv, upsample2
+
+Change = Callable[[Trainer], None]
+
+
+def fp32(trainer: Trainer) -> None:
+    """All of the step in fp32."""
+    trainer.amp_dtype = None
+
+
+def penalty_each_step(trainer: Trainer) -> None:
+    """R1 in every step instead of every 16th."""
+    loss = trainer.config.loss.model_copy(update={"penalty_interval": 1})
+    trainer.config = trainer.config.model_copy(update={"loss": loss})
+
+
+class OwnForward(Logistic):
+    """R1 on a forward of its own."""
+
+    def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float = 0.0) -> Terms:
+        penalised = reals.requires_grad
+        terms = super().discriminator(critic, reals.requires_grad_(False), fakes)
+        if penalised:
+            leaves = reals.detach().clone().requires_grad_()
+            (slope,) = torch.autograd.grad(critic(leaves).sum(), leaves, create_graph=True)
+            terms["penalty"] = 0.5 * gamma * slope.square().sum(dim=(1, 2, 3)).mean()
+        return terms
+
+
+def own_forward(trainer: Trainer) -> None:
+    """The penalty on a forward of its own."""
+    trainer.loss = OwnForward()
+
+
+def two_fake_batches(trainer: Trainer) -> None:
+    """A new batch of fakes for G's update; D's is made without a graph."""
+    made, update = trainer._fakes, trainer._update_G
+    seen: dict[str, Tensor] = {}
+
+    def for_D(index: Tensor, labels: Tensor) -> Tensor:
+        seen["index"] = index
+        with torch.no_grad():
+            return made(index, labels)
+
+    def for_G(reals: Tensor, fakes: Tensor, labels: Tensor) -> Terms:
+        # Other images than D's: numbers past the end of any run.
+        return update(reals, made(seen["index"] + 2**40, labels), labels)
+
+    trainer._fakes, trainer._update_G = for_D, for_G  # type: ignore[method-assign]
+
+
+def high_resolution_convolution(trainer: Trainer) -> None:
+    """Up: repetition, convolution, blur. Down: blur, convolution, 2x2 means."""
+
+    def forward(self: Conv, x: Tensor) -> Tensor:
+        weight = self.weight * self.scale
+        if self.up:
+            x = F.conv2d(upsample2(x), weight, padding=1)
+        if self.up or self.down:
+            c = x.shape[1]
+            x = F.conv2d(F.pad(x, (1, 2, 1, 2)), self.blur.expand(c, 1, 4, 4), groups=c)
+        if self.up:
+            return x + self.bias.to(x.dtype)[:, None, None]
+        x = F.conv2d(x, weight, self.bias, padding=self.padding)
+        return F.avg_pool2d(x, 2) if self.down else x
+
+    for network in (trainer.G, trainer.D):
+        for module in network.modules():
+            if isinstance(module, Conv):
+                module.forward = types.MethodType(forward, module)  # type: ignore[method-assign]
+
+
+def contiguous(trainer: Trainer) -> None:
+    """Weights in contiguous memory; the layers' inputs are made so as well."""
+
+    def hook(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (inputs[0].contiguous(memory_format=torch.contiguous_format), *inputs[1:])
+
+    for network in (trainer.G, trainer.D):
+        network.to(memory_format=torch.contiguous_format)
+        for module in network.modules():
+            if isinstance(module, Conv):
+                module.register_forward_pre_hook(hook)
+
+
+def loops(trainer: Trainer) -> None:
+    """Adam and the moving average parameter by parameter."""
+    for optimizer in (trainer.opt_G, trainer.opt_D):
+        optimizer.defaults["fused"] = optimizer.defaults["foreach"] = False
+        for group in optimizer.param_groups:
+            group["fused"] = group["foreach"] = False
+
+    @torch.no_grad()
+    def update(self: Trainer, n: int) -> None:
+        for kept, new in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
+            kept.lerp_(new, 1.0 - self.ema_keep(n))
+
+    trainer._update_ema = types.MethodType(update, trainer)  # type: ignore[method-assign]
+
+
+def host_statistics(trainer: Trainer) -> None:
+    """Each statistic read by the host in each step."""
+    count = trainer._count
+
+    def read(**values: Tensor) -> None:
+        count(**{key: float(value) for key, value in values.items()})
+
+    trainer._count = read  # type: ignore[method-assign]
+
+
+# Without them the numbers are the same but for rounding; the others have equal_quality.py.
+EXACT = ("penalty on the real forward", "channels_last", "fused Adam, foreach EMA", "statistics on the device")
+
+LEVERS: dict[str, Change] = {
+    "bf16": fp32,
+    "lazy penalty": penalty_each_step,
+    "penalty on the real forward": own_forward,
+    "one fake batch": two_fake_batches,
+    "stride-2 resampling": high_resolution_convolution,
+    "channels_last": contiguous,
+    "fused Adam, foreach EMA": loops,
+    "statistics on the device": host_statistics,
+}

@@ -1,0 +1,109 @@
+"""The benchmarks run, tiny; what they compare is comparable. No time is asserted."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from benchmarks import train_step
+from benchmarks.levers import EXACT, LEVERS
+from benchmarks.machine import Clock, conv_flops_per_second, peak_rss_mb
+
+CPU = torch.device("cpu")
+TINY = train_step.Preset(batches={16: 8, 64: 4}, compared=16, rounds=1, widths=(128, 8), latent=8)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_the_reference_has_the_products_layers():
+    trainer, plain = train_step.make_trainer(TINY, 16, CPU), train_step.make_reference(TINY, 16)
+    assert parameters(trainer.G) == parameters(plain.G) and parameters(trainer.D) == parameters(plain.D)
+
+
+def test_the_reference_learns():
+    torch.manual_seed(0)
+    plain = train_step.make_reference(TINY, 16)
+    plain.opt_D.lr = plain.opt_G.lr = 0.004
+    images, labels = torch.full((8, 1, 16, 16), 230, dtype=torch.uint8), torch.zeros(8, dtype=torch.int64)
+    for _ in range(150):
+        losses = plain.step(images, labels, alpha=0.5)
+    with torch.no_grad():
+        fakes = plain.G(torch.randn(2, 8, 8), labels, 1.0)
+    assert all(map(math.isfinite, losses.values())) and abs(fakes.mean() - (230 / 127.5 - 1)) < 0.4
+
+
+@pytest.mark.parametrize("lever", LEVERS)
+def test_a_step_without_a_lever(lever):
+    """Runs; and where the lever is exact, has the gradients and the weights of a step with it."""
+    changed = []
+    for change in ([], [LEVERS[lever]]):
+        trainer = train_step.make_trainer(TINY, 16, CPU, *change)
+        trainer.amp_dtype = None
+        batch = trainer.data.batch(0, 0, 8, 16)
+        terms = trainer.step(*batch)
+        assert all(torch.isfinite(v) for v in terms.values())
+        changed.append([p.grad for p in trainer.G.parameters()] + list(trainer.G_ema.parameters()))
+    if lever in EXACT:
+        for a, b in zip(*changed, strict=True):
+            assert (a is None) == (b is None)
+            assert a is None or torch.allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_flops_of_a_convolution():
+    x, weight = torch.randn(2, 3, 8, 8), torch.randn(5, 3, 3, 3, requires_grad=True)
+    with train_step.Flops() as counter:
+        torch.nn.functional.conv2d(x, weight, padding=1).sum().backward()
+    forward = 2 * 2 * 5 * 3 * 9 * 64
+    assert counter.total == 2 * forward  # the gradient of the weights alone: x needs none
+
+
+def test_penalised_and_plain_iterations_are_what_they_say():
+    trainer = train_step.make_trainer(TINY, 16, CPU)
+    seen = []
+    step = trainer.step
+    trainer.step = lambda *batch: seen.append(step(*batch))
+    for penalised in (True, False, True):
+        train_step.step(trainer, penalised)
+    assert ["D/penalty" in terms for terms in seen] == [True, False, True]
+
+
+def test_the_whole_measurement(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(train_step, "memory", lambda *_: 100.0)  # a process of its own each
+    monkeypatch.setitem(train_step.PRESETS, "cpu", TINY)
+    assert train_step.main(["--ablate", "--json", str(tmp_path / "out.json")]) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert {
+        "fast_over_reference_fp32",
+        "fast_over_reference_bf16",
+        "packed_over_folder_64",
+        "penalised_over_plain",
+        "calibration_share_64",
+        "peak_rss_over_reference",
+    } <= result["ratios"].keys()
+    assert result["ablation"].keys() == LEVERS.keys()
+    assert all(v > 0 for v in (result["ratios"] | result["ablation"]).values() if v is not None)
+    assert "time without the lever / with it" in capsys.readouterr().out
+
+
+def test_the_gpu_preset_wants_a_gpu(capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(SystemExit) as stop:
+        train_step.main(["--preset", "gpu"])
+    assert stop.value.code == 2 and "no CUDA device here; use --preset cpu" in capsys.readouterr().err
+
+
+def test_the_machine_is_described():
+    assert conv_flops_per_second(4, 8, 2, torch.float32, CPU) > 0 and peak_rss_mb() > 10
+    clock = Clock(CPU)
+    clock.time("a", lambda: None, warm=True)
+    clock.time("a", lambda: None)
+    assert clock.rows()["a"]["calls"] == 1
