@@ -4,6 +4,7 @@ Letters: N batch, C channels, R resolution, F features.
 """
 
 import math
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +66,27 @@ class Linear(nn.Module):
         return F.linear(x, self.weight * self.scale, self.bias * self.lr_mul)
 
 
+class Blur(torch.autograd.Function):
+    """Depthwise [1, 3, 3, 1] filter: x [N, C, H, W], taps [1, 1, 4, 4] -> [N, C, H + 2p - 3, W + 2p - 3] at padding p.
+
+    The filter is symmetric, so the gradient is a blur too, with padding 3 - p, and so is the gradient's gradient.
+    torch would also work out the second derivative by the fixed taps, channel by channel: 2,048 small convolutions in a
+    penalised step at 32x32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, taps: Tensor, padding: int) -> Tensor:
+        ctx.save_for_backward(taps)
+        ctx.padding = padding
+        c = x.shape[1]
+        return F.conv2d(x, taps.to(x.dtype).expand(c, 1, 4, 4), padding=padding, groups=c)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        (taps,) = ctx.saved_tensors
+        return cast(Tensor, Blur.apply(g, taps, 3 - ctx.padding)), None, None
+
+
 class Conv(nn.Module):
     """Convolution with equalised learning rate, at one resolution or with blurred stride-2 resampling.
 
@@ -92,14 +114,9 @@ class Conv(nn.Module):
         weight = self.weight * self.scale
         if self.up:
             x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-            c = x.shape[1]
-            # The bias apart: with it in the call, its gradient would cost the gradient of the fixed filter as well.
-            x = F.conv2d(x, self.blur.expand(c, 1, 4, 4), padding=1, groups=c)
-            return x + self.bias.to(x.dtype)[:, None, None]
+            return Blur.apply(x, self.blur, 1) + self.bias.to(x.dtype)[:, None, None]
         if self.down:
-            c = x.shape[1]
-            x = F.conv2d(x, self.blur.expand(c, 1, 4, 4), padding=2, groups=c)
-            return F.conv2d(x, weight, self.bias, stride=2)
+            return F.conv2d(Blur.apply(x, self.blur, 2), weight, self.bias, stride=2)
         return F.conv2d(x, weight, self.bias, padding=self.padding)
 
 

@@ -5,6 +5,7 @@ import torch
 
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.layers import (
+    Blur,
     Conv,
     Linear,
     MinibatchStd,
@@ -207,6 +208,17 @@ def test_minibatch_std_by_hand():
 def plain_adain(x, y_s, y_b):
     mean, var = x.mean(dim=(2, 3), keepdim=True), x.var(dim=(2, 3), keepdim=True, unbiased=False)
     return y_s[:, :, None, None] * (x - mean) / (var + 1e-8).sqrt() + y_b[:, :, None, None]
+
+
+@pytest.mark.parametrize("padding", (1, 2))
+def test_blur_is_a_depthwise_convolution_with_both_derivatives(padding):
+    torch.manual_seed(0)
+    taps = torch.outer(*[torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64)] * 2)[None, None]
+    x = torch.randn(2, 3, 5, 5, dtype=torch.float64, requires_grad=True)
+    plain = torch.nn.functional.conv2d(x, taps.expand(3, 1, 4, 4), padding=padding, groups=3)
+    assert torch.equal(Blur.apply(x, taps, padding), plain)
+    assert torch.autograd.gradcheck(lambda x: Blur.apply(x, taps, padding), x)
+    assert torch.autograd.gradgradcheck(lambda x: Blur.apply(x, taps, padding).square(), x)
 
 
 def test_adain_and_its_gradient_against_finite_differences():
