@@ -124,12 +124,21 @@ def test_a_rank_that_fails_ends_the_others(tiny_config, tmp_path):
     assert done[0][0] == 1 and "ConnectionError: rank 0: stopped, since another rank did" in done[0][2]
 
 
-def test_two_processes_train_one_writes_and_one_process_goes_on(tiny_overlay, toy_root, tmp_path, call_shell):
+def test_torchrun_trains_one_process_writes_and_one_process_goes_on(tiny_overlay, toy_root, tmp_path, call_shell):
+    """README's torchrun line, tiny; `--` keeps torchrun from reading --run as the beginning of --run-path."""
     run_dir = tmp_path / "run"
-    command = ("train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run_dir)
-    done = finish(start(2, *command, "--until", 8))
-    assert [code for code, _, _ in done] == [0, 0], done
-    assert "stage 8 is finished at 48 images" in done[0][1] and not done[1][1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--"]
+    command = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run_dir, "--until", 8]
+    done = subprocess.run(
+        list(map(str, torchrun + command)),
+        cwd=REPO,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("stage 8 is finished at 48 images") == 1 and done.stdout.count("Loss_D") == 3
     assert load_state(run_dir / "checkpoint.pt")["nimg"] == 48
     assert len(list((run_dir / "samples").glob("*.png"))) > 0
     assert call_shell("train.py", "--run", run_dir).returncode == 0
