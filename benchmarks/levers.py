@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from progan_style import Trainer
-from progan_style.losses import Critic, Logistic, Terms
+from progan_style.losses import Critic, Logistic, Terms, leaf, slopes
 from progan_style.networks.layers import Conv, upsample2
 
 Change = Callable[[Trainer], None]
@@ -32,13 +32,11 @@ def penalty_each_step(trainer: Trainer) -> None:
 class OwnForward(Logistic):
     """R1 on a forward of its own."""
 
-    def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float = 0.0) -> Terms:
-        penalised = reals.requires_grad
-        terms = super().discriminator(critic, reals.requires_grad_(False), fakes)
-        if penalised:
-            leaves = reals.detach().clone().requires_grad_()
-            (slope,) = torch.autograd.grad(critic(leaves).sum(), leaves, create_graph=True)
-            terms["penalty"] = 0.5 * gamma * slope.square().sum(dim=(1, 2, 3)).mean()
+    def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float, u: Tensor) -> Terms:
+        terms = super().discriminator(critic, reals, fakes, 0.0, u)
+        if gamma > 0:
+            leaves = leaf(reals, gamma)
+            terms["penalty"] = 0.5 * gamma * slopes(critic(leaves), leaves).mean()
         return terms
 
 

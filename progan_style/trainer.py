@@ -45,16 +45,16 @@ class Critic:
     ):
         self.D, self.labels, self.amp = D, labels, amp
         self.features = features or D.features  # of images without a penalty; a compiled pass has no second derivative
-        self.seen: dict[int, tuple[Tensor, Tensor]] = {}
+        self.seen: list[tuple[Tensor, Tensor]] = []  # features and logits of each call
 
     def __call__(self, images: Tensor) -> Tensor:
-        # Reals that carry a penalty are leaves that require gradients: all of their forward runs in fp32, since the
+        # Images that carry a penalty are leaves that require gradients: all of their forward runs in fp32, since the
         # penalty differentiates it twice.
         penalised = images.is_leaf and images.requires_grad
         with self.amp(not penalised):
             features = (self.D.features if penalised else self.features)(images)  # type: ignore[operator]
         logits = self.D.logits(features, self.labels)  # type: ignore[operator]
-        self.seen[id(images)] = features.detach(), logits.detach()
+        self.seen.append((features.detach(), logits.detach()))
         return logits
 
 
@@ -156,8 +156,11 @@ class Trainer:
         parts = parts_of(len(reals)) if penalised else 1
         self.opt_D.zero_grad(set_to_none=True)
         terms: Terms = {}
-        for x, fake, y in zip(reals.chunk(parts), fakes.detach().chunk(parts), labels.chunk(parts), strict=True):
-            part = self._backward_D(x.detach().requires_grad_(penalised), fake, y, gamma, 1.0 / parts)
+        first, n = self.share(phase)
+        u = rng.uniform(self.config.seed, "penalty", torch.arange(first, first + n, device=self.device), 1)[:, 0]
+        batch = (reals, fakes.detach(), labels, u)
+        for x, fake, y, chance in zip(*(tensor.chunk(parts) for tensor in batch), strict=True):
+            part = self._backward_D(x, fake, y, chance, gamma, 1.0 / parts)
             terms = {key: terms.get(key, 0.0) + value for key, value in part.items()}
         distributed.add(gradients(self.D), divide=True)
         # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
@@ -165,11 +168,11 @@ class Trainer:
         self.opt_D.step()
         return terms
 
-    def _backward_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, gamma: float, share: float) -> Terms:
+    def _backward_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, u: Tensor, gamma: float, share: float) -> Terms:
         """Gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
         critic = self.critic(labels)
-        terms = {key: share * term for key, term in self.loss.discriminator(critic, reals, fakes, gamma=gamma).items()}
-        features, logits = critic.seen[id(reals)]
+        terms = {key: share * term for key, term in self.loss.discriminator(critic, reals, fakes, gamma, u).items()}
+        features, logits = critic.seen[0]  # of the reals
         class_logits = self.D.class_logits(features)  # a probe: no gradient into the trunk
         (sum(terms.values()) + share * F.cross_entropy(class_logits, labels)).backward()
         right = (class_logits.detach().argmax(dim=1) == labels).float().mean()
