@@ -26,6 +26,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--stage", metavar="SIZE", nargs="?", type=int, const=NEXT, help="one stage: the next unfinished, or SIZE"
     )
     which.add_argument("--until", metavar="SIZE", type=int, help="all stages up to SIZE")
+    p.add_argument("--init", metavar="FILE", help="checkpoint.pt of another run, whose weights to begin with")
     p.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one value; repeatable")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return p.parse_args(argv)
@@ -46,6 +47,7 @@ def train(args: argparse.Namespace) -> int:
     if args.data == "":
         raise ValueError("--data: expected a folder, got an empty name")
     overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
+    overrides += [f"init={json.dumps(args.init)}"] if args.init else []
     # A run goes on with its own configuration, to which --set and --data are changes; --config starts from the file.
     base = known if known.is_file() and not args.config else None
     config = load_config(base, args.config, overrides)

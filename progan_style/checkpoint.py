@@ -5,6 +5,7 @@ Files hold tensors and plain Python only and are read with weights_only=True: op
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,28 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path}: expected a checkpoint of format {FORMAT}, got another file")
     return state
+
+
+def transfer(
+    network: Growing, weights: dict[str, torch.Tensor], classes: Sequence[str], their_classes: Sequence[str]
+) -> list[str]:
+    """Copy what fits by name and shape, per class by the class's name; returns the names of what stays fresh."""
+    fresh = []
+    with torch.no_grad():
+        for name, mine in network.state_dict().items():
+            theirs = weights.get(name)
+            if theirs is None or theirs.shape[1:] != mine.shape[1:] or theirs.dim() != mine.dim():
+                fresh.append(name)
+            elif name in network.per_class:
+                for row, label in enumerate(classes):
+                    if label in their_classes:
+                        mine[row] = theirs[their_classes.index(label)]
+                fresh += [f"{name} of {label}" for label in classes if label not in their_classes]
+            elif theirs.shape != mine.shape:
+                fresh.append(name)
+            else:
+                mine.copy_(theirs)
+    return fresh
 
 
 def save_network(path: Path, network: Growing, header: dict[str, Any]) -> None:

@@ -131,6 +131,7 @@ class TrainingConfig(Section):
 class Config(Section):
     seed: int = Field(ge=0, lt=2**40)
     threads: int | None = Field(ge=1)
+    init: str | None
     data: DataConfig
     network: NetworkConfig
     loss: LossConfig

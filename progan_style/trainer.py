@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from progan_style import distributed, rng, runlog
-from progan_style.checkpoint import load_state, save_network, save_state
+from progan_style.checkpoint import load_state, save_network, save_state, transfer
 from progan_style.config import Config, parse_config, refuse_changes, save_config
 from progan_style.data.dataset import Dataset
 from progan_style.losses import LOSSES, Terms
@@ -279,6 +279,27 @@ class Trainer:
         for name in ("G", "D", "G_ema", "opt_G", "opt_D"):
             getattr(self, name).load_state_dict(state[name])
 
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of another run where names and shapes agree; moments and counter stay fresh.
+
+        Classes that the other run did not have begin anew. Raises ValueError if most of a network does not fit.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file; expected the checkpoint.pt of a run: see --init")
+        state = load_state(path)
+        for name in ("G", "D", "G_ema"):
+            network = getattr(self, name)
+            classes, theirs = list(self.config.data.classes), list(state["class_names"])
+            fresh = transfer(network, state[name], classes, theirs)
+            count = len(network.state_dict())
+            if 2 * len(fresh) > count:
+                raise ValueError(
+                    f"{path}: {len(fresh)} of {count} of its tensors do not fit; expected network.channel_base, channel_max, z_dim and w_dim of "
+                    f"that run, whose network is {state['config']['network']}"
+                )
+            if name != "G_ema":
+                runlog.say(f"{name} begins with {path}" + (f", but for {', '.join(fresh)}" if fresh else ""))
+
     def _data_digest(self) -> str:
         """Tells the training slices apart: their names and labels, in order."""
         digest = hashlib.sha256("\n".join(self.data.paths).encode())
@@ -328,6 +349,8 @@ class Trainer:
                     f"{torch.get_num_threads()}: it goes on, but not bit for bit (--set threads={state['threads']})"
                 )
             self.load(state)
+        elif self.config.init:
+            self.start_from(Path(self.config.init))
         self._join()
         writer = self.rank == 0
         if writer:

@@ -167,6 +167,7 @@ class Growing(nn.Module):
 
     class_names: tuple[str, ...] = ()
     nimg: int = 0
+    per_class: tuple[str, ...] = ()  # names of the tensors whose rows are classes
     weight: Tensor
 
     def __init__(self, max_resolution: int):

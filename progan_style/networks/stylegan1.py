@@ -104,6 +104,8 @@ class Block(nn.Module):
 class Generator(Growing):
     """ws -> images. See networks/__init__.py for the contract."""
 
+    per_class = ("mapping.embed.weight", "mapping.centers")
+
     def __init__(
         self,
         *,
@@ -211,6 +213,8 @@ class Discriminator(Growing):
     The label enters by projection (Miyato & Koyama 2018): logit = l(f) + <embed(y), f> / sqrt(F). `classify` is a
     linear probe on the same features.
     """
+
+    per_class = ("embed.weight", "probe.weight", "probe.bias")
 
     def __init__(self, *, num_classes: int, max_resolution: int, channel_base: int, channel_max: int):
         super().__init__(max_resolution)

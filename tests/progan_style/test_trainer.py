@@ -429,3 +429,45 @@ def test_a_compiled_run_steps_like_a_plain_one_and_a_fade_is_one_program(make, m
             assert torch.allclose(a, b, rtol=1e-3, atol=1e-4)
     assert graphs[8] == graphs[9]  # alpha moved, no new program
     torch.compiler.reset()
+
+
+# ---------------------------------------------------------------- transfer
+
+
+def weights_of(network):
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def test_a_run_begins_with_the_weights_of_another(make, tiny_run, capsys):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    theirs = load_state(path)
+    trainer, run_dir = make("run", f"init={path}")
+    assert not trainer.run(run_dir, stop=lambda: True)
+    for name in ("G", "D", "G_ema"):
+        same(weights_of(getattr(trainer, name)), theirs[name])
+    assert trainer.nimg == 0 and not trainer.opt_G.state
+    assert "G begins with" in capsys.readouterr().out
+    trainer, _ = make("run", f"init={path}")  # the same command again: the run's own checkpoint counts
+    assert trainer.run(run_dir, until=8)
+    assert trainer.nimg == 48
+
+
+def test_a_class_that_is_new_begins_anew_and_others_keep_their_rows(make, tiny_run, toy_root):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    theirs = load_state(path)
+    trainer, _ = make("run", "data.classes=[MCI, AD]", "data.aliases={CN: MCI}")
+    fresh = weights_of(trainer.D)
+    trainer.start_from(path)
+    ours, old = weights_of(trainer.D), theirs["class_names"].index("AD")
+    for name in trainer.D.per_class:
+        assert torch.equal(ours[name][1], theirs["D"][name][old])
+        assert torch.equal(ours[name][0], fresh[name][0])
+    assert torch.equal(ours["logit.weight"], theirs["D"]["logit.weight"])
+
+
+def test_weights_that_do_not_fit_are_refused(make, tiny_run, tmp_path):
+    trainer, _ = make("run", "network.channel_base=80", "network.channel_max=5", "network.w_dim=6", "network.z_dim=6")
+    with pytest.raises(ValueError, match=r"tensors do not fit; expected network\.channel_base"):
+        trainer.start_from(tiny_run.run_dir / "checkpoint.pt")
+    with pytest.raises(FileNotFoundError, match=r"no such file; expected the checkpoint\.pt of a run"):
+        trainer.start_from(tmp_path / "nowhere.pt")
