@@ -294,8 +294,8 @@ class Trainer:
             count = len(network.state_dict())
             if 2 * len(fresh) > count:
                 raise ValueError(
-                    f"{path}: {len(fresh)} of {count} of its tensors do not fit; expected network.channel_base, channel_max, z_dim and w_dim of "
-                    f"that run, whose network is {state['config']['network']}"
+                    f"{path}: {len(fresh)} of {count} tensors do not fit; expected network.channel_base, channel_max, "
+                    f"z_dim and w_dim of that run, whose network is {state['config']['network']}"
                 )
             if name != "G_ema":
                 runlog.say(f"{name} begins with {path}" + (f", but for {', '.join(fresh)}" if fresh else ""))
