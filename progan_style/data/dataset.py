@@ -101,7 +101,7 @@ class Dataset:
         import torch
 
         level = self.at(resolution)
-        if level.nbytes > torch.cuda.mem_get_info(device)[0] // 3:
+        if device.type == "cuda" and level.nbytes > torch.cuda.mem_get_info(device)[0] // 3:
             return None
         images = torch.empty(level.shape, dtype=torch.uint8, device=device)
         for start in range(0, len(level), 1024):
@@ -126,7 +126,7 @@ class Dataset:
 
 def _send(rows: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
     """From pinned memory, so that the host goes on while they travel."""
-    return rows.pin_memory().to(device, non_blocking=True)
+    return (rows.pin_memory() if device.type == "cuda" else rows).to(device, non_blocking=True)
 
 
 @dataclass(eq=False)
