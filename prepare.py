@@ -13,7 +13,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--to", metavar="DIR", help="folder to write; with --audit default DIR/audit")
     p.add_argument("--labels", metavar="FILE", help="CSV or TSV with subject, group and further columns")
     p.add_argument("--alias", metavar="NAME=CLASS", action="append", default=[], help="a group's class; - leaves out")
-    p.add_argument("--split", metavar="A/B/C", default="80/10/10", help="train/validate/test in %% (default: %(default)s)")
+    p.add_argument(
+        "--split", metavar="A/B/C", default="80/10/10", help="train/validate/test in %% (default: %(default)s)"
+    )
     p.add_argument("--seed", metavar="S", type=int, default=999, help="of the split (default: %(default)s)")
     p.add_argument("--terms", metavar="FILE", help="text of the scans' licence, for DATASET.md")
     p.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")

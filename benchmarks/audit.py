@@ -1,12 +1,12 @@
 """What the audit's pixel evidence finds: python benchmarks/audit.py DATA [--persons N --copies N --seed S]
 
-DATA is a data folder with a manifest of persons. The thresholds of progan_style/data/likeness.py were chosen with a look
-at the likeness of 30 persons' slices to everyone's, in OASIS and in phantoms; pairs among the others were not looked at,
-and are what is to be reported. Three questions for each group:
+DATA is a data folder with a manifest of persons. The thresholds of progan_style/data/likeness.py were chosen with a
+look at the likeness of 30 persons' slices to everyone's, in OASIS and in phantoms; pairs among the others were not
+looked at, and are what is to be reported. Three questions for each group:
 
     strangers    how alike are slices of different persons (all pairs of the group)?
-    copies       how many planted copies are found: moved by a pixel, turned by 1 or 2 degrees, 5 % more or less contrast,
-                 saved as JPEG of quality 75, and all of it at once?
+    copies       how many planted copies are found: moved by a pixel, turned by 1 or 2 degrees, 5 % more or less
+                 contrast, saved as JPEG of quality 75, and all of it at once?
     neighbours   in a split by slice (80 % train), how many slices outside train, pairs of neighbours, and persons are
                  found from the pixels alone, and how many pairs are false?
 """
@@ -77,7 +77,9 @@ def places(found, rows: np.ndarray) -> np.ndarray:
     return number
 
 
-def one_group(paths: list[Path], persons: np.ndarray, number: np.ndarray, copies: int, rng: np.random.Generator) -> None:
+def one_group(
+    paths: list[Path], persons: np.ndarray, number: np.ndarray, copies: int, rng: np.random.Generator
+) -> None:
     smalls = likeness.read_all(paths, cores())
     table = np.concatenate([best for _, best in likeness.alike(smalls, smalls, cores())])
     strange = persons[:, None] != persons[None]
@@ -109,9 +111,10 @@ def split_by_slice(table: np.ndarray, persons: np.ndarray, number: np.ndarray, r
     slices = hits[held_out].any(axis=1)
     both = [p for p in np.unique(persons) if len(set(train[persons == p])) == 2]
     caught = [p for p in both if (hits & same)[persons == p].any()]
-    print(f"  neighbours  split by slice: {slices.mean():.1%} of {len(slices)} slices outside train have a pair, "
-          f"{len(caught)} of {len(both)} persons on both sides are found, "
-          f"{int((hits & ~same).sum()) // 2} of {int((across & ~same).sum()) // 2} pairs of strangers are false")  # fmt: skip
+    false, strange = (int((where & ~same).sum()) // 2 for where in (hits, across))
+    print(f"  neighbours  split by slice: {slices.mean():.1%} of {len(slices)} slices outside train have a pair,")
+    print(f"              {len(caught)} of {len(both)} persons on both sides are found,")
+    print(f"              {false} of {strange} pairs of strangers are false")
     gaps = np.abs(number[:, None] - number[None])
     for gap in (1, 2, 3, 4):
         mask = across & same & (gaps == gap)

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from progan_style.data.volumes import Cut
     from progan_style.data.writing import count_table
     from progan_style.networks.layers import Growing
-    from progan_style.run import finished_stage, finished_stages, images_seen, load_data, run_config, stage_dir
+    from progan_style.run import (
+        finished_stage,
+        finished_stages,
+        images_seen,
+        load_data,
+        run_config,
+        stage_dir,
+        with_unlabelled,
+    )
     from progan_style.sampling import choose_device, generate, generator_features, to_float, to_uint8
     from progan_style.schedule import GrowthSchedule, Phase
     from progan_style.trainer import Trainer
@@ -40,6 +48,7 @@ _HOME = {
     "count_table": "data.writing",
     "audit_folder": "data.audit",  # persons and copies on both sides of a split
     "load_data": "run",  # the Data of a Config
+    "with_unlabelled": "run",  # a folder without diagnoses has one class
     "run_config": "run",  # the Config of a run's folder
     "stage_dir": "run",
     "finished_stage": "run",

@@ -96,8 +96,8 @@ class Audit:
             lines.append(f"          the most alike: {first.first} and {first.second} ({first.likeness:.2f})")
         if self.strangers:
             lines.append(
-                f"pixels    threshold {self.threshold:.3f}; {self.strangers_above} of {self.strangers} pairs of persons "
-                f"who are said to be different lie above, the most alike below {self.most_alike_strangers:.3f}"
+                f"pixels    threshold {self.threshold:.3f}; {self.strangers_above} of {self.strangers} pairs of slices "
+                f"said to be of different persons lie above, the most alike below {self.most_alike_strangers:.3f}"
             )
         else:
             lines.append(f"pixels    threshold {self.threshold:.3f}")
@@ -110,9 +110,13 @@ class Audit:
             lines.append(f"classes   one has {self.imbalance:.1f} times the other's persons or slices")
         for c in self.confounds:
             chance = "" if c.chance is None else f", p = {c.chance:.2g}"
-            numbers = f"{c.classes[0]} {c.values[0]:.2f}, {c.classes[1]} {c.values[1]:.2f}; effect {c.effect:+.2f}{chance}"
+            numbers = (
+                f"{c.classes[0]} {c.values[0]:.2f}, {c.classes[1]} {c.values[1]:.2f}; effect {c.effect:+.2f}{chance}"
+            )
             lines.append(f"{'CONFOUND' if c.flagged else 'balance':9} {c.what}: {numbers}")
-        lines.append("result    " + ("a person or a copy crosses a split" if self.crosses else "nothing crosses a split"))
+        lines.append(
+            "result    " + ("a person or a copy crosses a split" if self.crosses else "nothing crosses a split")
+        )
         return lines
 
 
@@ -151,7 +155,9 @@ def audit_folder(
     if to is not None:
         from progan_style.data.audit_page import page
 
-        write_whole(to / "audit.json", (json.dumps(asdict(result) | {"crosses": result.crosses}, indent=1) + "\n").encode())
+        write_whole(
+            to / "audit.json", (json.dumps(asdict(result) | {"crosses": result.crosses}, indent=1) + "\n").encode()
+        )
         write_whole(to / "audit.html", page(result, found.root).encode())
     return result
 

@@ -19,7 +19,8 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 62em; margin: 2em auto;
 table { border-collapse: collapse; margin: 0.5em 0 1.5em; } td, th { padding: 0.15em 0.9em 0.15em 0; text-align: left; }
 td.n { text-align: right; } .bad { color: #a00; font-weight: 600; } .good { color: #060; font-weight: 600; }
 figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; width: 30em; }
-figure img { width: 9.6em; image-rendering: auto; background: #000; } figcaption { font-size: 13px; word-break: break-all; }
+figure img { width: 9.6em; image-rendering: auto; background: #000; }
+figcaption { font-size: 13px; word-break: break-all; }
 pre { background: #f4f4f4; padding: 0.8em; white-space: pre-wrap; }
 """
 
@@ -74,7 +75,7 @@ def page(result: Audit, root: Path) -> str:
         f"{table(result.slices, 'slices')}{table(result.persons, 'persons') if result.persons else ''}"
         f"{heading}{pairs}"
         "<h2>What this can and cannot tell</h2><p>Pixels find copies (moved by a pixel, turned by 2 degrees, 5 % of "
-        "contrast, saved as JPEG) and neighbouring slices of a person. An altered copy and a slice less than a millimetre "
-        "away look the same. Slices of one person that lie further apart look like two persons': without stated persons "
-        "a folder cannot be proved clean.</p></html>"
+        "contrast, saved as JPEG) and neighbouring slices of a person. An altered copy and a slice less than a "
+        "millimetre away look the same. Slices of one person that lie further apart look like two persons': without "
+        "stated persons a folder cannot be proved clean.</p></html>"
     )

@@ -91,7 +91,18 @@ def patient_name(folder: str | Path) -> str:
 def carries_name(text: str, name: str) -> bool:
     """Whether a text holds a part of a patient's name. A part with a digit is a pseudonym (123_S_4567), not a name."""
     parts = {part.lower() for part in re.split(r"[\W_]+", name) if len(part) > 2 and part.isalpha()}
-    parts -= {"anon", "anonymous", "anonymized", "anonymised", "subject", "patient", "phantom", "sub", "none", "unknown"}
+    parts -= {
+        "anon",
+        "anonymous",
+        "anonymized",
+        "anonymised",
+        "subject",
+        "patient",
+        "phantom",
+        "sub",
+        "none",
+        "unknown",
+    }
     return any(part in text.lower() for part in parts)
 
 
@@ -145,8 +156,8 @@ def _pixels(path: Path, header: Any) -> NDArray[Any]:
     except Exception as error:  # pydicom and its decoders raise whatever a broken file makes them trip over
         if syntax is not None and syntax.is_compressed:
             raise BadScan(
-                f"{path}: compressed ({syntax.name}) and not decoded here; decompress it first (gdcmconv --raw, dcmdjpeg), "
-                f"or pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+                f"{path}: compressed ({syntax.name}) and no decoder for it is installed: pip install pylibjpeg "
+                f"pylibjpeg-libjpeg pylibjpeg-openjpeg, or decompress it first (gdcmconv --raw, dcmdjpeg)"
             ) from None
         raise BadScan(f"{path}: its pixels cannot be read ({_line(error)}); copy it anew") from None
 
@@ -175,13 +186,15 @@ def _place(header: Any, shared: Any, own: Any) -> tuple[Any, Any, tuple[float, f
 
 
 def stack(frames: Sequence[Frame], folder: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Frames in any order -> voxels [columns, rows, slices] and their affine to RAS. Raises BadScan if one is missing."""
+    """Frames in any order -> voxels [columns, rows, slices], affine to RAS. Raises BadScan if one is missing."""
     first = frames[0]
     if len(frames) < 2:
         raise BadScan(f"{folder}: a single slice; expected a series of them")
     for frame in frames:
         if not np.allclose(frame.orientation, first.orientation, atol=1e-3):
-            raise BadScan(f"{folder}: slices in different directions (a localizer?); take out what is no part of the scan")
+            raise BadScan(
+                f"{folder}: slices in different directions (a localizer?); take out what is no part of the scan"
+            )
         if not np.allclose(frame.spacing, first.spacing, rtol=1e-3):
             raise BadScan(f"{folder}: slices of different pixel spacing; take out what is no part of the scan")
     along_row, along_column = first.orientation[:3], first.orientation[3:]
@@ -201,8 +214,8 @@ def stack(frames: Sequence[Frame], folder: str) -> tuple[NDArray[np.float32], ND
         gaps = steps[steps > (1 + UNEVEN) * usual]
         missing = int(np.rint(gaps / usual - 1).sum())
         raise BadScan(
-            f"{folder}: {missing or 'some'} of {len(frames) + missing} slices are missing (steps of {steps.min():.2f} to "
-            f"{steps.max():.2f} mm, usually {usual:.2f}); copy the series anew"
+            f"{folder}: {missing or 'some'} of {len(frames) + missing} slices are missing (steps of {steps.min():.2f} "
+            f"to {steps.max():.2f} mm, usually {usual:.2f}); copy the series anew"
         )
     last = frames[order[-1]].position
     affine = np.eye(4)

@@ -122,7 +122,7 @@ def alias_table(extra: Sequence[str]) -> dict[str, str]:
 # --------------------------------------------------------------------------------------------------------- reading
 
 
-def read_sheet(path: str | Path, aliases: Mapping[str, str]) -> Sheet:
+def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Sheet:
     """A CSV or TSV of persons -> Sheet. Raises FileNotFoundError or ValueError, one line, with the line's number."""
     header, lines = _read_table(Path(path))
     ours: dict[str, str] = {}
@@ -172,7 +172,9 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
         reader = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
         header = [name.strip() for name in next(reader, [])]
         if not any(header) or len(set(header)) < len(header):
-            raise ValueError(f"{path}: expected a first line of different column names, found {', '.join(header) or '-'}")
+            raise ValueError(
+                f"{path}: expected a first line of different column names, found {', '.join(header) or '-'}"
+            )
         lines = []
         for cells in reader:
             if not any(cell.strip() for cell in cells):
@@ -276,10 +278,10 @@ def _by_session(person: Person, by_subject: Mapping[str, list[Row]]) -> Row | No
     """The row of a person's session; a row without a session speaks for all, a single row for a scan without one."""
     mine = by_subject.get(key(person.subject), []) if person.subject else []
     if person.session:
-        for row in mine:
-            if row.person.session and key(row.person.session) == key(person.session):
-                return row
-        return next((row for row in mine if not row.person.session and not row.person.image), None)
+        session = key(person.session)
+        exact = [row for row in mine if row.person.session and key(row.person.session) == session]
+        general = [row for row in mine if not row.person.session and not row.person.image]
+        return next(iter(exact + general), None)
     rows = [row for row in mine if not row.person.image]
     return rows[0] if len(rows) == 1 else None
 

@@ -30,7 +30,7 @@ def thumb(path: Path) -> Image.Image:
     return Image.fromarray(pad_square(values, 0)).resize((THUMB, THUMB), Image.Resampling.BOX)
 
 
-def contact_sheet(title: str, scans: Mapping[str, Sequence[Path]], letters: tuple[str, str]) -> Image.Image:
+def contact_sheet(title: str, scans: Mapping[str, Sequence[Path]], left: str) -> Image.Image:
     """caption -> paths of a scan's slices in order; at most ROWS scans and ACROSS slices of each are shown."""
     captions = list(scans)
     shown = [captions[i] for i in evenly(len(captions), ROWS)]
@@ -38,8 +38,7 @@ def contact_sheet(title: str, scans: Mapping[str, Sequence[Path]], letters: tupl
     picture = Image.new("L", (max(across * THUMB, 480), BAR + len(shown) * (THUMB + BAR)))
     draw = ImageDraw.Draw(picture)
     of_all = "" if len(shown) == len(captions) else f", {len(shown)} shown"
-    left, right = letters
-    sides = f"; left of a picture: {left}, right: {right}" if left else ""
+    sides = f"; on the left of a picture: {left}" if left else ""
     draw.text((4, 2), f"{title}{of_all}{sides}", fill=WHITE)
     for number, caption in enumerate(shown):
         top = BAR + number * (THUMB + BAR)

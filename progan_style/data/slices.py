@@ -81,7 +81,9 @@ def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = ()) -> Sl
     class_of = find_classes(root, aliases)
     if not class_of:
         if not has_pictures(root):
-            raise FileNotFoundError(f"{root}: no slices; expected SPLIT/CLASS/, CLASS/ or pictures ({', '.join(SUFFIXES)})")
+            raise FileNotFoundError(
+                f"{root}: no slices; expected SPLIT/CLASS/, CLASS/ or pictures ({', '.join(SUFFIXES)})"
+            )
         names = sorted(name for name in os.listdir(root) if name[0] != "." and name.lower().endswith(SUFFIXES))
         stats = [os.stat(os.path.join(root, name)) for name in names]
         flat = [Slice(n, s.st_size, s.st_mtime_ns, "train", 0) for n, s in zip(names, stats, strict=True)]
@@ -144,7 +146,7 @@ def prepare_slices(
     if not all(subjects):
         raise ValueError(
             f"{source}: persons unknown ({found.why}), so nothing can be split by person; add a {MANIFEST} with the "
-            f"columns path and subject, or --labels with them. prepare.py --audit {source} looks for persons in the pixels"
+            f"columns path and subject, or give a sheet with these columns as --labels"
         )
     kind = found.subjects_are if found.known else "persons"
     say(f"persons   {len(set(subjects))} {kind}: {found.why if found.known else 'the sheet'}")
@@ -160,7 +162,7 @@ def prepare_slices(
         if not pictures:
             raise ValueError(f"{source}: none of the {len(found.slices)} slices can be read")
         rows = writing.place(pictures, writing.split_of_persons(pictures, shares, seed), to, move=False)
-        writing.write_sheets(to, rows, ("", ""))
+        writing.write_sheets(to, rows, "")
         settings = {"slices": "copied as they were", "persons": found.why, "split": split, "seed": seed}
         writing.write_card(to, source.resolve().name, rows, settings, [f"{n} cannot be read" for n in bad], terms)
         writing.write_manifest(to, rows)

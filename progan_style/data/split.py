@@ -37,8 +37,8 @@ def parse_shares(text: str) -> dict[str, int]:
 def assign(members: Sequence[Member], shares: Mapping[str, int], seed: int) -> dict[str, str]:
     """Each person's split, the same for the same members and seed whatever their order.
 
-    Within each group scikit-learn's StratifiedKFold deals the persons into folds, balanced by sex and age band as far as
-    their numbers allow; folds become splits. If a group has fewer persons than splits, all are train: a split that
+    Within each group scikit-learn's StratifiedKFold deals the persons into folds, balanced by sex and age band as far
+    as their numbers allow; folds become splits. If a group has fewer persons than splits, all are train: a split that
     lacks a class is of no use.
     """
     assert len({member.subject for member in members}) == len(members), "a person is assigned once"

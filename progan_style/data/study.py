@@ -35,8 +35,8 @@ MASK = "_mask"  # a file whose name ends in it is no scan
 WITHHELD = "(withheld: it holds the patient's name)"
 NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".json", ".txt", ".md", ".xml", ".html",
             ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".img", ".nii", ".mgz", ".mgh")  # fmt: skip
-# plane -> what is to the left and to the right in a picture
-LETTERS = {"axial": ("left", "right"), "coronal": ("left", "right"), "sagittal": ("anterior", "posterior")}
+# plane -> what is on the left of a picture
+ON_THE_LEFT = {"axial": "the person's left", "coronal": "the person's left", "sagittal": "the nose"}
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,9 @@ def prepare_study(
         failed = {i: outcome.error for i, outcome in outcomes.items() if outcome.error}
         if len(failed) == len(used):
             first = used[0]
-            raise ValueError(f"none of the {len(used)} scans can be used; the first: {scans[first].path}: {failed[first]}")
+            raise ValueError(
+                f"none of the {len(used)} scans can be used; the first: {scans[first].path}: {failed[first]}"
+            )
         ids = _scan_ids(matches, [i for i in used if i not in failed])
         pictures = []
         for i in used:
@@ -269,11 +271,13 @@ def prepare_study(
         rows = writing.place(pictures, writing.split_of_persons(pictures, shares, seed), to, move=True)
         states = [_scan_row(i, paths, patients, classes, ids, outcomes) for i in range(len(scans))]
         writing.write_table(to / "scans.csv", states)
-        sheets = writing.write_sheets(to, rows, LETTERS[cut.plane])
+        sheets = writing.write_sheets(to, rows, ON_THE_LEFT[cut.plane])
         noted = [f"{paths[i]}: {note}" for i in used for note in outcomes[i].notes]
         remarks += noted + [f"{paths[i]} cannot be used" for i in failed]
         settings = {"mm per pixel": volumes.FIELD_MM / cut.size, **asdict(cut), "split": split, "seed": seed}
-        settings["intensity"] = f"percentiles {volumes.DARKEST:g} and {volumes.BRIGHTEST:g} inside the head -> 0 and 255"
+        settings["intensity"] = (
+            f"percentiles {volumes.DARKEST:g} and {volumes.BRIGHTEST:g} inside the head -> 0 and 255"
+        )
         writing.write_card(to, "scans" if WITHHELD in paths else source.resolve().name, rows, settings, remarks, terms)
         writing.write_manifest(to, rows)
     for line in noted:
@@ -335,9 +339,7 @@ def _scan_ids(matches: Sequence[Match], used: Sequence[int]) -> dict[int, str]:
     return ids
 
 
-def _pictures(
-    folder: Path, who: Match, label: str, scan: str, outcome: Outcome, cut: Cut
-) -> list[writing.Picture]:
+def _pictures(folder: Path, who: Match, label: str, scan: str, outcome: Outcome, cut: Cut) -> list[writing.Picture]:
     given = {"group": who.row.group} if who.row is not None and who.row.group else {}
     columns = who.row.columns if who.row is not None else {}
     pictures = []
@@ -352,7 +354,9 @@ def _pictures(
             "high": f"{outcome.high:.6g}",
         }
         path = folder / f"{k:03d}.png"
-        pictures.append(writing.Picture(path, label, who.person.subject, who.person.session, {**own, **given, **columns}))
+        pictures.append(
+            writing.Picture(path, label, who.person.subject, who.person.session, {**own, **given, **columns})
+        )
     return pictures
 
 

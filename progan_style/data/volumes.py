@@ -11,6 +11,7 @@ squashed; what lies outside the volume is 0.
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ SUFFIXES = (".nii", ".nii.gz", ".img", ".img.gz", ".mgz", ".mgh")
 LARGEST = 2**29  # voxels; 2 GB as float32
 CENTRES = ("auto", "vertex", "brain", "volume")
 HEAD_CELL_MM = 2.0  # the head is looked for on a grid of about this
+SPECK = 0.01  # share of all that is bright, below which a body is noise
 VERTEX_MM2 = 200.0  # a cross-section of this area belongs to the head, not to noise above it
 CUT_OFF_MM2 = 1000.0  # head on the volume's uppermost plane: the vertex is not in the volume
 BRAIN_LITRES = (0.5, 2.2)  # what is left of a head without skull; whole heads begin at about 3
@@ -50,7 +52,7 @@ class Volume:
 
     @property
     def voxel_mm(self) -> NDArray[np.float64]:
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0), np.float64)
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,11 @@ def read_volume(path: str | Path) -> Volume:
     """A NIfTI, Analyze or MGH file -> Volume. Raises BadScan, one line, if it is not one 3-D scan."""
     import nibabel as nib
 
+    other = Path(path).with_suffix({".img": ".hdr", ".hdr": ".img"}.get(Path(path).suffix, ""))
+    if Path(path).suffix in (".img", ".hdr") and not (other.is_file() or other.with_name(other.name + ".gz").is_file()):
+        raise BadScan(f"{path}: {other.name} is missing; copy both files of the pair")
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
         shape = _three_axes(tuple(image.shape), str(path))
         if image.get_data_dtype().fields is not None:
             raise BadScan(f"{path}: colour voxels; expected one gray value per voxel")
@@ -116,8 +121,6 @@ def read_volume(path: str | Path) -> Volume:
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     except BadScan:
         raise
-    except FileNotFoundError as error:
-        raise BadScan(f"{path}: a part of it is missing ({error}); copy .hdr and .img together") from None
     except (OSError, EOFError, zlib.error, ValueError, nib.filebasedimages.ImageFileError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadScan(f"{path}: cannot be read ({reason}): it is cut off or damaged; copy it anew") from None
@@ -140,7 +143,9 @@ def _orientation_notes(image: object) -> tuple[str, ...]:
     header = getattr(image, "header", {})
     if "sform_code" in header:
         known = header["sform_code"] > 0 or header["qform_code"] > 0
-        return () if known else ("the header states no orientation (sform and qform codes are 0): stored as LAS assumed",)
+        return (
+            () if known else ("the header states no orientation (sform and qform codes are 0): stored as LAS assumed",)
+        )
     if type(image).__name__ in ("AnalyzeImage", "Spm99AnalyzeImage", "Spm2AnalyzeImage"):
         return ("Analyze files state no orientation: stored as LAS assumed",)
     return ()
@@ -212,7 +217,10 @@ class Head:
 
 
 def find_head(volume: Volume) -> Head:
-    """The largest bright body. Threshold a tenth of the way from the 2nd to the 98th percentile (BET; Smith 2002)."""
+    """The bright bodies but for specks, holes filled: brain and scalp may be apart, with dark bone between.
+
+    Threshold a tenth of the way from the 2nd to the 98th percentile (BET; Smith 2002).
+    """
     from scipy import ndimage
 
     cell = np.maximum(1, np.rint(HEAD_CELL_MM / volume.voxel_mm).astype(int))
@@ -225,14 +233,16 @@ def find_head(volume: Volume) -> Head:
         means = means.reshape(split).mean(axis=axis + 1)
     low, high = np.percentile(means, (2, 98))
     bright = means > low + 0.1 * (high - low)
-    parts, count = ndimage.label(ndimage.binary_opening(bright) if min(cells) > 4 else bright)
+    parts, count = ndimage.label(bright)
     if not count:
         raise BadScan("no head was found in it: no body is brighter than the background")
-    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    bodies = (sizes >= SPECK * sizes.sum())[parts]
     to_voxel = np.diag([*cell.astype(float), 1.0])
     to_voxel[:3, 3] = (cell - 1) / 2
     x, y, z = (int(n) for n in cell)
-    return Head(ndimage.binary_fill_holes(largest), volume.affine @ to_voxel, (x, y, z))
+    return Head(ndimage.binary_fill_holes(bodies), volume.affine @ to_voxel, (x, y, z))
 
 
 def find_vertex(head: Head) -> float:
@@ -276,7 +286,9 @@ def find_centre(volume: Volume, mask: NDArray[np.bool_] | None, head: Head, cut:
         centroid = np.array([np.average(np.arange(len(n)), weights=n) for n in counts])
         return volume.affine[:3, :3] @ centroid + volume.affine[:3, 3]
     if cut.middle == "brain":
-        raise BadScan("no brain mask beside it, and its skull is not removed; use --middle vertex, or add *_mask.nii.gz")
+        raise BadScan(
+            "no brain mask beside it, and its skull is not removed; use --middle vertex, or add *_mask.nii.gz"
+        )
     points, vertex = head.points(), find_vertex(head)
     # In the plane, the middle of the head where it is widest: above ears and nose, below the crown.
     widest = points[(points[:, 2] < vertex - 30) & (points[:, 2] > vertex - 100)]
@@ -345,7 +357,9 @@ def _plane(cut: Cut) -> NDArray[np.float64]:
     return np.array(PLANES[cut.plane], np.float64).T
 
 
-def _sample(values: Array, volume: Volume, centre: NDArray[np.float64], offset: float, cut: Cut, beyond: float) -> Array:
+def _sample(
+    values: Array, volume: Volume, centre: NDArray[np.float64], offset: float, cut: Cut, beyond: float
+) -> Array:
     """One picture of values, [R, R]; each pixel the mean of enough points, `beyond` outside the volume."""
     from scipy import ndimage
 

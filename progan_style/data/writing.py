@@ -57,7 +57,9 @@ def new_folder(to: Path) -> Iterator[Path]:
             for entry in to.iterdir():
                 shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OSError(error.errno, f"{to}: the disk is full; free space, or name another folder with --to") from None
+            raise OSError(
+                error.errno, f"{to}: the disk is full; free space, or name another folder with --to"
+            ) from None
         raise
 
 
@@ -117,8 +119,8 @@ def write_manifest(to: Path, rows: Sequence[Mapping[str, str]]) -> None:
     write_table(to / MANIFEST, rows, FIRST_COLUMNS)
 
 
-def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], letters: tuple[str, str]) -> list[Path]:
-    """A contact sheet per class -> their paths. letters: what is to the left and to the right in a picture."""
+def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str) -> list[Path]:
+    """A contact sheet per class -> their paths. left: what is on the left of a picture, "" if unknown."""
     from progan_style.data.sheet import contact_sheet
 
     paths = []
@@ -131,7 +133,7 @@ def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], letters: tuple[str
                 scans.setdefault(caption, []).append(to / row["path"])
         title = f"{label}: {len(scans)} scans, {sum(map(len, scans.values()))} slices"
         path = to / SHEETS / f"{label}.png"
-        contact_sheet(title, scans, letters).save(path)
+        contact_sheet(title, scans, left).save(path)
         paths.append(path)
     return paths
 
