@@ -53,7 +53,7 @@ def test_the_sheets_of_adni_oasis_and_bids(tmp_path):
     )
     assert [row.person.image for row in adni.rows] == ["I1", "I2"] and adni.rows[0].columns == {"sex": "F", "age": "70"}
     oasis = sheet(tmp_path, "ID,M/F,Age,CDR\nOAS1_0001_MR1,F,74,0\nOAS1_0003_MR1,F,73,0.5\nOAS1_0004_MR1,M,28,\n")
-    assert [row.person for row in oasis.rows][0] == Person("OAS1_0001", "MR1")
+    assert oasis.rows[0].person == Person("OAS1_0001", "MR1")
     assert [row.label for row in oasis.rows] == ["CN", "AD", ""]
     bids = sheet(
         tmp_path, "participant_id\tage\tsex\tdiagnosis\nsub-01\t70\tF\tAD\nsub-02\tn/a\tM\tCN\n", "participants.tsv"
