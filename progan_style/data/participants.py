@@ -246,9 +246,9 @@ def match(paths: Sequence[str], sheet: Sheet | None) -> list[Match]:
     by_path = {row.path: row for row in rows if row.path}
     by_image = {row.person.image.lower(): row for row in rows if row.person.image and not row.path}
     by_subject: dict[str, list[Row]] = {}
-    for row in rows:
-        if not row.path:
-            by_subject.setdefault(key(row.person.subject), []).append(row)
+    for one in rows:
+        if not one.path:
+            by_subject.setdefault(key(one.person.subject), []).append(one)
     found = []
     for path in paths:
         person = from_path(path)

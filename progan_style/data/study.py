@@ -43,7 +43,7 @@ ON_THE_LEFT = {"axial": "the person's left", "coronal": "the person's left", "sa
 class Scan:
     path: str  # relative to SOURCE, with /
     series: bool = False  # a folder of DICOM files
-    mask: str = ""  # relative to SOURCE
+    masks: tuple[str, ...] = ()  # relative to SOURCE; one at most, if the scan is to be used
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def stem(name: str) -> str:
 def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
     """All scans under a folder, sorted by path, and remarks on what was not taken for one."""
     if source.is_file():
-        return [Scan(source.name, False, _mask_of(source.name, os.listdir(source.parent)))], []
+        return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
     scans, masks = [], 0
     for here, folders, files in os.walk(source):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -112,12 +112,11 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
                 masks += 1
             else:
                 found.append(name)
-        scans += [Scan(prefix + name, False, _with_prefix(prefix, _mask_of(name, files))) for name in found]
+        scans += [Scan(prefix + name, False, _masks_of(name, files, prefix)) for name in found]
         if any(not name.lower().endswith(NO_DICOM) and dicom.is_dicom(os.path.join(here, name)) for name in files):
             outside = os.listdir(Path(here).parent) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
-            beside = _mask_of(Path(here).name, outside) if prefix else ""
-            scans.append(Scan(where, True, _with_prefix(f"{parent}/" if parent else "", beside)))
+            scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
     remarks = [f"{masks} brain masks (*{MASK}) beside the scans"] if masks else []
     t1 = [scan for scan in scans if stem(scan.path).endswith("_T1w")]
     if t1 and len(t1) < len(scans):  # a BIDS folder: functional and diffusion scans are no faults of it
@@ -131,18 +130,14 @@ def holds_scans(source: str | os.PathLike[str]) -> bool:
     return Path(source).is_file() or bool(find_scans(Path(source))[0])
 
 
-def _with_prefix(prefix: str, name: str) -> str:
-    return prefix + name if name else ""
-
-
-def _mask_of(name: str, beside: Sequence[str]) -> str:
-    """The mask that belongs to a scan: NAME_mask.nii.gz, or for BIDS sub-01_desc-brain_mask.nii.gz with sub-01_T1w."""
+def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+    """The masks that belong to a scan: NAME_mask.nii.gz, or for BIDS sub-01_desc-brain_mask.nii.gz with sub-01_T1w."""
     base = stem(name)
     masks = [other for other in beside if other.lower().endswith(volumes.SUFFIXES) and stem(other).endswith(MASK)]
     own = [other for other in masks if stem(other) == base + MASK]
     if not own and base.startswith("sub-") and "_" in base:
         own = [other for other in masks if other.startswith(base.rpartition("_")[0] + "_")]
-    return sorted(own)[0] if own else ""
+    return tuple(prefix + other for other in sorted(own))
 
 
 # --------------------------------------------------------------------------------------------------------- persons
@@ -192,7 +187,9 @@ def cut_scan(task: Task) -> Outcome:
     path = Path(task.root) / task.scan.path
     try:
         volume = dicom.read_series(path) if task.scan.series else volumes.read_volume(path)
-        mask = volumes.read_mask(Path(task.root) / task.scan.mask, volume) if task.scan.mask else None
+        if len(task.scan.masks) > 1:
+            raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")
+        mask = volumes.read_mask(Path(task.root) / task.scan.masks[0], volume) if task.scan.masks else None
         slices = volumes.cut_slices(volume, task.cut, mask)
     except BadScan as error:
         return Outcome(error=str(error).removeprefix(f"{path}: "))

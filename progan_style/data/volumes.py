@@ -51,8 +51,9 @@ class Volume:
     notes: tuple[str, ...] = ()  # what had to be assumed
 
     @property
-    def voxel_mm(self) -> NDArray[np.float64]:
-        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0), np.float64)
+    def voxel_mm(self) -> Any:
+        """[3]"""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class Cut:
             raise ValueError(f"--below: expected 0 to 250 mm, got {self.below:g}")
 
     @property
-    def offsets(self) -> NDArray[np.float64]:
-        """Heights of the slices against the centre, mm, ascending."""
+    def offsets(self) -> Any:
+        """Heights of the slices against the centre, mm, ascending; float64 [slices]."""
         return (np.arange(self.slices) - (self.slices - 1) / 2) * self.spacing
 
 
