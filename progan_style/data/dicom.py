@@ -34,6 +34,8 @@ class Frame:
 
 def is_dicom(path: str | os.PathLike[str]) -> bool:
     """Whether a file says that it is one: DICM behind a preamble of 128 bytes, or the suffix of one."""
+    if os.path.basename(path).upper() == "DICOMDIR":  # a table of contents
+        return False
     if os.path.splitext(path)[1].lower() in SUFFIXES[:-1]:
         return True
     try:
@@ -56,9 +58,9 @@ def read_series(folder: str | Path) -> Volume:
             header = pydicom.dcmread(path, force=path.suffix.lower() in SUFFIXES[:-1])
         except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
             raise BadScan(f"{path}: cannot be read as DICOM ({_line(error)}); copy it anew") from None
-        if "Rows" in header:  # a DICOMDIR or a report holds no picture
+        if "Rows" in header:  # a report holds no picture
             headers.append((path, header))
-        elif "SOPClassUID" not in header and not header.get("FileSetID"):
+        elif "SOPClassUID" not in header:
             raise BadScan(f"{path}: cannot be read as DICOM (no picture in it); copy it anew")
     if not headers:
         raise BadScan(f"{folder}: its DICOM files hold no pictures")

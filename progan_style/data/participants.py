@@ -20,16 +20,19 @@ from progan_style.data.folder import plain, some
 
 UNLABELLED = "unlabelled"
 LEAVE_OUT = "-"  # --alias NAME=-
-# Class -> other names of it, by plain(); the first three are data.classes' own
+# Class -> other names of it, by plain(); the names are data.classes' own
 GROUPS = {
     "CN": ("cn", "nc", "hc", "normal", "control", "controls", "healthy", "healthy control", "cognitively normal",
-           "cognitively unimpaired", "cu", "nondemented", "non demented", "no dementia", "0", "0.0"),
+           "cognitively unimpaired", "cu", "nondemented", "non demented", "no dementia"),
     "MCI": ("mci", "emci", "lmci", "smci", "pmci", "mild cognitive impairment", "early mci", "late mci",
             "cognitive impairment"),
     "AD": ("ad", "dat", "dementia", "demented", "alzheimer", "alzheimers", "alzheimer's", "alzheimer disease",
            "alzheimer's disease", "alzheimers disease", "ad dementia", "very mild demented", "mild demented",
-           "moderate demented", "0.5", "1", "1.0", "2", "2.0", "3", "3.0"),
+           "moderate demented", "verymilddemented", "milddemented", "moderatedemented", "very mild dementia",
+           "mild dementia", "moderate dementia"),
 }  # fmt: skip
+# The clinical dementia rating, where the column of groups is one; other numbers are codes that only their owner knows
+CDR = {"0": "CN", "0.5": "AD", "1": "AD", "2": "AD", "3": "AD"}
 # Ours -> what others call the column, by squeezed()
 COLUMNS = {
     "path": ("path", "file", "filename", "filepath", "scanpath"),
@@ -130,6 +133,8 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
         ours[name] = next((column for other in others for column in header if squeezed(column) == other), "")
     if not ours["subject"] and not ours["path"]:
         raise ValueError(f"{path}: no column subject or path; its columns are {', '.join(header)}: rename one")
+    if squeezed(ours["group"]) == "cdr":
+        aliases = {**CDR, **{f"{rating}.0": label for rating, label in CDR.items()}, **aliases}
     used = set(ours.values())
     dropped = tuple(column for column in header if column not in used and squeezed(column) in NAMES_OF_PEOPLE)
     sheet = Sheet(str(path), has_groups=bool(ours["group"]), dropped=dropped)

@@ -27,6 +27,7 @@ SPECK = 0.01  # share of all that is bright, below which a body is noise
 VERTEX_MM2 = 200.0  # a cross-section of this area belongs to the head, not to noise above it
 CUT_OFF_MM2 = 1000.0  # head on the volume's uppermost plane: the vertex is not in the volume
 BRAIN_LITRES = (0.5, 2.2)  # what is left of a head without skull; whole heads begin at about 3
+STEM_MM2 = 2000.0  # of a brain without skull on the volume's lowest plane: the brain stem, no neck
 DARKEST, BRIGHTEST = 1.0, 99.5  # percentiles inside the head that become 0 and 255
 COVERED = 0.95  # share of the middle disc that a slice needs inside the volume, of what any slice could have
 DISC_MM = 60.0  # radius of that disc: the brain
@@ -266,14 +267,15 @@ def find_vertex(head: Head) -> float:
 def bare_brain(volume: Volume, head: Head) -> NDArray[np.bool_] | None:
     """The brain of a scan whose skull was removed, [X, Y, Z]; None for a whole head.
 
-    Such a scan has one value all around, and a body that is whole and of a brain's size.
+    Such a scan has one value all around, and a body of a brain's size that is whole, but for the brain stem perhaps.
     """
-    background = volume.data[0, 0, 0]
+    background = volume.data[0, 0, -1]
     litres = np.count_nonzero(head.inside) * head.cell_mm3 / 1e6
-    faces = (volume.data.take(end, axis) for axis in range(3) for end in (0, -1))
-    if not BRAIN_LITRES[0] <= litres <= BRAIN_LITRES[1] or any((face != background).any() for face in faces):
-        return None
     inside = volume.data != background
+    ends = [np.count_nonzero(inside.take(end, axis)) for axis in range(3) for end in (0, -1)]
+    stem = ends.pop(4) * np.prod(volume.voxel_mm[:2])  # mm2 at the lower end of the third axis
+    if not BRAIN_LITRES[0] <= litres <= BRAIN_LITRES[1] or any(ends) or stem > STEM_MM2:
+        return None
     return inside if np.count_nonzero(inside) * np.prod(volume.voxel_mm) / 1e6 <= 1.2 * BRAIN_LITRES[1] else None
 
 

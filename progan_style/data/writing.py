@@ -57,9 +57,7 @@ def new_folder(to: Path) -> Iterator[Path]:
             for entry in to.iterdir():
                 shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OSError(
-                error.errno, f"{to}: the disk is full; free space, or name another folder with --to"
-            ) from None
+            raise OSError(f"{to}: the disk is full; free space, or name another folder with --to") from None
         raise
 
 

@@ -52,7 +52,9 @@ def test_what_is_a_dicom_file(series, tmp_path):
     files = sorted(series.iterdir())
     bare = files[0].rename(series / "IM_without_suffix")
     (tmp_path / "note").write_text("no picture")
+    (tmp_path / "DICOMDIR").write_bytes(files[1].read_bytes())
     assert is_dicom(bare) and is_dicom(files[1]) and not is_dicom(tmp_path / "note")
+    assert not is_dicom(tmp_path / "DICOMDIR")  # a table of contents
     assert patient_name(series) == "Doe^Jane"
 
 

@@ -93,6 +93,7 @@ def test_columns_that_may_name_people_are_dropped(tmp_path):
 
 BAD = {
     "subject,group\na,AD\nb,FTD\n": "line 3: group 'FTD' is not known; expected CN, MCI, AD",
+    "subject,group\na,AD\nb,1\n": "line 3: group '1' is not known",  # a code, not a rating
     "subject,group\na,AD\nb,CN\na,CN\n": "lines 2 and 4: subject a twice",
     "subject,group\na,AD\n,CN\n": "line 3: no subject",
     "who,group\na,AD\n": "no column subject or path; its columns are who, group",

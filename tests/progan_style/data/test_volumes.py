@@ -88,6 +88,16 @@ def test_a_brain_without_skull_is_cut_about_its_centre(scan_tools):
     assert inside.min() >= 1 and masked.pictures[2][:4].max() == 0  # 0 is outside the mask, and nothing else
 
 
+def test_a_brain_may_touch_the_lowest_plane_but_a_neck_is_a_head(scan_tools):
+    """Without skull and cut through the stem it is a brain; a head with a black background is none."""
+    data, affine, _ = scan_tools.bare_brain()
+    stem = data.copy()
+    stem[23:27, 28:32, :20] = 500
+    assert slices_of(stem, affine).middle == "brain"
+    head, _ = scan_tools.head()
+    assert slices_of(np.where(head > 30, head, 0), affine).middle == "vertex"
+
+
 def test_slices_outside_are_listed_not_invented(scan_tools):
     data, affine = scan_tools.head()
     cut = Cut(slices=9, spacing=20.0, size=64, middle="volume")
