@@ -1,4 +1,4 @@
-"""What the audit's pixel evidence finds: python benchmarks/audit.py DATA [--persons N --copies N --seed S]
+"""What the audit's pixel evidence finds: python -m benchmarks.audit DATA [--persons N --copies N --seed S]
 
 DATA is a data folder with a manifest of persons. The thresholds of progan_style/data/likeness.py were chosen with a
 look at the likeness of 30 persons' slices to everyone's, in OASIS and in phantoms; pairs among the others were not
@@ -24,9 +24,8 @@ from scipy import ndimage
 from progan_style.data import likeness
 from progan_style.data.packing import read_gray
 from progan_style.data.pool import cores
-from progan_style.data.slices import open_slices
+from progan_style.data.slices import SliceSet, open_slices
 
-CHOSEN = 30  # persons
 ALTERATIONS = ("shift", "turn", "contrast", "jpeg", "all")
 
 
@@ -51,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--persons", type=int, default=70, help="of the others (default: %(default)s)")
+    p.add_argument("--chosen", type=int, default=30, help="persons that the thresholds saw (default: %(default)s)")
     p.add_argument("--copies", type=int, default=300, help="planted of each kind (default: %(default)s)")
     p.add_argument("--seed", type=int, default=0)
     args = p.parse_args(argv)
@@ -58,15 +58,15 @@ def main(argv: list[str] | None = None) -> int:
     assert found.subjects_are == "persons", "a manifest of persons is needed"
     rng = np.random.default_rng(args.seed)
     persons = np.random.default_rng(1).permutation(np.unique(found.subjects))
-    groups = {"chosen on": persons[:CHOSEN], "reported on": persons[CHOSEN : CHOSEN + args.persons]}
+    groups = {"chosen on": persons[: args.chosen], "reported on": persons[args.chosen :][: args.persons]}
     for name, group in groups.items():
         rows = np.flatnonzero(np.isin(found.subjects, group))
         print(f"{args.data}, {name}: {len(np.unique(found.subjects[rows]))} persons, {len(rows)} slices")
-        one_group([found.path(i) for i in rows], found.subjects[rows], places(found, rows), args.copies, rng)
+        one_group([found.path(int(i)) for i in rows], found.subjects[rows], places(found, rows), args.copies, rng)
     return 0
 
 
-def places(found, rows: np.ndarray) -> np.ndarray:
+def places(found: SliceSet, rows: np.ndarray) -> np.ndarray:
     """Each slice's number within its person, by the manifest's position of it."""
     column = next(name for name in ("slice_rank", "slice_mm") if name in found.slices[rows[0]].extra)
     heights = np.array([float(found.slices[i].extra[column]) for i in rows])
@@ -84,7 +84,7 @@ def one_group(
     table = np.concatenate([best for _, best in likeness.alike(smalls, smalls, cores())])
     strange = persons[:, None] != persons[None]
     values = np.sort(table[strange])
-    chosen = values[int(np.ceil(len(values) * (1 - likeness.FALSE)))]
+    chosen = values[int(len(values) * (1 - likeness.FALSE))]
     above = int((values >= likeness.PERSON).sum())
     print(f"  strangers   {len(values)} ordered pairs: 1 in 1000 from {chosen:.3f} on, most alike {values[-1]:.3f}; "
           f"{above} from {likeness.PERSON} on")  # fmt: skip
