@@ -118,6 +118,8 @@ def split_by_slice(table: np.ndarray, persons: np.ndarray, number: np.ndarray, r
     gaps = np.abs(number[:, None] - number[None])
     for gap in (1, 2, 3, 4):
         mask = across & same & (gaps == gap)
+        if not mask.any():
+            continue
         print(f"              {gap} slices apart: {hits[mask].mean():.1%} of {int(mask.sum()) // 2} pairs found")
 
 

@@ -137,6 +137,17 @@ def test_patient_names_are_nowhere(study, prepared, call_shell, tmp_path):
                 assert "doe" not in path.read_text().lower()
 
 
+def test_the_name_of_the_source_is_no_way_out_for_a_patients_name(study, call_shell, tmp_path):
+    source = tmp_path / "Doe_Jane"
+    source.mkdir()
+    for path in sorted((study / "dicom").iterdir())[0].iterdir():
+        (source / path.name).write_bytes(path.read_bytes())
+    assert call_shell("prepare.py", source, "--to", tmp_path / "made", *CUT).returncode == 0
+    for path in (tmp_path / "made").rglob("*"):
+        assert "doe" not in path.name.lower()
+        assert path.suffix not in (".csv", ".md") or "doe" not in path.read_text().lower(), path
+
+
 def test_nothing_is_written_outside(scan_tools, call_shell, tmp_path):
     """Whatever subject and session say."""
     data, affine = scan_tools.head(6.0)

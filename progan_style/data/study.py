@@ -6,6 +6,7 @@ used is listed with its reason and does not stop the others.
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -179,6 +180,41 @@ def label_of(who: Match, sheet: Sheet | None) -> str:
     return "" if label == LEAVE_OUT else label
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which scans there are and whose, before any is opened. Lists have one entry per scan."""
+
+    root: Path
+    name: str  # of the source, as it may be written
+    scans: list[Scan]
+    matches: list[Match]
+    paths: list[str]  # as they may be written
+    patients: list[str]  # names that may not be written
+    classes: list[str]  # "" is left out
+    remarks: list[str]  # for DATASET.md
+    lines: list[str]  # to print
+
+
+def make_plan(source: Path, labels: str | os.PathLike[str] | None, aliases: Sequence[str]) -> Plan:
+    """Find the scans, read the sheet, bring both together. Raises FileNotFoundError or ValueError, one line."""
+    root = source if source.is_dir() else source.parent
+    scans, remarks = find_scans(source)
+    if not scans:
+        raise FileNotFoundError(f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files")
+    table = Path(labels) if labels is not None else participants_tsv(source)
+    sheet = read_sheet(table, alias_table(aliases)) if table else None
+    matches, paths, patients, unknown = name_scans(scans, match([scan.path for scan in scans], sheet), root)
+    classes = [label_of(who, sheet) for who in matches]
+    lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
+    lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
+    if unknown:
+        lines.append(f"PERSONS   {unknown} scans name no person: each counts as a person of its own (p0001 and on)")
+        remarks.append(f"{unknown} scans name no person; each counts as a person of its own")
+    own = source.resolve().name
+    name = "scans" if any(dicom.carries_name(own, patient) for patient in patients) else own
+    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines)
+
+
 # --------------------------------------------------------------------------------------------------------- cutting
 
 
@@ -233,60 +269,57 @@ def prepare_study(
     source, to = Path(source), Path(to)
     shares = parse_shares(split)
     writing.refuse_used(to)
-    root = source if source.is_dir() else source.parent
-    scans, remarks = find_scans(source)
-    if not scans:
-        raise FileNotFoundError(f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files")
-    table = Path(labels) if labels is not None else participants_tsv(source)
-    sheet = read_sheet(table, alias_table(aliases)) if table else None
-    matches, paths, patients, unknown = name_scans(scans, match([scan.path for scan in scans], sheet), root)
-    classes = [label_of(who, sheet) for who in matches]
-    say(f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks))
-    for line in [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]:
+    plan = make_plan(source, labels, aliases)
+    for line in plan.lines:
         say(line)
-    if unknown:
-        say(f"PERSONS   {unknown} scans name no person: each counts as a person of its own (p0001 and on)")
-        remarks.append(f"{unknown} scans name no person; each counts as a person of its own")
-    used = [index for index, label in enumerate(classes) if label]
+    used = [index for index, label in enumerate(plan.classes) if label]
     if not used:
-        raise ValueError(f"{table}: no scan has a row with a group; see the scans and rows listed above")
-
+        raise ValueError(f"{source}: no scan has a row with a group; see the scans and rows listed above")
     with writing.new_folder(to) as unfinished:
-        tasks = [Task(scans[i], str(root), cut, str(unfinished / f"{i:06d}")) for i in used]
-        outcomes = dict(zip(used, _cut_all(tasks, workers, strict, root, progress), strict=True))
-        failed = {i: outcome.error for i, outcome in outcomes.items() if outcome.error}
-        if len(failed) == len(used):
-            first = used[0]
-            raise ValueError(
-                f"none of the {len(used)} scans can be used; the first: {scans[first].path}: {failed[first]}"
-            )
-        ids = _scan_ids(matches, [i for i in used if i not in failed])
+        tasks = [Task(plan.scans[i], str(plan.root), cut, str(unfinished / f"{i:06d}")) for i in used]
+        outcomes = dict(zip(used, _cut_all(tasks, workers, strict, progress), strict=True))
+        good = [i for i in used if not outcomes[i].error]
+        if not good:
+            first, why = plan.scans[used[0]].path, outcomes[used[0]].error
+            raise ValueError(f"none of the {len(used)} scans can be used; the first: {first}: {why}")
+        ids = _scan_ids(plan.matches, good)
         pictures = []
-        for i in used:
-            if i not in failed:
-                pictures += _pictures(unfinished / f"{i:06d}", matches[i], classes[i], ids[i], outcomes[i], cut)
+        for i in good:
+            pictures += _pictures(unfinished / f"{i:06d}", plan.matches[i], plan.classes[i], ids[i], outcomes[i], cut)
         rows = writing.place(pictures, writing.split_of_persons(pictures, shares, seed), to, move=True)
-        states = [_scan_row(i, paths, patients, classes, ids, outcomes) for i in range(len(scans))]
-        writing.write_table(to / "scans.csv", states)
+        writing.write_table(to / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))])
         sheets = writing.write_sheets(to, rows, ON_THE_LEFT[cut.plane])
-        noted = [f"{paths[i]}: {note}" for i in used for note in outcomes[i].notes]
-        remarks += noted + [f"{paths[i]} cannot be used" for i in failed]
-        settings = {"mm per pixel": volumes.FIELD_MM / cut.size, **asdict(cut), "split": split, "seed": seed}
-        settings["intensity"] = (
-            f"percentiles {volumes.DARKEST:g} and {volumes.BRIGHTEST:g} inside the head -> 0 and 255"
-        )
-        writing.write_card(to, "scans" if WITHHELD in paths else source.resolve().name, rows, settings, remarks, terms)
+        notes = Counter(note for i in used for note in outcomes[i].notes)
+        remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
+        if len(good) < len(used):
+            remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
+        writing.write_card(to, plan.name, rows, _settings(cut, split, seed), remarks, terms)
         writing.write_manifest(to, rows)
-    for line in noted:
-        say(f"note      {line}")
-    if outside := {i: outcomes[i].outside for i in used if outcomes[i].outside}:
-        say(f"OUTSIDE   {sum(map(len, outside.values()))} slices lie outside their volume and were not made:")
+    for line in told(plan, {i: outcomes[i] for i in used}, cut):
+        say(line)
+    return Prepared(to, rows, {plan.scans[i].path: outcomes[i].error for i in used if outcomes[i].error}, sheets)
+
+
+def _settings(cut: Cut, split: str, seed: int) -> dict[str, object]:
+    """What DATASET.md says about how the slices were made."""
+    intensity = f"percentiles {volumes.DARKEST:g} and {volumes.BRIGHTEST:g} inside the head -> 0 and 255"
+    scale = {"mm per pixel": volumes.FIELD_MM / cut.size}
+    return scale | asdict(cut) | {"intensity": intensity, "split": split, "seed": seed}
+
+
+def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
+    """What had to be assumed of scans, and which slices were not made, in lines to print."""
+    lines = [f"note      {plan.paths[i]}: {note}" for i, outcome in outcomes.items() for note in outcome.notes]
+    if outside := {i: outcome.outside for i, outcome in outcomes.items() if outcome.outside}:
+        total = sum(map(len, outside.values()))
+        lines.append(f"OUTSIDE   {total} slices lie outside their volume and were not made:")
         for i, heights in outside.items():
-            say(f"          {paths[i]}: {len(heights)} of {cut.slices} ({some([f'{mm:g}' for mm in heights])} mm)")
-    return Prepared(to, rows, {scans[i].path: why for i, why in failed.items()}, sheets)
+            mm = some([f"{height:g}" for height in heights])
+            lines.append(f"          {plan.paths[i]}: {len(heights)} of {cut.slices} ({mm} mm)")
+    return lines
 
 
-def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, root: Path, progress: bool) -> list[Outcome]:
+def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress: bool) -> list[Outcome]:
     """The outcomes of all scans, in order; as many volumes are in memory as there are workers."""
     if workers is not None and workers < 1:
         raise ValueError(f"--workers: expected 1 or more, got {workers}")
@@ -295,7 +328,7 @@ def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, root: Pat
         bar = tqdm(done, total=len(tasks), desc="cutting", unit="scan", disable=None if progress else True)
         for task, outcome in zip(tasks, bar, strict=True):
             if strict and outcome.error:
-                raise ValueError(f"{root / task.scan.path}: {outcome.error} (--strict: nothing was written)")
+                raise ValueError(f"{Path(task.root, task.scan.path)}: {outcome.error} (--strict: nothing was written)")
             outcomes.append(outcome)
     return outcomes
 
@@ -357,24 +390,17 @@ def _pictures(folder: Path, who: Match, label: str, scan: str, outcome: Outcome,
     return pictures
 
 
-def _scan_row(
-    i: int,
-    paths: Sequence[str],
-    patients: Sequence[str],
-    classes: Sequence[str],
-    ids: Mapping[int, str],
-    outcomes: Mapping[int, Outcome],
-) -> dict[str, str]:
+def _scan_row(i: int, plan: Plan, ids: Mapping[int, str], outcomes: Mapping[int, Outcome]) -> dict[str, str]:
     """A line of scans.csv."""
     outcome = outcomes.get(i)
     state = "left out" if outcome is None else "failed" if outcome.error else "used"
     outcome = outcome or Outcome()
-    why = WITHHELD if dicom.carries_name(outcome.error, patients[i]) else outcome.error
+    why = WITHHELD if dicom.carries_name(outcome.error, plan.patients[i]) else outcome.error
     return {
         "scan": ids.get(i, ""),
-        "source": paths[i],
+        "source": plan.paths[i],
         "state": state,
-        "label": classes[i],
+        "label": plan.classes[i],
         "slices": str(len(outcome.offsets)),
         "outside_mm": " ".join(f"{mm:g}" for mm in outcome.outside),
         "remark": "; ".join([*([why] if why else []), *outcome.notes]),
