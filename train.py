@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(args: argparse.Namespace) -> int:
-    from progan_style import finished_stages, load_config, run_config
+    from progan_style import finished_stages, load_config, run_config, with_unlabelled
 
     run_dir = Path(args.run)
     known = run_dir / "config.yaml"
@@ -50,7 +50,7 @@ def train(args: argparse.Namespace) -> int:
     overrides += [f"init={json.dumps(args.init)}"] if args.init else []
     # A run goes on with its own configuration, to which --set and --data are changes; --config starts from the file.
     base = known if known.is_file() and not args.config else None
-    config = load_config(base, args.config, overrides)
+    config = with_unlabelled(load_config(base, args.config, overrides))
 
     stages = config.schedule.resolutions
     done = finished_stages(run_dir)

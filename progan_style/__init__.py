@@ -11,10 +11,23 @@ if TYPE_CHECKING:
     from progan_style import distributed
     from progan_style.checkpoint import load_discriminator, load_generator, untrained_like
     from progan_style.config import Config, load_config, refuse_changes, save_config
+    from progan_style.data.audit import audit_folder
     from progan_style.data.dataset import Data, Dataset, load_folder
     from progan_style.data.phantom import make_phantoms
+    from progan_style.data.slices import prepare_slices
+    from progan_style.data.study import holds_scans, prepare_study
+    from progan_style.data.volumes import Cut
+    from progan_style.data.writing import count_table
     from progan_style.networks.layers import Growing
-    from progan_style.run import finished_stage, finished_stages, images_seen, load_data, run_config, stage_dir
+    from progan_style.run import (
+        finished_stage,
+        finished_stages,
+        images_seen,
+        load_data,
+        run_config,
+        stage_dir,
+        with_unlabelled,
+    )
     from progan_style.sampling import choose_device, generate, generator_features, to_float, to_uint8
     from progan_style.schedule import GrowthSchedule, Phase
     from progan_style.trainer import Trainer
@@ -28,7 +41,14 @@ _HOME = {
     "Dataset": "data.dataset",  # images, labels, subjects of one part
     "load_folder": "data.dataset",  # folder of slices -> Data
     "make_phantoms": "data.phantom",  # the built-in data set, as a folder of slices
+    "Cut": "data.volumes",  # where slices are taken from a scan
+    "holds_scans": "data.study",
+    "prepare_study": "data.study",  # scans -> a folder of slices, split by person
+    "prepare_slices": "data.slices",  # slices -> the same, split by person
+    "count_table": "data.writing",
+    "audit_folder": "data.audit",  # persons and copies on both sides of a split
     "load_data": "run",  # the Data of a Config
+    "with_unlabelled": "run",  # a folder without diagnoses has one class
     "run_config": "run",  # the Config of a run's folder
     "stage_dir": "run",
     "finished_stage": "run",

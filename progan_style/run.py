@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
 from progan_style.config import Config, load_config
 from progan_style.data.dataset import Data, load_folder
+from progan_style.data.participants import UNLABELLED
 from progan_style.data.phantom import VERSION, make_phantoms
+from progan_style.data.slices import find_classes
 
 
 def run_config(run_dir: str | Path) -> Config:
@@ -45,6 +48,14 @@ def finished_stage(run_dir: str | Path, size: int | None) -> int:
     if size is not None and size not in done:
         raise ValueError(f"{run_dir}: size {size} is not trained yet; finished: {', '.join(map(str, done))}")
     return size or done[-1]
+
+
+def with_unlabelled(config: Config) -> Config:
+    """The configuration of a folder without diagnoses: the unlabelled/ that prepare.py writes is its one class."""
+    root = config.data.root
+    if root is None or not os.path.isdir(root) or set(find_classes(root).values()) != {UNLABELLED}:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"classes": (UNLABELLED,)})})
 
 
 def load_data(config: Config, resolution: int, progress: bool = True) -> Data:

@@ -108,3 +108,12 @@ def call_shell():
         return Done(code, out.getvalue(), err.getvalue())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def scan_tools():
+    """tests/scan_tools.py: scans made up for tests."""
+    spec = importlib.util.spec_from_file_location("scan_tools", Path(__file__).parent / "scan_tools.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -61,7 +61,7 @@ def test_every_public_name_exists():
         progan_style.nothing_of_this_name  # noqa: B018
 
 
-@pytest.mark.parametrize("shell", ("train.py", "predict.py", "generate.py"))
+@pytest.mark.parametrize("shell", ("train.py", "predict.py", "generate.py", "prepare.py"))
 def test_help_does_not_wait_for_torch(shell):
     code = (
         f"import runpy, sys\nsys.argv = ['{shell}', '--help']\n"

@@ -21,6 +21,7 @@ import numpy as np
 from progan_style.data.packing import SUFFIXES
 
 MANIFEST = "manifest.csv"
+SHEETS, AUDIT = "sheets", "audit"  # what prepare.py puts beside the slices
 SPLITS = {
     "train": ("train", "training", "train set", "training set"),
     "validate": ("validate", "validation", "val", "valid", "validate set", "validation set", "val set", "valid set"),
@@ -88,7 +89,7 @@ def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str
     if not os.path.isdir(root):
         raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices: see --data or data.root")
     scan = _Scan(root, label_of)
-    header, lines = _read_manifest(root)
+    header, lines = read_manifest(root)
     if subject_column != "subject" and subject_column not in header:
         where = f"its columns are {', '.join(header)}" if header else f"{root} has no {MANIFEST}"
         raise ValueError(f"data.subject_column: {subject_column} is not in {MANIFEST}; {where}")
@@ -157,7 +158,7 @@ class _Scan:
         self.class_folders: dict[int, set[str]] = {}
         self.unused: list[str] = []
         self.loose: dict[str, int] = {}  # folder -> images in it that belong to no class folder
-        folders = self._list("")
+        folders = [name for name in self._list("") if name not in (SHEETS, AUDIT)]
         in_splits = [name for name in folders if plain(name) in SPLIT_OF]
         alone = [name for name in folders if plain(name) in label_of and name not in in_splits]
         if in_splits and alone:
@@ -219,7 +220,7 @@ def _stat(entry: "os.DirEntry[str]") -> tuple[int, int]:
 # ----------------------------------------------------------------------------------------------------- manifest
 
 
-def _read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """manifest.csv -> its header ([] if there is none) and its lines, each with its number."""
     path = os.path.join(root, MANIFEST)
     if not os.path.isfile(path):

@@ -25,14 +25,10 @@ import contextlib
 import csv
 import json
 import math
-import multiprocessing
 import os
-import signal
 import sys
 import tempfile
-import threading
-from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +37,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
+
+from progan_style.data.pool import cores, in_processes
 
 Array = NDArray[np.float32]
 
@@ -455,7 +453,7 @@ def make_phantoms(
             np.save(prepared / f"{name}.npy", array)
         heights = slice_heights(slices)
         tasks = [(person, heights, size, seed, str(prepared), str(folder)) for person in everyone]
-        with contextlib.closing(_run(tasks, min(workers or _cores(), persons))) as done:
+        with contextlib.closing(in_processes(_work, tasks, min(workers or cores(), persons), chunksize=2)) as done:
             bar = tqdm(done, total=persons, desc="phantoms", unit="person", disable=None if progress else True)
             rows = [row for rows in bar for row in rows]
         with open(folder / "manifest.csv", "w", newline="") as file:
@@ -464,35 +462,6 @@ def make_phantoms(
         (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n")
         os.replace(folder, directory)  # over nothing, or over an empty folder
     return directory
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _run(tasks: list[Any], workers: int) -> Generator[list[tuple[str, ...]], None, None]:
-    """The rows of each task, in order. Spawned, not forked: the caller may already run torch's threads."""
-    if workers == 1:
-        yield from map(_work, tasks)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
-    try:
-        yield from pool.map(_work, tasks, chunksize=2)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """A worker leaves Ctrl-C to its parent and does not outlive it, however that ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker is spawned"
-    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

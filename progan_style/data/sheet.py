@@ -1,0 +1,48 @@
+"""Contact sheets: a few slices of each scan in a row, to be looked at."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+THUMB = 112  # pixels per side
+ACROSS = 8  # slices of a scan
+ROWS = 24  # scans, evenly from all
+BAR = 16  # pixels of a line of text
+GRAY, WHITE = 150, 255
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of the indices 0 .. count - 1, evenly spread, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(float(i)) for i in np.linspace(0, count - 1, most)]
+
+
+def thumb(path: Path) -> Image.Image:
+    """A picture padded to a square, THUMB pixels per side; 16 bits shown by its own range."""
+    from progan_style.data.packing import pad_square, read_gray
+
+    values = read_gray(str(path))
+    if values.dtype != np.uint8:
+        values = (values / max(1, int(values.max())) * 255).astype(np.uint8)
+    return Image.fromarray(pad_square(values, 0)).resize((THUMB, THUMB), Image.Resampling.BOX)
+
+
+def contact_sheet(title: str, scans: Mapping[str, Sequence[Path]], left: str) -> Image.Image:
+    """caption -> paths of a scan's slices in order; at most ROWS scans and ACROSS slices of each are shown."""
+    captions = list(scans)
+    shown = [captions[i] for i in evenly(len(captions), ROWS)]
+    across = min(ACROSS, max(len(scans[caption]) for caption in shown))
+    picture = Image.new("L", (max(across * THUMB, 480), BAR + len(shown) * (THUMB + BAR)))
+    draw = ImageDraw.Draw(picture)
+    of_all = "" if len(shown) == len(captions) else f", {len(shown)} shown"
+    sides = f"; on the left of a picture: {left}" if left else ""
+    draw.text((4, 2), f"{title}{of_all}{sides}", fill=WHITE)
+    for number, caption in enumerate(shown):
+        top = BAR + number * (THUMB + BAR)
+        draw.text((4, top + 2), f"{caption}, {len(scans[caption])} slices", fill=GRAY)
+        for column, index in enumerate(evenly(len(scans[caption]), ACROSS)):
+            picture.paste(thumb(scans[caption][index]), (column * THUMB, top + BAR))
+    return picture

@@ -1,0 +1,167 @@
+"""Slices that are ready -> a data folder that train.py reads: SPLIT/CLASS/*.png, manifest.csv, sheets/, DATASET.md."""
+
+import csv
+import errno
+import io
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from progan_style.data.folder import MANIFEST, SHEETS, SPLITS
+from progan_style.data.participants import safe_names
+from progan_style.data.split import Member, assign
+from progan_style.files import write_whole
+
+UNFINISHED = ".prepare"  # folder inside the new one, in which everything lies until it is complete
+FIRST_COLUMNS = ("path", "label", "subject", "split", "session", "scan")
+
+
+@dataclass
+class Picture:
+    """One slice on its way. subject and session as they were given; names of files are made from them here."""
+
+    source: Path
+    label: str
+    subject: str
+    session: str = ""
+    columns: dict[str, str] = field(default_factory=dict)  # further columns of the manifest
+
+
+def refuse_used(to: Path) -> None:
+    """Raise ValueError unless a folder is free to write into."""
+    if to.exists() and not to.is_dir():
+        raise ValueError(f"{to}: a file; name a new folder with --to")
+    if to.exists() and any(to.iterdir()):
+        hint = "; it was left by a run that was killed: delete it" if (to / UNFINISHED).exists() else ""
+        raise ValueError(f"{to}: not empty{hint}; name a new folder with --to, so that no two data sets are mixed")
+
+
+@contextmanager
+def new_folder(to: Path) -> Iterator[Path]:
+    """A place inside `to` for what is not finished. `to` is as it was before if anything goes wrong."""
+    refuse_used(to)
+    made = [parent for parent in (to, *to.parents) if not parent.exists()]
+    try:
+        unfinished = to / UNFINISHED
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        shutil.rmtree(unfinished)
+    except BaseException as error:
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
+        else:
+            for entry in to.iterdir():
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(f"{to}: the disk is full; free space, or name another folder with --to") from None
+        raise
+
+
+def split_of_persons(pictures: Sequence[Picture], shares: Mapping[str, int], seed: int) -> dict[str, str]:
+    """subject -> split. A person of several groups (a later visit with dementia) counts to the one that is rarest."""
+    of_person: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        of_person.setdefault(picture.subject, []).append(picture)
+    persons = Counter(label for mine in of_person.values() for label in {p.label for p in mine})
+    members = [
+        Member(
+            subject,
+            min((p.label for p in mine), key=lambda label: (persons[label], label)),
+            next((p.columns["sex"] for p in mine if p.columns.get("sex")), ""),
+            next((p.columns["age"] for p in mine if p.columns.get("age")), ""),
+        )
+        for subject, mine in of_person.items()
+    ]
+    return assign(members, shares, seed)
+
+
+def place(pictures: Sequence[Picture], split_of: Mapping[str, str], to: Path, move: bool) -> list[dict[str, str]]:
+    """Bring the pictures to SPLIT/CLASS/SUBJECT[_SESSION]_KK.suffix -> the manifest's rows, in their order.
+
+    Names of persons and sessions are made harmless; nothing they hold can lead out of the folder.
+    """
+    subjects = safe_names(p.subject for p in pictures)
+    sessions = safe_names(p.session for p in pictures if p.session)
+    numbers: Counter[str] = Counter()
+    rows = []
+    for picture in pictures:
+        split, subject = split_of[picture.subject], subjects[picture.subject]
+        stem = "_".join([subject, sessions[picture.session]] if picture.session else [subject])
+        path = f"{split}/{picture.label}/{stem}_{numbers[stem]:02d}{picture.source.suffix.lower()}"
+        numbers[stem] += 1
+        target = to / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (os.replace if move else shutil.copyfile)(picture.source, target)
+        session = sessions.get(picture.session, "")
+        columns = {"path": path, "label": picture.label, "subject": subject, "split": split, "session": session}
+        rows.append(columns | picture.columns)
+    return rows
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, str]], first: Sequence[str] = ()) -> None:
+    """Rows -> CSV; columns in order of appearance, `first` before the others."""
+    found = dict.fromkeys(name for row in rows for name in row)
+    header = [name for name in first if name in found] + [name for name in found if name not in first]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def write_manifest(to: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    write_table(to / MANIFEST, rows, FIRST_COLUMNS)
+
+
+def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str) -> list[Path]:
+    """A contact sheet per class -> their paths. left: what is on the left of a picture, "" if unknown."""
+    from progan_style.data.sheet import contact_sheet
+
+    paths = []
+    (to / SHEETS).mkdir()
+    for label in sorted({row["label"] for row in rows}):
+        scans: dict[str, list[Path]] = {}
+        for row in rows:
+            if row["label"] == label:
+                caption = " ".join(part for part in (row["subject"], row["session"], row["split"]) if part)
+                scans.setdefault(caption, []).append(to / row["path"])
+        title = f"{label}: {len(scans)} scans, {sum(map(len, scans.values()))} slices"
+        path = to / SHEETS / f"{label}.png"
+        contact_sheet(title, scans, left).save(path)
+        paths.append(path)
+    return paths
+
+
+def count_table(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, int, int, int]]:
+    """(split, class, persons, scans, slices) of a manifest's rows, in the order of the splits."""
+    table = []
+    for split in SPLITS:
+        for label in sorted({row["label"] for row in rows}):
+            mine = [row for row in rows if row["split"] == split and row["label"] == label]
+            if mine:
+                scans = {(row["subject"], row["session"], row.get("scan", "")) for row in mine}
+                table.append((split, label, len({row["subject"] for row in mine}), len(scans), len(mine)))
+    return table
+
+
+def write_card(
+    to: Path,
+    source: str,
+    rows: Sequence[Mapping[str, str]],
+    settings: Mapping[str, object],
+    remarks: Sequence[str],
+    terms: str,
+) -> None:
+    """DATASET.md: what this is, how much of it, how it was made, under which terms."""
+    lines = [f"# {to.resolve().name}", "", f"Brain MR slices made by prepare.py from {source}.", ""]
+    lines += ["| split | class | persons | scans | slices |", "|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(map(str, row))} |" for row in count_table(rows)]
+    lines += ["", "No person stands in two splits.", "", "## Settings", "", "| setting | value |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in settings.items()]
+    lines += ["", "## Remarks", "", *[f"- {remark}" for remark in remarks or ["none"]]]
+    lines += ["", "## Terms", "", terms.strip() or "None were given (--terms); ask the owner of the scans."]
+    write_whole(to / "DATASET.md", ("\n".join(lines) + "\n").encode())

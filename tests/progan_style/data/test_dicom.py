@@ -1,0 +1,131 @@
+"""DICOM series become the same volumes as NIfTI files do."""
+
+import numpy as np
+import pydicom
+import pytest
+
+from progan_style.data.dicom import carries_name, is_dicom, patient_name, read_series
+from progan_style.data.volumes import BadScan, Cut, cut_slices, read_volume
+
+CUT = Cut(slices=5, spacing=8.0, size=64)
+
+
+@pytest.fixture
+def scan(scan_tools):
+    """An oblique scan of 2 x 4 x 4 mm, stored sagittally."""
+    data, affine = scan_tools.head()
+    affine = scan_tools.turned(affine, 7.0, 0)
+    return scan_tools.stored_as(data, affine, scan_tools.ALL_ORDERS[29])
+
+
+@pytest.fixture
+def series(scan, scan_tools, tmp_path):
+    return scan_tools.write_dicom(tmp_path / "series", *scan)
+
+
+def test_a_series_is_the_volume_that_it_was_made_from(scan, series, scan_tools, tmp_path):
+    """Sorted by position, spacing from positions, LPS to RAS; within one gray level of the NIfTI file's slices."""
+    volume = read_series(series)
+    nifti = read_volume(scan_tools.write_nifti(tmp_path / "scan.nii.gz", *scan))
+    assert np.array_equal(volume.data, nifti.data) and np.allclose(volume.affine, nifti.affine, atol=1e-3)
+    ours, theirs = (cut_slices(v, CUT).pictures.astype(int) for v in (volume, nifti))
+    assert np.abs(ours - theirs).max() <= 1
+
+
+def test_inverted_and_multiframe_files_are_read(scan, scan_tools, tmp_path):
+    data, affine = scan
+    expected = cut_slices(read_series(scan_tools.write_dicom(tmp_path / "plain", data, affine)), CUT).pictures
+    inverted = scan_tools.write_dicom(tmp_path / "inverted", data, affine, inverted=True)
+    scan_tools.write_multiframe(tmp_path / "multi" / "all", data, affine)
+    for folder in (inverted, tmp_path / "multi"):
+        found = cut_slices(read_series(folder), CUT).pictures.astype(int)
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_rescaled_values_are_those_of_the_scale(scan, scan_tools, tmp_path):
+    data, affine = scan
+    folder = scan_tools.write_dicom(tmp_path / "series", data, affine, RescaleSlope="2", RescaleIntercept="-100")
+    assert np.array_equal(np.sort(read_series(folder).data.ravel()), np.sort(data.ravel().astype(np.float32) * 2 - 100))
+
+
+def test_what_is_a_dicom_file(series, tmp_path):
+    files = sorted(series.iterdir())
+    bare = files[0].rename(series / "IM_without_suffix")
+    (tmp_path / "note").write_text("no picture")
+    (tmp_path / "DICOMDIR").write_bytes(files[1].read_bytes())
+    assert is_dicom(bare) and is_dicom(files[1]) and not is_dicom(tmp_path / "note")
+    assert not is_dicom(tmp_path / "DICOMDIR")  # a table of contents
+    assert patient_name(series) == "Doe^Jane"
+
+
+def test_a_name_is_known_when_it_is_carried():
+    assert carries_name("scans/DOE_JANE/T1", "Doe^Jane") and carries_name("janedoe.nii", "Doe^Jane")
+    assert not carries_name("123_S_4567/T1", "123_S_4567")  # a pseudonym has digits
+    assert not carries_name("sub-01", "") and not carries_name("anonymous/1", "Anonymous")
+
+
+def change(path, **values):
+    dataset = pydicom.dcmread(path)
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    dataset.save_as(path)
+
+
+def spoil(kind, series, scan_tools):
+    files = sorted(series.iterdir())
+    by_height = sorted(files, key=lambda p: tuple(pydicom.dcmread(p).ImagePositionPatient))
+    if kind == "missing":
+        by_height[10].unlink()
+        by_height[20].unlink()
+    elif kind == "two series":
+        for path in files[:5]:
+            change(path, SeriesInstanceUID="1.2.4")
+    elif kind == "twice":
+        change(by_height[3], ImagePositionPatient=pydicom.dcmread(by_height[4]).ImagePositionPatient)
+    elif kind == "single":
+        for path in files[1:]:
+            path.unlink()
+    elif kind == "localizer":
+        change(files[0], ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    elif kind == "no place":
+        dataset = pydicom.dcmread(files[0])
+        del dataset.ImagePositionPatient
+        dataset.save_as(files[0])
+    elif kind == "compressed":
+        dataset = pydicom.dcmread(files[0])
+        dataset.PixelData = pydicom.encaps.encapsulate([b"\0" * 64])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        dataset.save_as(files[0])
+    elif kind == "truncated":
+        files[0].write_bytes(files[0].read_bytes()[:1500])
+    elif kind == "colour":
+        change(files[0], PhotometricInterpretation="RGB")
+    elif kind == "sizes":
+        smaller = scan_tools.one_file(np.zeros((8, 8)), False)
+        smaller.save_as(files[0], enforce_file_format=True)
+    elif kind == "garbage":
+        files[0].write_bytes(b"nothing of the kind" * 20)
+
+
+MESSAGES = {
+    "missing": r"2 of 60 slices are missing",
+    "two series": "2 series .*; expected one: put each in a folder of its own",
+    "twice": "1 slices lie where another lies",
+    "single": "a single slice",
+    "localizer": "slices in different directions",
+    "no place": "no place in space",
+    "compressed": r"compressed \(JPEG 2000 .*no decoder for it is installed: pip install pylibjpeg",
+    "truncated": "cannot be read",
+    "colour": "RGB pixels; expected MONOCHROME1 or MONOCHROME2",
+    "sizes": "pictures of different sizes",
+    "garbage": "cannot be read as DICOM",
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_bad_series_is_named_with_what_to_do(kind, series, scan_tools):
+    spoil(kind, series, scan_tools)
+    with pytest.raises(BadScan, match=MESSAGES[kind]) as raised:
+        read_series(series)
+    assert "series" in str(raised.value) and "\n" not in str(raised.value)

@@ -1,0 +1,142 @@
+"""Who was scanned: names in paths, columns of sheets, and what may become part of a file name."""
+
+import pytest
+
+from progan_style.data.participants import (
+    Person,
+    alias_table,
+    describe,
+    from_path,
+    match,
+    read_sheet,
+    safe,
+    safe_names,
+)
+
+PATHS = {
+    "sub-01/ses-M12/anat/sub-01_ses-M12_T1w.nii.gz": Person("01", "M12"),
+    "ADNI/123_S_4567/MPRAGE/2010/I98765/x.nii": Person("123_S_4567", "", "I98765"),
+    "ADNI_002_S_0295_MR_MPRAGE_br_raw_S1_I40966.nii": Person("002_S_0295", "", "I40966"),
+    "disc1/OAS1_0001_MR1/PROCESSED/OAS1_0001_MR1_mpr.img": Person("OAS1_0001", "MR1"),
+    "OAS2_0001_MR2/mpr-1.nifti.img": Person("OAS2_0001", "MR2"),
+    "OAS30001_MR_d0129/anat2/sub-OAS30001_ses-d0129_T1w.nii.gz": Person("OAS30001", "d0129"),
+    "chris_t1.nii.gz": Person(),
+    "series/IM0001": Person(),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_names_in_paths(path):
+    assert from_path(path) == PATHS[path]
+
+
+def sheet(tmp_path, text, name="labels.csv", aliases=()):
+    path = tmp_path / name
+    path.write_text(text)
+    return read_sheet(path, alias_table(aliases))
+
+
+def test_groups_are_mapped_and_counted(tmp_path):
+    found = sheet(
+        tmp_path, "subject,group,age,site\na,Dementia,70,1\nb,Normal,71,2\nc,LMCI,72,3\nd,normal,73,\ne,,74,4\n"
+    )
+    assert [row.label for row in found.rows] == ["AD", "CN", "MCI", "CN", ""]
+    assert found.rows[0].columns == {"age": "70", "site": "1"}
+    text = "\n".join(describe(found))
+    assert "Dementia -> AD (1)" in text and "Normal -> CN (1)" in text and "LMCI -> MCI (1)" in text
+    assert "NO GROUP  1 rows: e" in text
+
+
+def test_the_sheets_of_adni_oasis_and_bids(tmp_path):
+    adni = sheet(
+        tmp_path, "Image Data ID,Subject,Group,Sex,Age,Visit\nI1,123_S_4567,AD,F,70,bl\nI2,123_S_4567,AD,F,71,m12\n"
+    )
+    assert [row.person.image for row in adni.rows] == ["I1", "I2"] and adni.rows[0].columns == {"sex": "F", "age": "70"}
+    oasis = sheet(tmp_path, "ID,M/F,Age,CDR\nOAS1_0001_MR1,F,74,0\nOAS1_0003_MR1,F,73,0.5\nOAS1_0004_MR1,M,28,\n")
+    assert oasis.rows[0].person == Person("OAS1_0001", "MR1")
+    assert [row.label for row in oasis.rows] == ["CN", "AD", ""]
+    bids = sheet(
+        tmp_path, "participant_id\tage\tsex\tdiagnosis\nsub-01\t70\tF\tAD\nsub-02\tn/a\tM\tCN\n", "participants.tsv"
+    )
+    assert [row.person.subject for row in bids.rows] == ["01", "02"] and bids.rows[1].columns["age"] == ""
+
+
+def test_rows_find_their_scans(tmp_path):
+    found = sheet(
+        tmp_path, "subject,session,group\n002_S_0295,,CN\nOAS1_0001,MR1,CN\nOAS1_0001,MR2,AD\np01,,AD\nzz,,AD\n"
+    )
+    paths = [
+        "sub-ADNI002S0295/anat/sub-ADNI002S0295_T1w.nii.gz",
+        "OAS1_0001_MR1/a.img",
+        "OAS1_0001_MR2/a.img",
+        "P01_T1.nii.gz",
+        "p012/a.nii",
+    ]
+    rows = [who.row and who.row.line for who in match(paths, found)]
+    assert rows == [2, 3, 4, 5, None]
+    assert match(paths, found)[0].person.subject == "002_S_0295"
+
+
+def test_rows_find_their_scans_by_image_and_path(tmp_path):
+    found = sheet(tmp_path, "subject,image,group\na,7001,CN\na,7002,AD\n")
+    paths = ["ADNI_002_S_0295_I7002.nii", "ADNI_002_S_0295_I7001.nii"]
+    assert [who.row.label for who in match(paths, found)] == ["AD", "CN"]
+    found = sheet(tmp_path, "path,subject,group\nx/one.nii,a,CN\n../../two.nii,b,AD\n")
+    assert [bool(who.row) for who in match(["x/one.nii", "two.nii"], found)] == [True, False]
+
+
+def test_columns_that_may_name_people_are_dropped(tmp_path):
+    found = sheet(tmp_path, "subject,group,Name,Date of Birth,site,path_note,split\na,AD,Jane Doe,1950,3,x,old\n")
+    assert found.rows[0].columns == {"site": "3", "path_note": "x", "sheet_split": "old"}
+    assert set(found.dropped) == {"Name", "Date of Birth"}
+
+
+BAD = {
+    "subject,group\na,AD\nb,FTD\n": "line 3: group 'FTD' is not known; expected CN, MCI, AD",
+    "subject,group\na,AD\nb,1\n": "line 3: group '1' is not known",  # a code, not a rating
+    "subject,group\na,AD\nb,CN\na,CN\n": "lines 2 and 4: subject a twice",
+    "subject,group\na,AD\n,CN\n": "line 3: no subject",
+    "who,group\na,AD\n": "no column subject or path; its columns are who, group",
+    "subject,group\na,AD,1\n": "line 2: more cells than the header has columns",
+    "subject,subject\na,b\n": "expected a first line of different column names",
+    "subject,group\n": "no rows",
+    'subject,group\n"a,AD\n': "not CSV",
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_a_sheet_that_cannot_be_right_is_refused(text, tmp_path):
+    with pytest.raises(ValueError, match=BAD[text].replace("'", ".")) as raised:
+        sheet(tmp_path, text)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_sheet_that_is_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file; expected a CSV"):
+        read_sheet(tmp_path / "nowhere.csv", {})
+    (tmp_path / "latin.csv").write_bytes("subject,group\nJosé,AD\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="not a CSV file in UTF-8"):
+        read_sheet(tmp_path / "latin.csv", {})
+
+
+def test_aliases_of_the_user(tmp_path):
+    found = sheet(tmp_path, "subject,group\na,FTD\nb,odd\nc,AD\n", aliases=["FTD=FTD", "odd=-"])
+    assert [row.label for row in found.rows] == ["FTD", "-", "AD"] and "odd -> left out (1)" in "\n".join(
+        describe(found)
+    )
+    for text in ("FTD", "=AD", "x=../up", "x="):
+        with pytest.raises(ValueError, match="--alias: expected NAME=CLASS"):
+            alias_table([text])
+
+
+def test_safe_names_are_harmless_and_different():
+    evil = ["../../etc/passwd", "/abs", "a b", "a-b", "A-B", "..", "\\\\host\\x", "nul\0", "é", "x" * 300]
+    names = safe_names(evil)
+    assert len({name.lower() for name in names.values()}) == len(evil)
+    for name in names.values():
+        assert (
+            name
+            and set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+            and len(name) < 80
+        )
+    assert safe("123_S_4567") == "123_S_4567"

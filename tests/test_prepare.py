@@ -1,0 +1,333 @@
+"""prepare.py as a user calls it: scans in, a data folder that train.py reads out; what it refuses and what it lists."""
+
+import csv
+import resource
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CUT = ("--slices", 3, "--spacing", 10, "--size", 32, "--workers", 1)
+
+
+def refused(done, message):
+    """One line on stderr, exit 2, no traceback."""
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
+    assert message in done.stderr, done.stderr
+
+
+def manifest(folder):
+    return list(csv.DictReader((folder / "manifest.csv").read_text().splitlines()))
+
+
+def everything(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def study(scan_tools, tmp_path_factory):
+    """8 persons of 2 sessions as NIfTI and as DICOM, stored in different axis orders, and a sheet."""
+    root = tmp_path_factory.mktemp("study")
+    lines = ["participant,diagnosis,sex,age,site"]
+    for person in range(8):
+        for visit in ("M00", "M12"):
+            data, affine = scan_tools.head(6.0, seed=person)
+            stored = scan_tools.stored_as(data, affine, scan_tools.ALL_ORDERS[5 * person])
+            name = f"sub-{person:02d}_ses-{visit}"
+            scan_tools.write_nifti(root / "nifti" / f"sub-{person:02d}" / f"{name}_T1w.nii.gz", *stored)
+            scan_tools.write_dicom(root / "dicom" / name, *stored)
+        lines.append(
+            f"sub-{person:02d},{('Normal', 'Dementia')[person % 2]},{'MF'[person // 2 % 2]},{60 + person},x{person}"
+        )
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def prepared(study, call_shell, tmp_path_factory):
+    """The study, prepared from both forms."""
+    to = tmp_path_factory.mktemp("prepared")
+    done = {}
+    for form in ("nifti", "dicom"):
+        done[form] = call_shell("prepare.py", study / form, "--labels", study / "labels.csv", "--to", to / form, *CUT)
+        assert done[form].returncode == 0, done[form].stderr
+    return to, done
+
+
+def test_nifti_and_dicom_give_the_same_slices(prepared):
+    to, _ = prepared
+    ours, theirs = manifest(to / "nifti"), manifest(to / "dicom")
+    assert ours == theirs and len(ours) == 8 * 2 * 3
+    for row in ours:
+        first, second = (np.asarray(Image.open(to / form / row["path"])).astype(int) for form in ("nifti", "dicom"))
+        assert first.shape == (32, 32) and np.abs(first - second).max() <= 1
+
+
+def test_the_manifest_carries_everything_and_no_person_parts(prepared):
+    to, done = prepared
+    rows = manifest(to / "nifti")
+    assert list(rows[0])[:6] == ["path", "label", "subject", "split", "session", "scan"]
+    assert {"plane", "slice_mm", "mm_per_pixel", "low", "high", "middle", "age", "sex", "site"} <= set(rows[0])
+    splits = {
+        subject: {row["split"] for row in rows if row["subject"] == subject} for subject in {r["subject"] for r in rows}
+    }
+    assert len(splits) == 8 and all(len(of) == 1 for of in splits.values())
+    assert {(row["split"], row["label"]) for row in rows} == {
+        (split, label) for split in ("train", "validate", "test") for label in ("AD", "CN")
+    }
+    assert {row["session"] for row in rows} == {"M00", "M12"} and {row["slice_mm"] for row in rows} == {
+        "-10",
+        "0",
+        "10",
+    }
+    assert "Normal -> CN (4)" in done["nifti"].stdout and "Dementia -> AD (4)" in done["nifti"].stdout
+    for name in ("DATASET.md", "scans.csv", "sheets/AD.png", "sheets/CN.png"):
+        assert (to / "nifti" / name).stat().st_size > 0
+    assert not (to / "nifti" / ".prepare").exists()
+
+
+def test_the_same_seed_gives_the_same_folder(study, prepared, call_shell, tmp_path):
+    to, _ = prepared
+    arguments = ("prepare.py", study / "nifti", "--labels", study / "labels.csv", *CUT)
+    assert call_shell(*arguments, "--to", tmp_path / "same").returncode == 0
+    assert call_shell(*arguments, "--to", tmp_path / "other", "--seed", 4).returncode == 0
+    assert everything(tmp_path / "same") == everything(to / "nifti")
+    for row in manifest(tmp_path / "same"):
+        assert (tmp_path / "same" / row["path"]).read_bytes() == (to / "nifti" / row["path"]).read_bytes()
+    assert manifest(tmp_path / "other") != manifest(tmp_path / "same")
+
+
+def test_train_reads_it_with_persons(prepared, call_shell, tiny_overlay, tmp_path):
+    to, _ = prepared
+    run = ("--until", 16, "--run", tmp_path / "run")
+    done = call_shell("train.py", "--config", tiny_overlay, "--data", to / "nifti", *run)
+    assert done.returncode == 0, done.stderr
+    assert "8 persons: column subject of manifest.csv" in done.stdout and "not used" not in done.stdout
+    assert "stage 16 is finished" in done.stdout
+
+
+def test_the_audit_of_it_passes(prepared, call_shell, tmp_path):
+    """Heads of ellipsoids are one person to the pixels; what is said of persons raises the threshold."""
+    to, _ = prepared
+    done = call_shell("prepare.py", "--audit", to / "nifti", "--to", tmp_path / "audit")
+    assert "8 persons" in done.stdout and "CROSSING  1 persons" not in done.stdout and "balance   age" in done.stdout
+    assert {path.name for path in (tmp_path / "audit").iterdir()} == {"audit.json", "audit.html"}
+
+
+def test_patient_names_are_nowhere(study, prepared, call_shell, tmp_path):
+    """The header says Doe^Jane, and here the folder and the sheet as well."""
+    to, _ = prepared
+    named = tmp_path / "scans"
+    for number, form in enumerate(sorted((study / "dicom").iterdir())[:2]):
+        (named / f"DOE_JANE_{number}").mkdir(parents=True)
+        for path in form.iterdir():
+            (named / f"DOE_JANE_{number}" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "labels.csv").write_text(
+        "path,subject,group,note\nDOE_JANE_0,Jane Doe,AD,jane is ill\nDOE_JANE_1,x1,CN,\n"
+    )
+    done = call_shell("prepare.py", named, "--labels", tmp_path / "labels.csv", "--to", tmp_path / "made", *CUT)
+    assert done.returncode == 0, done.stderr
+    assert {row["subject"] for row in manifest(tmp_path / "made")} == {"p0001", "x1"}
+    for folder in (tmp_path / "made", to / "dicom"):
+        for path in folder.rglob("*"):
+            assert "doe" not in path.name.lower() and "jane" not in path.name.lower()
+            if path.suffix in (".csv", ".md"):
+                assert not {"doe", "jane", "4711"} & set(path.read_text().lower().replace("_", " ").split()), path
+                assert "doe" not in path.read_text().lower()
+
+
+def test_the_name_of_the_source_is_no_way_out_for_a_patients_name(study, call_shell, tmp_path):
+    source = tmp_path / "Doe_Jane"
+    source.mkdir()
+    for path in sorted((study / "dicom").iterdir())[0].iterdir():
+        (source / path.name).write_bytes(path.read_bytes())
+    assert call_shell("prepare.py", source, "--to", tmp_path / "made", *CUT).returncode == 0
+    for path in (tmp_path / "made").rglob("*"):
+        assert "doe" not in path.name.lower()
+        assert path.suffix not in (".csv", ".md") or "doe" not in path.read_text().lower(), path
+
+
+def test_nothing_is_written_outside(scan_tools, call_shell, tmp_path):
+    """Whatever subject and session say."""
+    data, affine = scan_tools.head(6.0)
+    names = ("../../up", "/absolute", "a/b", "..")
+    lines = ["path,subject,session,group"]
+    for number, name in enumerate(names):
+        scan_tools.write_nifti(tmp_path / "in" / f"{number}.nii", data, affine)
+        lines.append(f"{number}.nii,{name},{name},AD")
+    (tmp_path / "in" / "labels.csv").write_text("\n".join(lines))
+    before = everything(tmp_path)
+    arguments = ("--labels", tmp_path / "in" / "labels.csv", "--to", tmp_path / "out")
+    done = call_shell("prepare.py", tmp_path / "in", *arguments, *CUT)
+    assert done.returncode == 0, done.stderr
+    assert [path for path in everything(tmp_path) if not path.startswith("out")] == before
+    rows = manifest(tmp_path / "out")
+    assert len({row["subject"] for row in rows}) == 4 and all(".." not in row["path"] for row in rows)
+
+
+def test_one_bad_scan_does_not_stop_the_others(study, call_shell, tmp_path):
+    for path in (study / "nifti").rglob("*.nii.gz"):
+        (tmp_path / "in" / path.name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / path.name).write_bytes(path.read_bytes())
+    broken = tmp_path / "in" / "sub-03_ses-M00_T1w.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:3000])
+    arguments = ("prepare.py", tmp_path / "in", "--labels", study / "labels.csv", *CUT)
+    done = call_shell(*arguments, "--to", tmp_path / "out")
+    assert done.returncode == 1 and len(manifest(tmp_path / "out")) == 15 * 3
+    assert done.stderr.startswith("FAILED    sub-03_ses-M00_T1w.nii.gz: cannot be read")
+    assert "failed" in (tmp_path / "out" / "scans.csv").read_text()
+    refused(call_shell(*arguments, "--to", tmp_path / "strict", "--strict"), "(--strict: nothing was written)")
+    assert not (tmp_path / "strict").exists()
+    for path in (tmp_path / "in").iterdir():
+        path.write_bytes(b"no scan")
+    refused(call_shell(*arguments, "--to", tmp_path / "none"), "none of the 16 scans can be used; the first")
+    assert not (tmp_path / "none").exists()
+
+
+def test_rows_without_scans_and_scans_without_rows_are_listed(study, call_shell, tmp_path):
+    lines = (study / "labels.csv").read_text().splitlines()
+    (tmp_path / "labels.csv").write_text("\n".join([*lines[:-1], "sub-99,AD,M,70,x"]) + "\n")
+    arguments = ("--labels", tmp_path / "labels.csv", "--to", tmp_path / "out")
+    done = call_shell("prepare.py", study / "nifti", *arguments, *CUT)
+    assert done.returncode == 0, done.stderr
+    assert "NO ROW    2 scans have no row" in done.stdout and "sub-07" in done.stdout
+    assert "NO SCAN   1 rows" in done.stdout and "99 (line 9)" in done.stdout
+    assert "sub-07" not in (tmp_path / "out" / "manifest.csv").read_text()
+
+
+def test_without_labels_there_is_one_class_that_train_reads(study, call_shell, tiny_overlay, tmp_path):
+    done = call_shell("prepare.py", study / "nifti", "--to", tmp_path / "out", *CUT)
+    assert done.returncode == 0, done.stderr
+    assert {row["label"] for row in manifest(tmp_path / "out")} == {"unlabelled"}
+    assert (tmp_path / "out" / "train" / "unlabelled").is_dir()
+    run = ("train.py", "--config", tiny_overlay, "--data", tmp_path / "out", "--run", tmp_path / "run", "--until", 8)
+    trained = call_shell(*run)
+    assert trained.returncode == 0 and "unlabelled = 0 (from unlabelled): unconditional" in trained.stdout, (
+        trained.stderr
+    )
+
+
+def test_a_mask_beside_a_scan_is_applied(scan_tools, call_shell, tmp_path):
+    data, affine = scan_tools.head(6.0)
+    _, _, mask = scan_tools.bare_brain(6.0)
+    scan_tools.write_nifti(tmp_path / "in" / "sub-1" / "sub-1_T1w.nii.gz", data, affine)
+    scan_tools.write_nifti(tmp_path / "in" / "sub-1" / "sub-1_desc-brain_mask.nii.gz", mask.astype(np.uint8), affine)
+    scan_tools.write_dicom(tmp_path / "in" / "sub-2", data, affine)
+    scan_tools.write_nifti(tmp_path / "in" / "sub-2_mask.nii.gz", mask.astype(np.uint8), affine)
+    scan_tools.write_nifti(tmp_path / "in" / "sub-3_bold.nii.gz", np.stack([data] * 2, -1), affine)
+    assert call_shell("prepare.py", tmp_path / "in" / "sub-1", "--to", tmp_path / "one", *CUT).returncode == 0
+    assert {row["middle"] for row in manifest(tmp_path / "one")} == {"mask"}
+    done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "all", *CUT)
+    assert done.returncode == 0 and "only *_T1w is used: 2 other scans are left out" in done.stdout
+    (tmp_path / "in" / "sub-1" / "sub-1_T1w.nii.gz").rename(tmp_path / "in" / "sub-1" / "sub-1.nii.gz")
+    done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "both", *CUT)
+    assert done.returncode == 1 and "4-D" in done.stderr  # without T1w in the names, nothing is left out
+    assert {row["middle"] for row in manifest(tmp_path / "both") if row["subject"] == "2"} == {"mask"}
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(study, call_shell, tmp_path):
+    (tmp_path / "out").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # a write beyond 100 bytes fails
+    try:
+        done = call_shell("prepare.py", study / "nifti", "--to", tmp_path / "out", *CUT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    refused(done, "out: the disk is full; free space, or name another folder with --to")
+    assert everything(tmp_path / "out") == []
+
+
+BAD = {
+    "no source": ((), "SOURCE: expected a folder"),
+    "no folder to write": (("{study}/nifti",), "--to: expected the folder to write"),
+    "no such source": (("nowhere", "--to", "{to}"), "nowhere: no such folder"),
+    "not empty": (("{study}/nifti", "--to", "{study}"), "not empty; name a new folder with --to"),
+    "split": (("{study}/nifti", "--to", "{to}", "--split", "80/20"), "--split: expected train/validate/test"),
+    "size": (("{study}/nifti", "--to", "{to}", "--size", "100"), "--size: expected a power of two"),
+    "workers": (("{study}/nifti", "--to", "{to}", "--workers", "0"), "--workers: expected 1 or more, got 0"),
+    "seed": (("{study}/nifti", "--to", "{to}", "--seed", "-1"), "--seed: expected 0"),
+    "labels": (("{study}/nifti", "--to", "{to}", "--labels", "nowhere.csv"), "nowhere.csv: no such file"),
+    "alias": (("{study}/nifti", "--to", "{to}", "--labels", "{study}/labels.csv", "--alias", "x"), "--alias: expected"),
+    "audit and source": (("{study}", "--audit", "{study}"), "--audit takes its folder itself"),
+    "audit of scans": (("--audit", "{study}", "--to", "{to}"), "no slices; expected SPLIT/CLASS/"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_in_one_line(case, study, call_shell, tmp_path):
+    arguments, message = BAD[case]
+    to = tmp_path / "out"
+    refused(call_shell("prepare.py", *(a.format(study=study, to=to) for a in arguments)), message)
+    assert not to.exists()
+
+
+# --------------------------------------------------------------------------------------------------------- slices
+
+
+def write_slices(root, splits=("Training Set", "Validate Set"), persons=12):
+    rng = np.random.default_rng(0)
+    for name in ("AD", "NC"):
+        for p in range(persons):
+            folder = root / splits[p % len(splits)] / name if splits else root / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for k in range(3):
+                Image.fromarray(rng.integers(0, 255, (24, 32), np.uint8)).save(
+                    folder / f"{name.lower()}{p:03d}_{k}.png"
+                )
+    return root
+
+
+def test_a_folder_of_slices_is_grouped_and_split_anew(call_shell, tiny_overlay, tmp_path):
+    source = write_slices(tmp_path / "in")
+    done = call_shell("prepare.py", source, "--to", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "24 groups of the file names" in done.stdout
+    rows = manifest(tmp_path / "out")
+    assert len(rows) == 72 and {row["label"] for row in rows} == {"AD", "CN"}
+    splits = {
+        subject: {r["split"] for r in rows if r["subject"] == subject} for subject in {r["subject"] for r in rows}
+    }
+    assert len(splits) == 24 and all(len(of) == 1 for of in splits.values())
+    originals = {path.read_bytes() for path in source.rglob("*.png")}
+    assert {(tmp_path / "out" / row["path"]).read_bytes() for row in rows} == originals
+    run = ("--run", tmp_path / "run", "--until", 8)
+    assert call_shell("train.py", "--config", tiny_overlay, "--data", tmp_path / "out", *run).returncode == 0
+
+
+def test_slices_of_unknown_persons_are_not_split(call_shell, tmp_path):
+    source = write_slices(tmp_path / "in", splits=(), persons=4)
+    refused(call_shell("prepare.py", source, "--to", tmp_path / "out"), "persons unknown")
+    assert not (tmp_path / "out").exists()
+    lines = [f"{path.relative_to(source)},{path.name[:5]}" for path in sorted(source.rglob("*.png"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,subject", *lines]))
+    done = call_shell("prepare.py", source, "--labels", tmp_path / "labels.csv", "--to", tmp_path / "out")
+    assert done.returncode == 0 and len({row["subject"] for row in manifest(tmp_path / "out")}) == 8, done.stderr
+    refused(
+        call_shell("prepare.py", source, "--to", tmp_path / "cut", "--size", 64),
+        "--size: for scans; ",
+    )
+
+
+def test_an_unreadable_slice_is_listed(call_shell, tmp_path):
+    source = write_slices(tmp_path / "in")
+    victim = next(source.rglob("ad003_1.png"))
+    victim.write_bytes(b"no picture")
+    done = call_shell("prepare.py", source, "--to", tmp_path / "out")
+    assert done.returncode == 1 and len(manifest(tmp_path / "out")) == 71
+    assert "FAILED" in done.stderr and "ad003_1.png" in done.stderr
+    refused(
+        call_shell("prepare.py", source, "--to", tmp_path / "strict", "--strict"), "(--strict: nothing was written)"
+    )
+
+
+def test_an_audit_that_finds_something_exits_1(call_shell, tmp_path):
+    source = write_slices(tmp_path / "in")
+    (source / "Validate Set" / "AD" / "ad900_0.png").write_bytes(
+        (source / "Training Set" / "AD" / "ad000_0.png").read_bytes()
+    )
+    done = call_shell("prepare.py", "--audit", source)
+    assert done.returncode == 1 and "are identical" in done.stdout, done.stdout + done.stderr
+    assert (source / "audit" / "audit.html").is_file()
+    again = call_shell("prepare.py", "--audit", source)  # what it wrote is no part of the data
+    assert again.stdout == done.stdout
