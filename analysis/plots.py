@@ -5,8 +5,10 @@ Figures are made without pyplot: no display, no global state. Letters: M images,
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,34 @@ from numpy.typing import NDArray
 
 # Okabe and Ito's colours, apart for colour-blind readers and in print
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of a report, with what a reader needs to read it.
+
+    name is the file's, without suffix; content a figure, or the bytes of a ready file of that suffix; reading says in
+    plain language what is seen and what it cannot show; control is what it has to be read against. private: a pixel
+    shows a real slice, so a page that leaves the lab leaves it out.
+    """
+
+    name: str
+    content: Figure | bytes
+    title: str
+    reading: str
+    control: str
+    private: bool
+    suffix: str = ".png"
+
+
+def picture_bytes(picture: Picture, settings: str) -> bytes:
+    """The file of a picture; a figure gets the settings under it and in the file's description."""
+    if isinstance(picture.content, bytes):
+        return picture.content
+    write_settings(picture.content, settings)
+    buffer = io.BytesIO()
+    picture.content.savefig(buffer, format="png", dpi=110, metadata={"Description": settings})
+    return buffer.getvalue()
 
 
 def new_figure(width: float, height: float) -> Figure:
