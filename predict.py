@@ -1,4 +1,4 @@
-"""Predict: look at a finished stage and measure it; writes figures, metrics.json and report.html into the run's folder."""
+"""Predict: look at a finished stage and measure it; writes report.html, metrics.json and pictures beside the run."""
 
 import argparse
 import sys

@@ -18,7 +18,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis.features import SOURCES, FeatureTable, Judge, Slices, generated_slices, real_slices, train_judge
+from analysis.features import (
+    SOURCES,
+    FeatureTable,
+    Judge,
+    Slices,
+    check_inception,
+    generated_slices,
+    real_slices,
+    train_judge,
+)
 from progan_style import (
     Data,
     Dataset,
@@ -240,6 +249,8 @@ def run_context(
         )
     if samples_per_label < 2:
         raise ValueError(f"--samples-per-label: 2 or more expected, got {samples_per_label}")
+    if inception is not None:
+        check_inception(inception)
     part, unseen = data.unseen
     weights = [_hash(stage / name) for name in ("generator.safetensors", "discriminator.safetensors")]
     settings = (
@@ -249,7 +260,17 @@ def run_context(
     return Context(
         title=run_dir.name,
         settings=settings,
-        key=_key(weights, data.key, resolution, samples_per_label, seed, data.subjects_known, part, len(unseen)),
+        key=_key(
+            weights,
+            data.key,
+            resolution,
+            samples_per_label,
+            seed,
+            data.subjects_known,
+            part,
+            len(unseen),
+            inception is not None,
+        ),
         class_names=class_names,
         resolution=resolution,
         train=real_part(data.train, resolution, data.subjects_known),
@@ -291,13 +312,15 @@ def folder_context(
     part, unseen = real.unseen
     if not len(unseen):
         raise ValueError(f"{real.root}: a test or a validate part expected beside train: unseen persons are the floor")
+    if inception is not None:
+        check_inception(inception)
     made = _joined([fake.train, fake.validate, fake.test])
     fakes = replace(real_part(made, resolution, fake.subjects_known), is_real=np.zeros(len(made), dtype=bool))
     name = Path(fake.root).name
     return Context(
         title=name,
-        settings=f"{len(made)} slices of {name} against {Path(real.root).name} ({part} part), {resolution}x{resolution}",
-        key=_key(real.key, fake.key, resolution, seed),
+        settings=f"{len(made)} slices of {name} against {Path(real.root).name}, {part} part, {resolution}x{resolution}",
+        key=_key(real.key, fake.key, resolution, seed, inception is not None),
         class_names=real.class_names,
         resolution=resolution,
         train=real_part(real.train, resolution, real.subjects_known),

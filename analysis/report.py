@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis import metrics, page, parts
+from analysis import maps, metrics, page, parts
 from analysis.context import Context, generated, persons, real_part
 from analysis.features import SOURCES, FeatureTable, Judge, train_judge
 from analysis.plots import Picture, picture_bytes
@@ -201,8 +201,12 @@ PARTS: dict[str, Part] = {
     "similarity": parts.similarity,
     "fidelity": parts.fidelity,
     "discriminator": parts.discriminator,
+    "copies": parts.copies,
+    "umap": maps.umap,
     "ruler": parts.ruler,
-    "umap": parts.umap,
+    "inception": parts.inception,
 }
 APART = ("utility",)  # long: only when asked for by name
+OF_NETWORKS = ("discriminator", "ruler")  # two folders have no networks and no known truth
 DEFAULT_PARTS = tuple(name for name in PARTS if name not in APART)
+FOLDER_PARTS = tuple(name for name in DEFAULT_PARTS if name not in OF_NETWORKS)
