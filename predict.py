@@ -45,7 +45,7 @@ def predict(args: argparse.Namespace) -> int:
 
     import torch
 
-    from analysis import check_parts, report, run_context, summary, with_unseen_phantoms
+    from analysis import check_parts, make_report, run_context, summary, with_unseen_phantoms
     from progan_style import choose_device, finished_stages, load_data
 
     parts = check_parts(args.parts.split(",")) if args.parts else None
@@ -58,19 +58,20 @@ def predict(args: argparse.Namespace) -> int:
 
     # At the largest trained size, as in training: the slices then come from the cache.
     data = load_data(config, finished_stages(run_dir)[-1])
-    data = with_unseen_phantoms(data, size, args.unseen_phantoms, config.data.cache, config.threads, say)
+    judged = with_unseen_phantoms(data, size, args.unseen_phantoms, config.data.cache, config.threads, say)
     context = run_context(
         run_dir,
-        data,
+        judged,
         size,
         samples_per_label=args.samples_per_label,
         cache_dir=config.data.cache,
         inception=args.inception,
+        unseen_are=None if judged is data else "fresh phantoms",
         device=device,
         say=say,
         progress=True,
     )
-    numbers = report(context, parts, public=args.public)
+    numbers = make_report(context, parts, public=args.public)
     print("\n".join(summary(numbers)))
     print(f"pictures and numbers: {context.folder}")
     print(f"page: {context.folder / numbers['page']}")

@@ -5,7 +5,7 @@ from analysis.features import SOURCES, FeatureTable, Judge, Slices, train_judge
 from analysis.metrics import accuracy, auc, confusion, coverage, kid, shuffled_auc
 from analysis.page import summary
 from analysis.plots import Picture
-from analysis.report import PARTS, check_parts, evaluator, report
+from analysis.report import PARTS, check_parts, evaluator, make_report
 
 __all__ = [
     "PARTS",
@@ -23,7 +23,7 @@ __all__ = [
     "evaluator",
     "folder_context",
     "kid",
-    "report",
+    "make_report",
     "run_context",
     "shuffled_auc",
     "summary",

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def compare(args: argparse.Namespace) -> int:
-    from analysis import check_parts, folder_context, report, summary
+    from analysis import check_parts, folder_context, make_report, summary
     from analysis.report import FOLDER_PARTS
     from progan_style import choose_device
 
@@ -62,7 +62,7 @@ def compare(args: argparse.Namespace) -> int:
         say=say,
         progress=True,
     )
-    numbers = report(context, parts, public=args.public)
+    numbers = make_report(context, parts, public=args.public)
     print("\n".join(summary(numbers)))
     print(f"pictures and numbers: {context.folder}")
     print(f"page: {context.folder / numbers['page']}")

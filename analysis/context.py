@@ -57,7 +57,7 @@ class Context:
 
     title names the run or the folder of fakes; settings is the line under every figure; key is a hash of all that the
     numbers depend on but the code. generator, discriminator and data are None where two folders are compared.
-    positions [M] of the unseen slices, NaN where unknown.
+    positions [M] of the unseen slices, NaN where unknown; positions_are names the manifest's column.
     """
 
     title: str
@@ -70,6 +70,7 @@ class Context:
     unseen_part: str
     persons_are: str
     positions: NDArray[np.float64]
+    positions_are: str
     folder: Path
     make_fakes: Callable[[], Slices]
     generator: Growing | None = None
@@ -169,12 +170,12 @@ def spread(subjects: NDArray[Any], count: int, seed: int) -> NDArray[np.int64]:
     return rows[np.argsort(key, kind="stable")][:count]
 
 
-def slice_positions(dataset: Dataset) -> NDArray[np.float64]:
-    """Where in the head each slice lies, in the manifest's own unit; NaN without such a column."""
+def slice_positions(dataset: Dataset) -> tuple[NDArray[np.float64], str]:
+    """Where in the head each slice lies and the manifest's column that says so; NaN and "" without one."""
     for name in POSITIONS:
         if name in dataset.columns:
-            return np.array([float(cell) if cell else np.nan for cell in dataset.columns[name]])
-    return np.full(len(dataset), np.nan)
+            return np.array([float(cell) if cell else np.nan for cell in dataset.columns[name]]), name
+    return np.full(len(dataset), np.nan), ""
 
 
 # ------------------------------------------------------------------ unseen phantoms
@@ -230,11 +231,13 @@ def run_context(
     device: str | torch.device = "cpu",
     seed: int = 0,
     inception: Path | None = None,
+    unseen_are: str | None = None,
     say: Say = quiet,
     progress: bool = False,
 ) -> Context:
     """A finished stage of a run against its data. Final numbers come from the test part, else the validate part.
 
+    unseen_are names that part where it is not the data set's own (with_unseen_phantoms).
     Raises ValueError if the classes of checkpoint and data differ or a label has fewer than two samples.
     """
     run_dir = Path(run_dir)
@@ -252,10 +255,12 @@ def run_context(
     if inception is not None:
         check_inception(inception)
     part, unseen = data.unseen
+    part = unseen_are or part
+    positions, positions_are = slice_positions(unseen)
     weights = [_hash(stage / name) for name in ("generator.safetensors", "discriminator.safetensors")]
     settings = (
         f"run {run_dir.name}, {resolution}x{resolution}, {G.nimg:,} images seen, EMA, psi 1, "
-        f"{samples_per_label} generated per label (seeds 0..{samples_per_label - 1}), reals: {part or 'train'} part"
+        f"{samples_per_label} generated per label (seeds 0..{samples_per_label - 1}), reals: {part or 'train'}"
     )
     return Context(
         title=run_dir.name,
@@ -277,7 +282,8 @@ def run_context(
         unseen=real_part(unseen, resolution, data.subjects_known),
         unseen_part=part,
         persons_are=data.subjects_are,
-        positions=slice_positions(unseen),
+        positions=positions,
+        positions_are=positions_are,
         folder=run_dir / f"analysis-{resolution:03d}",
         make_fakes=lambda: generated(G, samples_per_label, first_seed=0),
         generator=G,
@@ -317,9 +323,10 @@ def folder_context(
     made = _joined([fake.train, fake.validate, fake.test])
     fakes = replace(real_part(made, resolution, fake.subjects_known), is_real=np.zeros(len(made), dtype=bool))
     name = Path(fake.root).name
+    positions, positions_are = slice_positions(unseen)
     return Context(
         title=name,
-        settings=f"{len(made)} slices of {name} against {Path(real.root).name}, {part} part, {resolution}x{resolution}",
+        settings=f"{len(made)} slices of {name} against {Path(real.root).name}, {part}, {resolution}x{resolution}",
         key=_key(real.key, fake.key, resolution, seed, inception is not None),
         class_names=real.class_names,
         resolution=resolution,
@@ -327,7 +334,8 @@ def folder_context(
         unseen=real_part(unseen, resolution, real.subjects_known),
         unseen_part=part,
         persons_are=real.subjects_are,
-        positions=slice_positions(unseen),
+        positions=positions,
+        positions_are=positions_are,
         folder=folder,
         make_fakes=lambda: fakes,
         inception=inception,

@@ -46,7 +46,7 @@ def umap(context: Context) -> tuple[Numbers, list[Picture]]:
     ]
     if context.generator is not None:
         numbers["umap.generator.knn_purity"] = _purity(context.table("generator", "fakes").take(made))
-        pictures.append(_generator_picture(context, numbers, fakes, made))
+        pictures.append(_generator_picture(context, numbers, made, points[len(rows) :]))
     if context.discriminator is not None:
         tables = [
             context.table("discriminator", which).take(some) for which, some in (("unseen", rows), ("fakes", made))
@@ -137,7 +137,9 @@ def _judge_picture(
     ax = figure.add_subplot(2, 2, 4)
     known = real & np.isfinite(positions)
     if known.any():
-        plots.scatter_values(ax, points[known], positions[known], f"{title}: slice position (real)", "manifest's unit")
+        plots.scatter_values(
+            ax, points[known], positions[known], f"{title}: slice position (real)", context.positions_are
+        )
     else:
         ax.set(xticks=[], yticks=[], title="slice position unknown")
     how = settings(context.seed) if kind == "umap" else "Two principal components."
@@ -146,8 +148,8 @@ def _judge_picture(
         figure,
         f"{title} of the judge's features, fitted on training reals",
         f"{how} Fitted on {numbers['umap.fitted']} training reals, which are not shown; unseen reals and generated "
-        "slices were placed on it alike. Generated points where no real ones are would be inventions, real ones alone a "
-        "gap. Distances on such a map are not measurements.",
+        "slices were placed on it alike. Generated points where no real ones are would be inventions, real ones alone "
+        "a gap. Distances on such a map are not measurements.",
         _beside(numbers),
         private=False,
     )
@@ -200,15 +202,18 @@ def _joint_picture(context: Context, both: FeatureTable) -> Picture:
     )
 
 
-def _generator_picture(context: Context, numbers: Numbers, fakes: FeatureTable, made: NDArray[np.int64]) -> Picture:
+def _generator_picture(
+    context: Context, numbers: Numbers, made: NDArray[np.int64], judged: NDArray[np.float32]
+) -> Picture:
+    table = context.table("generator", "fakes").take(made)
     figure = plots.new_figure(11, 5.6)
+    points = umap_embed(table.features, context.seed)
     panels = (
-        (context.table("generator", "fakes").take(made), "generator's last feature map (8x8 grid, PCA 50)"),
-        (fakes, "the judge's features of the same slices"),
+        (points, "UMAP: generator's last feature map (8x8 grid, PCA 50)"),
+        (judged, "the same slices on the judge's map"),
     )
-    for place, (table, title) in enumerate(panels, start=1):
-        points = umap_embed(table.features, context.seed)
-        plots.scatter(figure.add_subplot(1, 2, place), points, table.labels, table.class_names, f"UMAP: {title}")
+    for place, (where, title) in enumerate(panels, start=1):
+        plots.scatter(figure.add_subplot(1, 2, place), where, table.labels, table.class_names, title)
     return Picture(
         "umap_generator",
         figure,

@@ -123,8 +123,14 @@ def _radii(x: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 
 def coverage(real: NDArray[Any], fake: NDArray[Any], k: int = K_BALL) -> float:
-    """Share of real images that have a fake nearer than their k-th real neighbour; see prdc and coverage_expected."""
-    return prdc(real, fake, k)["coverage"]
+    """Share of real images that have a fake nearer than their k-th real neighbour; see prdc and coverage_expected.
+
+    real [M, F], fake [M', F]. Raises ValueError for k reals or fewer.
+    """
+    real, fake = _features(real, fake)
+    if len(real) <= k or not len(fake):
+        raise ValueError(f"coverage needs more than k = {k} real images (persons), got {len(real)}")
+    return float((cdist(real, fake).min(axis=1) < _radii(real, k)).mean())
 
 
 def coverage_expected(reals: int, fakes: int, k: int = K_BALL) -> float:

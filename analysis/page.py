@@ -75,8 +75,9 @@ ONCE: tuple[Row, ...] = (
     (
         "copies, share",
         "copies.share",
-        (("floor", "copies.floor"), ("in pixels", "copies.pixels.share"), ("in features", "copies.features.share")),
+        (("floor", "copies.floor"), ("in features", "copies.features.share")),
     ),
+    ("  nearer than to others", "copies.relative.share", (("floor", "copies.relative.floor"),)),
     ("  planted copies found", "copies.found", (("of unseen persons", "copies.floor"),)),
     (
         "kNN purity",
@@ -153,7 +154,11 @@ figure img { max-width: 100%; height: auto; }
 figcaption { font-size: .9rem; }
 .settings, footer, .what { color: #555; font-size: .85rem; }
 .note { background: #f6f1e2; padding: .3rem .7rem; }
-@media print { body { max-width: none; margin: 0; font-size: 11pt; } h2 { break-after: avoid; } }
+@media print {
+  body { max-width: none; margin: 0; font-size: 11pt; }
+  h2, .what { break-after: avoid; }
+  details { display: none; }
+}
 """
 
 
@@ -175,11 +180,14 @@ def page(numbers: dict[str, Any], parts: list[dict[str, Any]], folder: Path, pub
         out.append("<p class=note>Public page: pictures that show a real slice are left out.</p>")
     out += [_table(numbers), *(f"<p class=note>{html.escape(note)}</p>" for note in numbers["notes"])]
     for part in parts:
-        out.append(f"<h2>{html.escape(part['name'])}</h2><p class=what>{html.escape(part['what'])}.</p>")
+        if not part["numbers"] and not part["pictures"]:
+            continue  # left out: its line stands above
+        out.append(f"<h2>{html.escape(part['name'])}</h2><p class=what>{html.escape(part['what'])}</p>")
         shown = [picture for picture in part["pictures"] if not (public and picture["private"])]
         out += [_figure(picture, folder, public) for picture in shown]
         out.append(_details(part["numbers"]))
-    out.append(f"<h2>Model card</h2>{_card_html(model_card(numbers))}</body></html>\n")
+    card = model_card(numbers, with_numbers=False)
+    out.append(f"<p>All numbers: metrics.json.</p><h2>Model card</h2>{_card_html(card)}</body></html>\n")
     return "\n".join(out)
 
 
@@ -220,7 +228,7 @@ def _details(numbers: dict[str, Any]) -> str:
 # ------------------------------------------------------------------ the model card
 
 
-def model_card(numbers: dict[str, Any]) -> str:
+def model_card(numbers: dict[str, Any], with_numbers: bool = True) -> str:
     """Markdown: what the generator is, what it was measured on, what it is not for."""
     classes, size = ", ".join(numbers["class_names"]), numbers["resolution"]
     trained = f"{numbers['train.slices']} slices"
@@ -242,10 +250,11 @@ def model_card(numbers: dict[str, Any]) -> str:
             f"Training part: {trained}. Measured on: {numbers['unseen.part'] or 'no unseen part'}, "
             f"{numbers['unseen.slices']} slices.",
             "",
-            "## Numbers (EMA weights, psi 1, after the 8-bit round trip)",
-            "",
-            *(measured or ["- none was computed"]),
-            "",
+            *(
+                ["## Numbers (EMA weights, psi 1, after the 8-bit round trip)", "", *measured, ""]
+                if with_numbers
+                else []
+            ),
             "## Use and limits",
             "",
             "- For research on methods. Not for diagnosis, not as evidence about a disease, not for any one person.",

@@ -22,6 +22,7 @@ from progan_style import untrained_like
 
 GRID_COLUMNS = 10
 PLANTED_SLICES = 100
+FEWEST_IN_HALF = 10  # persons in half of a set; below, an interval would be noise
 SMALLEST_RULED = 32  # pixels; below, the ventricles are a pixel wide
 Numbers = dict[str, Any]
 Result = tuple[Numbers, list[Picture]]
@@ -128,8 +129,12 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
             **metrics.prdc_of_persons(a.features, b.features, a.subjects, b.subjects, count, draws=3),
         }
 
-    few = min(metrics.independent(x.subjects), metrics.independent(y.subjects)) // 2 <= metrics.K_BALL
-    return {} if few else metrics.interval(statistic, x.subjects, y.subjects, whole)
+    half = min(metrics.independent(x.subjects), metrics.independent(y.subjects)) // 2
+    if half < FEWEST_IN_HALF:
+        return {}
+    found = metrics.interval(statistic, x.subjects, y.subjects, whole)
+    bounded = {key: (max(0.0, found[key][0]), min(1.0, found[key][1])) for key in ("precision", "recall", "coverage")}
+    return found | bounded
 
 
 def _pixels(name: str, unseen: Slices, sets: dict[str, Slices]) -> Numbers:
@@ -381,22 +386,27 @@ def copies(context: Context) -> Result:
     }
     found: dict[str, tuple[Nearest, Nearest, float]] = {}
     rows = np.random.default_rng(context.seed).permutation(len(context.train))[:PLANTED_SLICES]
+    owners, people = context.train.subjects, context.unseen.subjects
     for suffix, space in spaces.items():
         training = space(context.train.images)
-        unseen = memorisation.nearest(space(context.unseen.images), training)
-        fakes = memorisation.nearest(space(context.fakes.images), training)
+        unseen = memorisation.nearest(space(context.unseen.images), training, owners)
+        fakes = memorisation.nearest(space(context.fakes.images), training, owners)
         share, threshold = memorisation.share_of_copies(fakes.distances, unseen.distances)
+        relative, least = memorisation.share_of_copies(fakes.relative, unseen.relative)
         found[suffix] = (fakes, unseen, threshold)
         numbers |= {
             f"copies{suffix}.share": share,
-            f"copies{suffix}.floor": memorisation.measured_floor(unseen.distances, context.unseen.subjects),
+            f"copies{suffix}.floor": memorisation.measured_floor(unseen.distances, people),
             f"copies{suffix}.threshold": threshold,
             f"copies{suffix}.median": float(np.median(fakes.distances)),
             f"copies{suffix}.median.unseen": float(np.median(unseen.distances)),
+            f"copies{suffix}.relative.share": relative,
+            f"copies{suffix}.relative.floor": memorisation.measured_floor(unseen.relative, people),
         }
         for name, plant in memorisation.PLANTED.items():
-            planted = memorisation.nearest(space(plant(context.train.images[rows])), training)
+            planted = memorisation.nearest(space(plant(context.train.images[rows])), training, owners)
             numbers[f"copies{suffix}.found.{name}"] = float((planted.distances < threshold).mean())
+            numbers[f"copies{suffix}.relative.found.{name}"] = float((planted.relative < least).mean())
     numbers["copies.found"] = min(numbers[f"copies.found.{name}"] for name in memorisation.PLANTED)
     pictures = [_distance_picture(numbers, found), _closest_picture(context, found)]
     if not (context.train.subjects == "").any():
@@ -428,8 +438,10 @@ def _distance_picture(numbers: Numbers, found: dict[str, tuple[Nearest, Nearest,
         "Distance to the nearest training slice",
         f"Left of the dashed line lie {numbers['copies.share']:.1%} of the generated slices in aligned pixels and "
         f"{numbers['copies.features.share']:.1%} in the judge's features. Smooth or typical slices lie near to "
-        "everybody, so a share above the floor is a reason to look at the closest pairs, not yet a proof of copying; one "
-        "at the floor does not exclude single copies.",
+        "everybody: asked how much nearer one person is than the others, "
+        f"{numbers['copies.relative.share']:.1%} are nearer to one than unseen persons are (floor "
+        f"{numbers['copies.relative.floor']:.1%}). A share at the floor does not exclude single copies: look at the "
+        "closest pairs.",
         f"the floor, {numbers['copies.floor']:.1%} of unseen persons; planted copies found: at least "
         f"{numbers['copies.found']:.0%} of each kind in aligned pixels",
         private=False,

@@ -77,7 +77,7 @@ def _kid(reals: FeatureTable, fakes: FeatureTable, label: int) -> float:
 # ------------------------------------------------------------------ after training
 
 
-def report(context: Context, chosen: Iterable[str] | None = None, public: bool = False) -> dict[str, Any]:
+def make_report(context: Context, chosen: Iterable[str] | None = None, public: bool = False) -> dict[str, Any]:
     """Run the chosen parts (default: DEFAULT_PARTS) and write the page, the pictures and metrics.json into the folder.
 
     A part whose key is found in the folder is read back. Parts that were not asked for but stand there with this key
@@ -162,7 +162,7 @@ def _run(context: Context, name: str, part: Part, key: str) -> dict[str, Any] | 
 
 def _what(part: Part) -> str:
     """The first line of a part's docstring."""
-    return (part.__doc__ or "").strip().splitlines()[0].rstrip(".")
+    return (part.__doc__ or "").strip().splitlines()[0]
 
 
 def _write(context: Context, picture: Picture) -> dict[str, Any]:
