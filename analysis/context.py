@@ -38,6 +38,7 @@ from progan_style import (
     load_generator,
     make_phantoms,
     stage_dir,
+    untrained_like,
 )
 
 PHANTOMS = "phantoms.json"  # the settings that make_phantoms leaves beside its slices
@@ -98,6 +99,13 @@ class Context:
         fakes = self.make_fakes()
         self.seconds["generate"] = time.monotonic() - start
         return fakes
+
+    @cached_property
+    def untrained(self) -> Slices | None:
+        """As many slices of the same generator before training, the other end of every scale; None without one."""
+        if self.generator is None:
+            return None
+        return generated(untrained_like(self.generator), int(np.bincount(self.fakes.labels).max()), first_seed=0)
 
     @cached_property
     def judge(self) -> Judge:

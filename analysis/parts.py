@@ -14,11 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from analysis import memorisation, metrics, plots
-from analysis.context import Context, generated, persons, spread
+from analysis.context import Context, persons, spread
 from analysis.features import SOURCES, FeatureTable, Slices, in_batches, load_inception, train_judge
 from analysis.memorisation import Nearest
 from analysis.plots import Picture
-from progan_style import untrained_like
 
 GRID_COLUMNS = 10
 PLANTED_SLICES = 100
@@ -85,9 +84,9 @@ def _same_size(context: Context, label: int) -> dict[str, Slices]:
         real = real[np.isin(train.subjects[real], some)]
     real = real[spread(train.subjects[real], len(made), seed=0)]
     sets = {"": fakes.take(made[: len(real)]), ".floor": train.take(real)}
-    if context.generator is not None:
-        untrained = generated(untrained_like(context.generator), len(real), 0)
-        sets[".untrained"] = untrained.take(untrained.labels == label)
+    if context.untrained is not None:
+        rows = np.flatnonzero(context.untrained.labels == label)[: len(real)]
+        sets[".untrained"] = context.untrained.take(rows)
     return sets
 
 

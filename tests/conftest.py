@@ -86,6 +86,16 @@ def tiny_run(tmp_path_factory, toy_root, tiny_overlay) -> TinyRun:
     return TinyRun(run_dir, toy_root, tiny_overlay, config, data)
 
 
+@pytest.fixture
+def pca_for_umap(monkeypatch):
+    """PCA in UMAP's place on the report's maps: uncompiled, a UMAP takes half a minute."""
+    from analysis import maps
+    from analysis.embedding import pca_embed, pca_map
+
+    monkeypatch.setattr(maps, "umap_map", lambda features, seed: (pca_map(features, seed), pca_embed(features)))
+    monkeypatch.setattr(maps, "umap_embed", lambda features, seed: pca_embed(features, 2, seed))
+
+
 @dataclass
 class Done:
     returncode: int

@@ -7,7 +7,6 @@ import pytest
 
 from analysis import maps
 from analysis.context import Context
-from analysis.embedding import pca_embed, pca_map
 from analysis.features import FeatureTable, generated_slices, real_slices
 
 CLASSES = ("CN", "AD")
@@ -24,10 +23,8 @@ def slices_of(persons, each, start, real=True):
 
 
 @pytest.fixture
-def context(monkeypatch, tmp_path):
+def context(pca_for_umap, tmp_path):
     """Features by hand: the class is the first feature, realness nowhere."""
-    monkeypatch.setattr(maps, "umap_map", lambda features, seed: (pca_map(features, seed), pca_embed(features)))
-    monkeypatch.setattr(maps, "umap_embed", lambda features, seed: pca_embed(features, 2, seed))
     parts = {"train": slices_of(20, 3, 0), "unseen": slices_of(12, 3, 100), "fakes": slices_of(36, 1, 200, real=False)}
     made = Context(
         title="t",

@@ -12,8 +12,7 @@ import torch
 from PIL import Image
 
 from analysis import context as contexts
-from analysis import make_report, maps, page, parts, report, run_context, with_unseen_phantoms
-from analysis.embedding import pca_embed, pca_map
+from analysis import make_report, page, parts, report, run_context, with_unseen_phantoms
 from analysis.features import train_judge
 from progan_style import Phase, finished_stages, load_generator, stage_dir
 
@@ -33,12 +32,10 @@ PROMISED = {
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch, pca_for_umap):
     """A judge of seconds and PCA in UMAP's place."""
     for module in (contexts, parts, report):
         monkeypatch.setattr(module, "train_judge", functools.partial(train_judge, images_seen=640))
-    monkeypatch.setattr(maps, "umap_map", lambda features, seed: (pca_map(features, seed), pca_embed(features)))
-    monkeypatch.setattr(maps, "umap_embed", lambda features, seed: pca_embed(features, 2, seed))
 
 
 @pytest.fixture
