@@ -44,7 +44,7 @@ def test_the_readme_has_commands():
     assert {words[1] for words in commands()} >= {"train.py", "predict.py", "generate.py", "-m"}
 
 
-def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell, pca_for_umap):
+def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell, quick):
     monkeypatch.chdir(tmp_path)
     for words in commands():
         if words[1] == "-c":

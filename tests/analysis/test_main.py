@@ -1,6 +1,5 @@
 """python -m analysis on two folders: what it writes, what it refuses."""
 
-import functools
 import json
 import shutil
 from pathlib import Path
@@ -9,15 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis import context as contexts
-from analysis import parts
-from analysis.features import train_judge
-
 
 @pytest.fixture
-def call(call_shell, monkeypatch, pca_for_umap):
-    for module in (contexts, parts):
-        monkeypatch.setattr(module, "train_judge", functools.partial(train_judge, images_seen=640))
+def call(call_shell, quick):
     return lambda *arguments: call_shell("analysis/__main__.py", *arguments)
 
 

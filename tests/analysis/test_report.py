@@ -1,4 +1,3 @@
-import functools
 import importlib.util
 import json
 import subprocess
@@ -13,7 +12,6 @@ from PIL import Image
 
 from analysis import context as contexts
 from analysis import make_report, page, parts, report, run_context, with_unseen_phantoms
-from analysis.features import train_judge
 from progan_style import Phase, finished_stages, load_generator, stage_dir
 
 REPO = Path(__file__).parents[2]
@@ -29,13 +27,6 @@ PROMISED = {
     *("coverage.AD.floor", "coverage.CN", "coverage.CN.floor", "discriminator.accuracy", "discriminator.auc"),
     *("umap.knn_purity", "umap.knn_purity.shuffled"),
 }
-
-
-@pytest.fixture
-def quick(monkeypatch, pca_for_umap):
-    """A judge of seconds and PCA in UMAP's place."""
-    for module in (contexts, parts, report):
-        monkeypatch.setattr(module, "train_judge", functools.partial(train_judge, images_seen=640))
 
 
 @pytest.fixture
