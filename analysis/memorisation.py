@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from scipy.spatial.distance import cdist
 
 PERCENTILE = 1.0  # of the unseen persons' distances: nearer than this is called a copy
 SMOOTH = 0.6  # pixels: what resampling into the common pose blurs anyway
+LARGEST = 64  # pixels per side that are compared: a person is known by then, and 256 would need gigabytes
 CHUNK = 512
 OTHERS = 10  # the how-manieth slice of other persons is asked how near everybody is
 
@@ -32,10 +32,12 @@ def aligned_pixels(images: NDArray[np.uint8]) -> Array:
 
     The pose is the picture's own, from its moments: centre of mass to the middle, longer axis upright. So a shift or a
     small turn of a copy is undone, whatever it was; mean and length are taken off, so gain and brightness don't count.
-    The squared distance of two rows is 2 - 2 times their correlation.
+    The squared distance of two rows is 2 - 2 times their correlation. Above LARGEST pixels, block means are compared.
     """
-    size = images.shape[-1]
-    rows = np.stack([_posed(image[0].astype(np.float32)) for image in images]).reshape(len(images), size * size)
+    block = max(1, images.shape[-1] // LARGEST)
+    size = images.shape[-1] // block
+    means = images.reshape(len(images), size, block, size, block).mean(axis=(2, 4), dtype=np.float32)
+    rows = np.stack([_posed(image) for image in means]).reshape(len(images), size * size)
     rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
@@ -88,10 +90,14 @@ def nearest(images: Array, training: Array, owners: NDArray | None = None) -> Ne
         raise ValueError(
             f"nearest training slices: {OTHERS} slices of other persons needed, got {len(training)} in all"
         )
-    scale = 2 * float((np.asarray(training, dtype=np.float64) ** 2).sum(axis=1).mean())
+    training = np.asarray(training, dtype=np.float64)
+    length = (training**2).sum(axis=1)
+    scale = 2 * float(length.mean())
     rows, distances, relative = [], [], []
     for start in range(0, len(images), CHUNK):
-        block = cdist(images[start : start + CHUNK], training)
+        some = np.asarray(images[start : start + CHUNK], dtype=np.float64)
+        # By a matrix product, 20 times as fast as pair by pair; what it loses is 1e-7 of a length
+        block = np.sqrt(np.maximum((some**2).sum(axis=1)[:, None] + length[None, :] - 2 * some @ training.T, 0.0))
         first = block.argmin(axis=1)
         near = block[np.arange(len(block)), first]
         block[owner[first][:, None] == owner[None, :]] = np.inf

@@ -49,6 +49,8 @@ ONCE: tuple[Row, ...] = (
         "label fidelity, AUC",
         "fidelity.auc",
         (
+            ("from", "fidelity.low"),
+            ("to", "fidelity.high"),
             ("ceiling (unseen reals)", "fidelity.ceiling"),
             ("from", "fidelity.ceiling.low"),
             ("to", "fidelity.ceiling.high"),
@@ -132,11 +134,20 @@ def summary(numbers: dict[str, Any]) -> list[str]:
     for words, number, beside in rows(numbers):
         others = ", ".join(f"{text} {value:.3f}" for text, value in beside)
         lines.append(f"{words:24}{number:>8.3f}   {others}".rstrip())
-    if numbers.get("fidelity.over_typical"):
-        lines.append("label fidelity is above its ceiling: over-typical, not a success")
+    if "fidelity.auc" in numbers:
+        lines.append(verdict(numbers))
     if "extractor.name" in numbers:
         lines.append(f"features: {numbers['extractor.name']}, {numbers['extractor.hash']}")
     return lines + [f"note: {note}" for note in numbers["notes"]]
+
+
+def verdict(numbers: dict[str, Any]) -> str:
+    """What label fidelity means beside its ceiling, in words."""
+    if not numbers["fidelity.over_typical"]:
+        return "Label fidelity is not above its ceiling."
+    if numbers["fidelity.low"] > numbers["fidelity.ceiling.high"]:
+        return "Label fidelity is above its ceiling: over-typical, clearer cases than persons are, which is no success."
+    return "Label fidelity is above its ceiling (over-typical), though their intervals over persons overlap."
 
 
 # ------------------------------------------------------------------ the page

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis import memorisation, metrics, plots
+from analysis import memorisation, metrics, page, plots
 from analysis.context import Context, persons, spread
 from analysis.features import SOURCES, FeatureTable, Slices, in_batches, load_inception, train_judge
 from analysis.memorisation import Nearest
@@ -259,6 +259,7 @@ def _as_classifier(
     """A classifier's answers on unseen reals (the ceiling) and on generated slices, with shuffled labels."""
     shuffled, luckiest = metrics.shuffled_auc(fakes.labels, made, seed)
     low, high = metrics.auc_interval(unseen.labels, real, unseen.subjects, seed)
+    lowest, highest = metrics.auc_interval(fakes.labels, made, fakes.subjects, seed)
     return {
         f"{key}.ceiling": metrics.auc(unseen.labels, real),
         f"{key}.ceiling.low": low,
@@ -266,6 +267,8 @@ def _as_classifier(
         f"{key}.ceiling.accuracy": metrics.accuracy(unseen.labels, real),
         f"{key}.ceiling.calibration": metrics.calibration_error(unseen.labels, real),
         f"{key}.auc": metrics.auc(fakes.labels, made),
+        f"{key}.low": lowest,
+        f"{key}.high": highest,
         f"{key}.accuracy": metrics.accuracy(fakes.labels, made),
         f"{key}.calibration": metrics.calibration_error(fakes.labels, made),
         f"{key}.shuffled": shuffled,
@@ -289,16 +292,12 @@ def _classifier_picture(
         for which, slices, answers in (("unseen reals", unseen, real), ("generated", fakes, made))
     ]
     plots.reliability(figure.add_subplot(1, 2, 2), sets, "is a confident judge right?")
-    verdict = (
-        "Above the ceiling: over-typical. The generator draws clearer cases than persons are, which is no success. "
-        if numbers["fidelity.over_typical"]
-        else ""
-    )
+    verdict = page.verdict(numbers)
     return Picture(
         "fidelity",
         figure,
         "Does a slice show the class it was asked for?",
-        f"{verdict}The judge was trained on real training slices only, at this size. Generated slices are right in "
+        f"{verdict} The judge was trained on real training slices only, at this size. Generated slices are right in "
         f"{numbers['fidelity.accuracy']:.0%}, AUC {numbers['fidelity.auc']:.3f}. A judge trained on generated slices "
         f"alone reaches {numbers['tstr.auc']:.3f} on unseen reals (TSTR).",
         f"the ceiling on unseen reals, AUC {numbers['fidelity.ceiling']:.3f} "

@@ -65,6 +65,8 @@ def test_a_pose_is_undone_whatever_the_gain():
     moved = 1.4 * np.roll(head, (2, -3), axis=(0, 1))
     a, b = aligned_pixels(np.stack([head, moved])[:, None].astype(np.uint8))
     assert a @ b > 0.995 and np.linalg.norm(a) == pytest.approx(1, abs=1e-4)
+    large = np.kron(head, np.ones((4, 4)))[None, None].astype(np.uint8)  # 128 px: compared at 64
+    assert aligned_pixels(large).shape == (1, 64 * 64)
     assert np.isfinite(aligned_pixels(np.zeros((1, 1, 16, 16), np.uint8))).all()
 
 

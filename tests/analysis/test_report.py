@@ -62,7 +62,7 @@ def test_predict_writes_a_page_pictures_and_numbers_with_their_controls(run, she
             assert "psi 1, 24 generated per label" in Image.open(folder / name).info["Description"]
 
     numbers = json.loads((folder / "metrics.json").read_text())
-    assert set(numbers) >= PROMISED
+    assert set(numbers) >= PROMISED and not undocumented(numbers)
     for name in ("CN", "AD"):
         # An almost untrained generator is nowhere near the reals, training reals are.
         assert abs(numbers[f"kid.{name}.floor"]) < numbers[f"kid.{name}"]
@@ -86,13 +86,12 @@ def test_predict_writes_a_page_pictures_and_numbers_with_their_controls(run, she
     assert "shuffled labels" in printed and "report.html" in printed
 
 
-def test_every_number_is_documented(run, quick):
-    """docs/analysis.md names it, with <CLASS> where a class stands."""
+def undocumented(numbers):
+    """Names that docs/analysis.md does not have, with <CLASS> where a class stands."""
     documented = (REPO / "docs" / "analysis.md").read_text()
-    for name in predict(run):
-        plain = name.replace(".CN", ".<CLASS>").replace(".AD", ".<CLASS>")
-        plain = "seconds.<PART>" if plain.startswith("seconds.") else plain
-        assert f"`{plain}`" in documented, plain
+    plain = {name.replace(".CN", ".<CLASS>").replace(".AD", ".<CLASS>") for name in numbers}
+    plain = {"seconds.<PART>" if name.startswith("seconds.") else name for name in plain}
+    return {name for name in plain if f"`{name}`" not in documented}
 
 
 def test_the_page_is_one_file_and_the_public_one_shows_no_real_slice(run, quick):
@@ -128,7 +127,7 @@ def test_parts_have_names(run, shell, quick, capsys):
 
 def test_predict_takes_a_finished_size(run, shell, quick):
     assert finished_stages(run.run_dir) == [8, 16]
-    assert shell.main(["--run", str(run.run_dir), "--size", "8", "--samples-per-label", "20"]) == 0
+    assert shell.main(["--run", str(run.run_dir), "--size", "8", "--samples-per-label", "20", "--parts", "grid"]) == 0
     assert json.loads((run.run_dir / "analysis-008" / "metrics.json").read_text())["resolution"] == 8
 
 
@@ -225,7 +224,7 @@ def test_copied_training_slices_are_called_copies(run, quick):
     numbers, _ = parts.copies(context)
     # Discs have no axis, so a turned one is not sought: test_memorisation.py has heads.
     assert numbers["copies.share"] == numbers["copies.features.share"] == numbers["copies.found.exact"] == 1
-    assert numbers["copies.floor"] < 0.2 and numbers["copies.median"] == 0
+    assert numbers["copies.floor"] < 0.2 and numbers["copies.median"] < 1e-6
 
 
 def test_the_ruler_is_validated_and_compared_with_shuffled_labels(run, quick, monkeypatch):
