@@ -75,6 +75,8 @@ def predict(args: argparse.Namespace) -> int:
     print("\n".join(summary(numbers)))
     print(f"pictures and numbers: {context.folder}")
     print(f"page: {context.folder / numbers['page']}")
+    if numbers["failed"]:
+        raise ValueError(f"left out: {'; '.join(numbers['failed'])}")
     return 0
 
 

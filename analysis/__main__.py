@@ -37,10 +37,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def compare(args: argparse.Namespace) -> int:
     from analysis import check_parts, folder_context, make_report, summary
-    from analysis.report import FOLDER_PARTS
     from progan_style import choose_device
 
-    parts = check_parts(args.parts.split(",")) if args.parts else FOLDER_PARTS
+    parts = check_parts(args.parts.split(",")) if args.parts else None
     device = choose_device(args.device)
     cache = args.to / "cache"
     classes = tuple(name.strip() for name in args.classes.split(","))
@@ -66,6 +65,8 @@ def compare(args: argparse.Namespace) -> int:
     print("\n".join(summary(numbers)))
     print(f"pictures and numbers: {context.folder}")
     print(f"page: {context.folder / numbers['page']}")
+    if numbers["failed"]:
+        raise ValueError(f"left out: {'; '.join(numbers['failed'])}")
     return 0
 
 

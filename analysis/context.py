@@ -52,6 +52,10 @@ def quiet(line: str) -> None:
     """Say nothing."""
 
 
+class NotHereError(ValueError):
+    """A part that these data have no room for (one class, no network, no weights): left out, and no fault."""
+
+
 @dataclass
 class Context:
     """What every part of a report is given. Expensive things are made when a part first asks, and shared.
@@ -130,14 +134,14 @@ class Context:
             models: dict[str, Any] = {"generator": self.generator, "discriminator": self.discriminator}
             model = self.judge if source == "judge" else models[source]
             if model is None:
-                raise ValueError(f"a {source} is needed: two folders of images have none")
+                raise NotHereError(f"a {source} is needed: two folders of images have none")
             self._tables[source, which] = SOURCES[source](model, getattr(self, which))
         return self._tables[source, which]
 
     def need_unseen(self) -> None:
-        """Raises ValueError where there are no unseen reals."""
+        """Raises NotHereError where there are no unseen reals."""
         if not len(self.unseen):
-            raise ValueError("no test or validate part: numbers on unseen persons need one")
+            raise NotHereError("no test or validate part: numbers on unseen persons need one")
 
 
 # ------------------------------------------------------------------ slices

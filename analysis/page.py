@@ -12,6 +12,15 @@ from typing import Any
 Row = tuple[str, str, tuple[tuple[str, str], ...]]
 PER_CLASS: tuple[Row, ...] = (
     (
+        "slices of {}",
+        "n.{}",
+        (
+            ("unseen", "n.{}.unseen"),
+            ("of persons", "n.{}.unseen.persons"),
+            ("a side where neighbours count", "n.{}.neighbours"),
+        ),
+    ),
+    (
         "KID {}",
         "kid.{}",
         (
@@ -113,10 +122,15 @@ def rows(numbers: dict[str, Any]) -> list[tuple[str, float, list[tuple[str, floa
 
     wanted = [filled(row, name) for name in numbers["class_names"] for row in PER_CLASS] + [filled(row) for row in ONCE]
     return [
-        (words, numbers[number], [(text, numbers[key]) for text, key in beside if key in numbers])
+        (words, numbers[number], [(text, numbers[key]) for text, key in beside if numbers.get(key) is not None])
         for words, number, beside in wanted
         if number in numbers
     ]
+
+
+def written(value: float) -> str:
+    """Counts as they are, all else with three decimals."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def heading(numbers: dict[str, Any]) -> str:
@@ -132,8 +146,8 @@ def summary(numbers: dict[str, Any]) -> list[str]:
     """The numbers of a report as lines of text."""
     lines = ["", heading(numbers)]
     for words, number, beside in rows(numbers):
-        others = ", ".join(f"{text} {value:.3f}" for text, value in beside)
-        lines.append(f"{words:24}{number:>8.3f}   {others}".rstrip())
+        others = ", ".join(f"{text} {written(value)}" for text, value in beside)
+        lines.append(f"{words:24}{written(number):>8}   {others}".rstrip())
     if "fidelity.auc" in numbers:
         lines.append(verdict(numbers))
     if "extractor.name" in numbers:
@@ -205,8 +219,8 @@ def page(numbers: dict[str, Any], parts: list[dict[str, Any]], folder: Path, pub
 def _table(numbers: dict[str, Any]) -> str:
     lines = ["<table><tr><th>number</th><th></th><th>read it beside</th></tr>"]
     for words, value, beside in rows(numbers):
-        others = ", ".join(f"{html.escape(text)} {other:.3f}" for text, other in beside)
-        lines.append(f"<tr><td>{html.escape(words)}</td><td class=number>{value:.3f}</td><td>{others}</td></tr>")
+        others = ", ".join(f"{html.escape(text)} {written(other)}" for text, other in beside)
+        lines.append(f"<tr><td>{html.escape(words)}</td><td class=number>{written(value)}</td><td>{others}</td></tr>")
     return "\n".join([*lines, "</table>"])
 
 
@@ -247,7 +261,7 @@ def model_card(numbers: dict[str, Any], with_numbers: bool = True) -> str:
         trained += f" of {numbers['train.persons']} {numbers['persons.are']}"
     seen = f", {numbers['nimg']:,} images seen in training" if "nimg" in numbers else ""
     measured = [
-        f"- {words.strip()}: {value:.3f}" + "".join(f", {text} {other:.3f}" for text, other in beside)
+        f"- {words.strip()}: {written(value)}" + "".join(f", {text} {written(other)}" for text, other in beside)
         for words, value, beside in rows(numbers)
     ]
     return "\n".join(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from analysis import memorisation, metrics, page, plots
-from analysis.context import Context, persons, spread
+from analysis.context import Context, NotHereError, persons, spread
 from analysis.features import SOURCES, FeatureTable, Slices, in_batches, load_inception, train_judge
 from analysis.memorisation import Nearest
 from analysis.plots import Picture
@@ -209,7 +209,7 @@ def _pixel_picture(curves: dict[str, dict[str, Slices]]) -> Picture:
 def inception(context: Context) -> Result:
     """FID and KID on InceptionV3, from a local file of weights."""
     if context.inception is None:
-        raise ValueError(
+        raise NotHereError(
             "InceptionV3 has no weights here (--inception FILE); FID and KID are on the judge's features only"
         )
     context.need_unseen()
@@ -229,7 +229,7 @@ def fidelity(context: Context) -> Result:
     """Are generated slices of the class they were asked for, and is what they show enough to learn from (TSTR)?"""
     context.need_unseen()
     if len(context.class_names) < 2:
-        raise ValueError("one class: there is nothing to tell apart")
+        raise NotHereError("one class: there is nothing to tell apart")
     unseen, fakes, judge, seed = context.unseen, context.fakes, context.judge, context.seed
     real, made = judge.probabilities(unseen.images), judge.probabilities(fakes.images)
     numbers = _as_classifier("fidelity", unseen, real, fakes, made, seed)
@@ -312,7 +312,7 @@ def discriminator(context: Context) -> Result:
     context.need_unseen()
     D, unseen, fakes = context.discriminator, context.unseen, context.fakes
     if D is None or len(context.class_names) < 2:
-        raise ValueError("a discriminator and two classes or more are needed")
+        raise NotHereError("a discriminator and two classes or more are needed")
 
     def answers(slices: Slices) -> NDArray[np.float32]:
         return torch.from_numpy(in_batches(D, D.classify, slices.images)).softmax(dim=1).numpy()  # type: ignore
@@ -352,9 +352,9 @@ def ruler(context: Context) -> Result:
     """Do generated AD slices have larger ventricles by as much as real ones? The ruler is validated first."""
     data, unseen, fakes = context.data, context.unseen, context.fakes
     if data is None or "ventricle_ratio" not in data.unseen[1].columns or not {"AD", "CN"} <= set(context.class_names):
-        raise ValueError("the ruler needs phantoms of CN and AD, whose ventricles are known")
+        raise NotHereError("the ruler needs phantoms of CN and AD, whose ventricles are known")
     if context.resolution < SMALLEST_RULED:
-        raise ValueError(f"the ventricles are too small to measure at {context.resolution}x{context.resolution}")
+        raise NotHereError(f"the ventricles are too small to measure at {context.resolution}x{context.resolution}")
     from scipy.stats import spearmanr
 
     from analysis.ruler import ventricle_ratio

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from analysis import maps, metrics, page, parts
-from analysis.context import Context, generated, persons, real_part
+from analysis.context import Context, NotHereError, generated, persons, real_part
 from analysis.features import SOURCES, FeatureTable, Judge, train_judge
 from analysis.plots import Picture, picture_bytes
 from progan_style import Data, Growing, Phase
@@ -78,34 +78,42 @@ def _kid(reals: FeatureTable, fakes: FeatureTable, label: int) -> float:
 
 
 def make_report(context: Context, chosen: Iterable[str] | None = None, public: bool = False) -> dict[str, Any]:
-    """Run the chosen parts (default: DEFAULT_PARTS) and write the page, the pictures and metrics.json into the folder.
+    """Run the chosen parts (default: all that are not APART); write the page, the pictures and metrics.json.
 
     A part whose key is found in the folder is read back. Parts that were not asked for but stand there with this key
     are shown too. public: the page is report-public.html and shows no real slice; the pictures stay in the folder.
-    Returns the numbers. Raises ValueError for a part of no known name.
+    Returns the numbers; `failed` holds a line for each part that should have been had and could not be.
+    Raises ValueError for a part of no known name.
     """
-    wanted = check_parts(DEFAULT_PARTS if chosen is None else chosen)
+    wanted = default_parts(context) if chosen is None else check_parts(chosen)
     store = context.folder / STORE
     store.mkdir(parents=True, exist_ok=True)
     code = _code_hash()
-    numbers, shown, notes = _head(context), [], []
+    numbers, shown, notes, failed = _head(context), [], [], []
     for name, part in PARTS.items():
         key = hashlib.sha256(f"{code} {context.key} {name}".encode()).hexdigest()
         done = _read(store / f"{name}.json", key)
         if done is None and name in wanted:
-            done = _run(context, name, part, key)
+            done = _run(context, name, part, key, by_name=chosen is not None)
+            failed += done.get("failed", [])
         if done is not None:
             numbers |= done["numbers"]
             notes += done["notes"]
             shown.append({"name": name, "what": _what(part), **done})
     file = "report-public.html" if public else "report.html"
     numbers |= {"page": file, "pictures": [picture["file"] for done in shown for picture in done["pictures"]]}
-    numbers["notes"] = notes
+    numbers |= {"notes": notes, "failed": failed}
     text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)
     (context.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
     (context.folder / "model_card.md").write_text(page.model_card(numbers), encoding="utf-8")
     (context.folder / file).write_text(page.page(numbers, shown, context.folder, public), encoding="utf-8")
     return numbers
+
+
+def default_parts(context: Context) -> list[str]:
+    """What is run without being asked for by name."""
+    left_out = APART if context.generator is not None else APART + OF_NETWORKS
+    return [name for name in PARTS if name not in left_out]
 
 
 def check_parts(names: Iterable[str]) -> list[str]:
@@ -137,8 +145,8 @@ def _head(context: Context) -> dict[str, Any]:
     return numbers
 
 
-def _run(context: Context, name: str, part: Part, key: str) -> dict[str, Any] | None:
-    """One part: announced, timed, stored; None, with a line, where the data do not suffice for it."""
+def _run(context: Context, name: str, part: Part, key: str, by_name: bool) -> dict[str, Any]:
+    """One part: announced, timed, stored; only its line, and not stored, where it could not be had."""
     context.say(f"{name}: {_what(part)}")
     context.notes.clear()
     context.seconds.clear()
@@ -147,7 +155,9 @@ def _run(context: Context, name: str, part: Part, key: str) -> dict[str, Any] | 
         numbers, pictures = part(context)
     except ValueError as error:
         context.note(f"{name} left out: {error}")
-        return {"numbers": {}, "pictures": [], "notes": list(context.notes)}
+        fault = by_name or not isinstance(error, NotHereError)
+        failed = [f"{name}: {error}"] if fault else []
+        return {"numbers": {}, "pictures": [], "notes": list(context.notes), "failed": failed}
     shared = {f"seconds.{what}": round(seconds, 1) for what, seconds in context.seconds.items()}
     own = time.monotonic() - start - sum(context.seconds.values())
     done = {
@@ -208,5 +218,3 @@ PARTS: dict[str, Part] = {
 }
 APART = ("utility",)  # long: only when asked for by name
 OF_NETWORKS = ("discriminator", "ruler")  # two folders have no networks and no known truth
-DEFAULT_PARTS = tuple(name for name in PARTS if name not in APART)
-FOLDER_PARTS = tuple(name for name in DEFAULT_PARTS if name not in OF_NETWORKS)

@@ -189,7 +189,7 @@ def test_without_unseen_slices_their_numbers_are_left_out_with_a_line(run, quick
     numbers = predict(run, data=replace(run.data, validate=nobody, test=nobody))
     assert any("no test or validate part" in note for note in numbers["notes"])
     assert not [name for name in numbers if name.startswith(("kid", "coverage", "fidelity", "tstr", "discriminator."))]
-    assert numbers["pictures"] == ["real_vs_fake.png"]
+    assert numbers["pictures"] == ["real_vs_fake.png"] and numbers["failed"] == []
 
 
 def test_a_part_without_enough_data_does_not_lose_the_others(run, quick):
@@ -199,6 +199,14 @@ def test_a_part_without_enough_data_does_not_lose_the_others(run, quick):
     assert any("fidelity left out: AUC needs images of two classes" in note for note in numbers["notes"])
     assert any("similarity left out" in note and "more than k = 5" in note for note in numbers["notes"])
     assert "copies.share" in numbers and "fidelity.auc" not in numbers
+    assert [line.split(":")[0] for line in numbers["failed"]] == ["similarity", "fidelity", "discriminator", "umap"]
+
+
+def test_a_part_asked_for_by_name_is_owed(run, shell, quick, capsys):
+    arguments = ["--run", str(run.run_dir), "--samples-per-label", "20", "--parts", "grid,inception"]
+    assert shell.main(arguments) == 2
+    assert "left out: inception: InceptionV3 has no weights here" in capsys.readouterr().err
+    assert (run.run_dir / "analysis-016" / "real_vs_fake.png").is_file()
 
 
 def test_unknown_persons_are_not_counted(run, quick):
