@@ -42,7 +42,7 @@ def grid(context: Context) -> Result:
                 names.append(title if start == 0 else "")
     figure = plots.new_figure(GRID_COLUMNS + 1.2, len(rows) + 0.9)
     plots.image_rows(
-        figure.add_subplot(), rows, names, f"real ({part} part, drawn at random) and generated (first seeds)"
+        figure.add_subplot(), rows, names, f"real ({part}, drawn at random) and generated (first seeds)"
     )
     return {}, [
         Picture(
@@ -192,8 +192,10 @@ def _pixel_picture(curves: dict[str, dict[str, Slices]]) -> Picture:
         left, right = (figure.add_subplot(len(curves), 2, 2 * row + column) for column in (1, 2))
         plots.curves(left, np.arange(256), levels, f"{name}: intensities", ("gray level", "share of pixels"))
         left.set_yscale("log")
-        frequencies = np.arange(1, len(power[0][1]) + 1)
-        plots.curves(right, frequencies, power, f"{name}: power spectrum", ("cycles per image", "power"))
+        unseen = power[0][1]
+        ratios = [(which, (rings + 1e-12) / (unseen + 1e-12)) for which, rings in power]
+        words = ("cycles per image", "power over the unseen reals'")
+        plots.curves(right, np.arange(1, len(unseen) + 1), ratios, f"{name}: power spectrum", words)
         right.set_yscale("log")
     return Picture(
         "pixels",
