@@ -41,20 +41,34 @@ def grid(context: Context) -> Result:
                 rows.append(images[start : start + GRID_COLUMNS])
                 names.append(title if start == 0 else "")
     figure = plots.new_figure(GRID_COLUMNS + 1.2, len(rows) + 0.9)
-    plots.image_rows(
-        figure.add_subplot(), rows, names, f"real ({part}, drawn at random) and generated (first seeds)"
+    title = f"real ({part}, drawn at random) and generated (first seeds)"
+    plots.image_rows(figure.add_subplot(), rows, names, title)
+    both = Picture(
+        "real_vs_fake",
+        figure,
+        "Real and generated slices",
+        "Nothing is picked by hand: reals are drawn at random, generated slices are the first seeds; a column has "
+        "the same seed in every class.",
+        "the real rows",
+        private=True,
     )
-    return {}, [
-        Picture(
-            "real_vs_fake",
-            figure,
-            "Real and generated slices",
-            "Nothing is picked by hand: reals are drawn at random, generated slices are the first seeds; a column has "
-            "the same seed in every class.",
-            "the real rows",
-            private=True,
-        )
-    ]
+    return {}, [both, _generated_picture(context)]
+
+
+def _generated_picture(context: Context) -> Picture:
+    """Without reals, for a page that leaves the lab: all that a reader there can see."""
+    fakes = context.fakes
+    made = [fakes.images[fakes.labels == label][:GRID_COLUMNS] for label in range(len(context.class_names))]
+    figure = plots.new_figure(GRID_COLUMNS + 1.2, len(made) + 0.9)
+    plots.image_rows(figure.add_subplot(), made, context.class_names, "generated (first seeds)")
+    return Picture(
+        "generated",
+        figure,
+        "Generated slices",
+        "The first seeds of each class; a column has the same seed in every class.",
+        "copies.share: whether slices are somebody's is counted below, not seen here",
+        private=False,
+    )
 
 
 PRDC = ("precision", "recall", "density", "coverage")

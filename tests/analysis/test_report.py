@@ -16,7 +16,15 @@ from progan_style import Phase, finished_stages, load_generator, stage_dir
 
 REPO = Path(__file__).parents[2]
 PICTURES = {
-    *("real_vs_fake.png", "similarity.png", "pixels.png", "fidelity.png", "confusion.png", "copies.png"),
+    *(
+        "real_vs_fake.png",
+        "generated.png",
+        "similarity.png",
+        "pixels.png",
+        "fidelity.png",
+        "confusion.png",
+        "copies.png",
+    ),
     *("closest_pairs.png", "copies_per_person.png", "umap_judge.png", "pca_judge.png", "umap_joint.png"),
     *("umap_interactive.html", "umap_generator.png", "umap_discriminator.png"),
 }
@@ -98,11 +106,11 @@ def test_the_page_is_one_file_and_the_public_one_shows_no_real_slice(run, quick)
     predict(run, ["grid", "copies"])
     folder = run.run_dir / "analysis-016"
     text = (folder / "report.html").read_text()
-    # real beside generated, distances, closest pairs, per person
-    assert text.count("data:image/png;base64,") == 4 and 'src="http' not in text and "<script" not in text
+    # real beside generated, generated, distances, closest pairs, per person
+    assert text.count("data:image/png;base64,") == 5 and 'src="http' not in text and "<script" not in text
     assert predict(run, ["grid", "copies"], public=True)["page"] == "report-public.html"
     public = (folder / "report-public.html").read_text()
-    assert public.count("data:image/png;base64,") == 2
+    assert public.count("data:image/png;base64,") == 3
     assert "closest pairs" not in public.split("<h2>Model card")[0].replace("look at the closest pairs", "")
     subjects = set(run.data.train.subjects) | set(run.data.test.subjects)
     assert not [subject for subject in subjects if subject in public]
@@ -189,7 +197,7 @@ def test_without_unseen_slices_their_numbers_are_left_out_with_a_line(run, quick
     numbers = predict(run, data=replace(run.data, validate=nobody, test=nobody))
     assert any("no test or validate part" in note for note in numbers["notes"])
     assert not [name for name in numbers if name.startswith(("kid", "coverage", "fidelity", "tstr", "discriminator."))]
-    assert numbers["pictures"] == ["real_vs_fake.png"] and numbers["failed"] == []
+    assert numbers["pictures"] == ["real_vs_fake.png", "generated.png"] and numbers["failed"] == []
 
 
 def test_a_part_without_enough_data_does_not_lose_the_others(run, quick):
