@@ -5,6 +5,8 @@ Letters: M images, F features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,20 +18,38 @@ NEIGHBOURS = 15
 MIN_DIST = 0.1
 
 
+def _pca(features: NDArray[Any], components: int, seed: int) -> PCA:
+    features = np.asarray(features, dtype=np.float32)
+    if features.ndim != 2 or len(features) < 2:
+        raise ValueError(f"an embedding needs two images or more, [M, F], got {list(features.shape)}")
+    return PCA(min(components, *features.shape), random_state=seed).fit(features)
+
+
 def pca_embed(features: NDArray[Any], components: int = 2, seed: int = 0) -> NDArray[np.float32]:
     """The directions of largest variance: [M, F] -> [M, components], fewer where M or F are.
 
     Raises ValueError if there are fewer than two images.
     """
-    features = np.asarray(features, dtype=np.float32)
-    if features.ndim != 2 or len(features) < 2:
-        raise ValueError(f"an embedding needs two images or more, [M, F], got {list(features.shape)}")
-    components = min(components, *features.shape)
-    return PCA(components, random_state=seed).fit_transform(features).astype(np.float32)
+    return _pca(features, components, seed).transform(np.asarray(features, dtype=np.float32)).astype(np.float32)
 
 
-def umap_embed(features: NDArray[Any], seed: int = 0) -> NDArray[np.float32]:
-    """UMAP (McInnes et al. 2018) of the first 50 principal components: [M, F] -> [M, 2]
+@dataclass(frozen=True)
+class Map:
+    """A fitted map of features [M, F] to points [M, 2]: the same for whatever is shown on it."""
+
+    transform: Callable[[NDArray[np.float32]], NDArray[Any]]
+
+    def __call__(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        return np.asarray(self.transform(np.asarray(features, dtype=np.float32)), dtype=np.float32)
+
+
+def pca_map(features: NDArray[Any], seed: int = 0) -> Map:
+    """The plane of largest variance of these features. Raises ValueError if there are fewer than two images."""
+    return Map(_pca(features, 2, seed).transform)
+
+
+def umap_map(features: NDArray[Any], seed: int = 0) -> tuple[Map, NDArray[np.float32]]:
+    """UMAP (McInnes et al. 2018) of the first 50 principal components, fitted: the map, and the features' own points.
 
     The same features and seed give the same points: a seed needs one thread. The first call of an environment
     compiles for up to a minute: announce it. Raises ValueError if there are too few or too many images.
@@ -39,5 +59,12 @@ def umap_embed(features: NDArray[Any], seed: int = 0) -> NDArray[np.float32]:
         raise ValueError(f"UMAP needs {NEIGHBOURS + 1} to {MOST_POINTS} images, got {len(features)}")
     import umap  # here: importing it takes seconds, and most of a minute the first time
 
+    pca = _pca(features, 50, seed)
     reducer = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=MIN_DIST, random_state=seed, n_jobs=1)
-    return np.asarray(reducer.fit_transform(pca_embed(features, 50, seed)), dtype=np.float32)
+    points = np.asarray(reducer.fit_transform(pca.transform(features)), dtype=np.float32)
+    return Map(lambda rows: reducer.transform(pca.transform(rows))), points
+
+
+def umap_embed(features: NDArray[Any], seed: int = 0) -> NDArray[np.float32]:
+    """Points of a UMAP fitted on these features alone: [M, F] -> [M, 2]; see umap_map."""
+    return umap_map(features, seed)[1]

@@ -5,8 +5,10 @@ Figures are made without pyplot: no display, no global state. Letters: M images,
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,34 @@ from numpy.typing import NDArray
 
 # Okabe and Ito's colours, apart for colour-blind readers and in print
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of a report, with what a reader needs to read it.
+
+    name is the file's, without suffix; content a figure, or the bytes of a ready file of that suffix; reading says in
+    plain language what is seen and what it cannot show; control is what it has to be read against. private: a pixel
+    shows a real slice, so a page that leaves the lab leaves it out.
+    """
+
+    name: str
+    content: Figure | bytes
+    title: str
+    reading: str
+    control: str
+    private: bool
+    suffix: str = ".png"
+
+
+def picture_bytes(picture: Picture, settings: str) -> bytes:
+    """The file of a picture; a figure gets the settings under it and in the file's description."""
+    if isinstance(picture.content, bytes):
+        return picture.content
+    write_settings(picture.content, settings)
+    buffer = io.BytesIO()
+    picture.content.savefig(buffer, format="png", dpi=110, metadata={"Description": settings})
+    return buffer.getvalue()
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -83,4 +113,82 @@ def confusion_matrix(ax: Axes, counts: NDArray[Any], names: Sequence[str], title
     ax.set_xticks(range(len(names)), names)
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel="answer", ylabel="true class", title=title)
+    return ax
+
+
+def scatter_values(ax: Axes, points: NDArray[Any], values: NDArray[Any], title: str, words: str) -> Axes:
+    """Points [M, 2] coloured by a number [M]."""
+    shown = ax.scatter(points[:, 0], points[:, 1], c=values, s=7, alpha=0.8, linewidths=0, cmap="viridis")
+    bar = ax.get_figure().colorbar(shown, ax=ax, shrink=0.8)  # type: ignore[union-attr]
+    bar.set_label(words)
+    ax.set(xticks=[], yticks=[], title=title)
+    return ax
+
+
+def beside_floor(
+    ax: Axes,
+    names: Sequence[str],
+    values: Sequence[float],
+    intervals: Sequence[tuple[float, float] | None],
+    floors: Sequence[float],
+    title: str,
+    expected: float | None = None,
+) -> Axes:
+    """A number of each class as a dot with its interval, its real-real floor as a bar, equality as a line."""
+    for i, (value, between, floor) in enumerate(zip(values, intervals, floors, strict=True)):
+        label = i == 0
+        ax.plot([i - 0.25, i + 0.25], [floor] * 2, color="0.35", lw=2, label="real-real" if label else None)
+        if between is not None:
+            ax.plot([i, i], between, color=COLOURS[0], lw=1.5)
+        ax.plot(i, value, "o", color=COLOURS[0], label="generated" if label else None)
+    if expected is not None:
+        ax.axhline(expected, color="0.6", ls=":", lw=1, label="equal distributions")
+    ax.set_xticks(range(len(names)), names)
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.set_title(title)
+    return ax
+
+
+def curves(
+    ax: Axes, x: NDArray[Any], lines: Sequence[tuple[str, NDArray[Any]]], title: str, words: tuple[str, str]
+) -> Axes:
+    """Several named curves over one x."""
+    for i, (name, y) in enumerate(lines):
+        ax.plot(x, y, label=name, color=COLOURS[i % len(COLOURS)], lw=1.4)
+    ax.set(title=title, xlabel=words[0], ylabel=words[1])
+    ax.legend(fontsize=8)
+    return ax
+
+
+def reliability(ax: Axes, sets: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], title: str, bins: int = 10) -> Axes:
+    """Share right over confidence, of each (name, confidence [M], right [M]); the diagonal is calibrated."""
+    ax.plot([0, 1], [0, 1], color="0.6", ls=":", lw=1)
+    for i, (name, confidence, right) in enumerate(sets):
+        place = np.minimum((confidence * bins).astype(int), bins - 1)
+        used = [b for b in range(bins) if (place == b).sum() >= 10]
+        ax.plot(
+            [confidence[place == b].mean() for b in used],
+            [right[place == b].mean() for b in used],
+            "o-",
+            color=COLOURS[i],
+            label=name,
+        )
+    ax.set(title=title, xlabel="confidence", ylabel="share right", xlim=(0.3, 1.02), ylim=(0, 1.02))
+    ax.legend(fontsize=8)
+    return ax
+
+
+def histograms(
+    ax: Axes, sets: Sequence[tuple[str, NDArray[Any]]], title: str, words: str, line: tuple[str, float] | None = None
+) -> Axes:
+    """Outlines of the histograms of several named sets of numbers, on common bins."""
+    everything = np.concatenate([values for _, values in sets])
+    edges = np.linspace(everything.min(), everything.max() + 1e-9, 41).tolist()
+    for i, (name, values) in enumerate(sets):
+        weights = np.full(len(values), 1 / len(values))
+        ax.hist(values, edges, weights=weights, histtype="step", color=COLOURS[i], label=f"{name} ({len(values)})")
+    if line is not None:
+        ax.axvline(line[1], color="0.4", ls="--", lw=1, label=line[0])
+    ax.set(title=title, xlabel=words, ylabel="share")
+    ax.legend(fontsize=8)
     return ax

@@ -30,7 +30,7 @@ PEER_INTERVAL = 4  # its steps between penalties
 
 def make_peer(folder: str, resolution: int, batch: int, channel_base: int, channel_max: int) -> Any:
     """The peer's Trainer on random images. Its package wants CUDA to load; on a CPU its .cuda() becomes a no-op."""
-    vision.load()
+    vision.load_torchvision()
     if not torch.cuda.is_available():
         torch.cuda.is_available = lambda: True  # type: ignore[assignment]
         torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[method-assign, assignment]

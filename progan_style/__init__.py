@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from progan_style.sampling import choose_device, generate, generator_features, to_float, to_uint8
     from progan_style.schedule import GrowthSchedule, Phase
     from progan_style.trainer import Trainer
+    from progan_style.vision import load_torchvision
 
 _HOME = {
     "Config": "config",
@@ -66,6 +67,7 @@ _HOME = {
     "choose_device": "sampling",
     "to_float": "sampling",
     "to_uint8": "sampling",
+    "load_torchvision": "vision",  # before anything that imports torchvision by itself
 }
 
 __all__ = list(_HOME)

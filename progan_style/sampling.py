@@ -88,7 +88,7 @@ def generator_features(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1
 
 def grid_picture(rows: Sequence[Tensor], names: Sequence[str], side: int = 64) -> Image.Image:
     """Rows of uint8 images [n, 1, R, R], each with its name at the left; small images are enlarged by repetition."""
-    make_grid = vision.load().utils.make_grid
+    make_grid = vision.load_torchvision().utils.make_grid
     images = torch.cat([r[:, :1].cpu() for r in rows])
     factor = max(1, side // images.shape[-1])
     images = images.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)

@@ -12,7 +12,7 @@ from types import ModuleType
 import torch
 
 
-def load() -> ModuleType:
+def load_torchvision() -> ModuleType:
     """The torchvision package, imported."""
     try:
         return importlib.import_module("torchvision")
@@ -24,5 +24,5 @@ def load() -> ModuleType:
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
         del sys.modules[name]
-    load.library = library  # type: ignore[attr-defined]  # its declarations live as long as it does
+    load_torchvision.library = library  # type: ignore[attr-defined]  # its declarations live as long as it does
     return importlib.import_module("torchvision")

@@ -6,6 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # umap would compile for a minute
 
 import contextlib
+import functools
 import importlib.util
 import io
 from dataclasses import dataclass
@@ -84,6 +85,26 @@ def tiny_run(tmp_path_factory, toy_root, tiny_overlay) -> TinyRun:
     save_config(config, run_dir / "config.yaml")
     assert Trainer(config, data.train).run(run_dir)
     return TinyRun(run_dir, toy_root, tiny_overlay, config, data)
+
+
+@pytest.fixture
+def pca_for_umap(monkeypatch):
+    """PCA in UMAP's place on the report's maps: uncompiled, a UMAP takes half a minute."""
+    from analysis import maps
+    from analysis.embedding import pca_embed, pca_map
+
+    monkeypatch.setattr(maps, "umap_map", lambda features, seed: (pca_map(features, seed), pca_embed(features)))
+    monkeypatch.setattr(maps, "umap_embed", lambda features, seed: pca_embed(features, 2, seed))
+
+
+@pytest.fixture
+def quick(monkeypatch, pca_for_umap):
+    """A report of seconds: a judge that has seen 640 images, and PCA in UMAP's place."""
+    from analysis import context, parts, report
+    from analysis.features import train_judge
+
+    for module in (context, parts, report):
+        monkeypatch.setattr(module, "train_judge", functools.partial(train_judge, images_seen=640))
 
 
 @dataclass

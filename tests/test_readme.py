@@ -34,7 +34,7 @@ def tiny(words: list[str], overlay: Path) -> list[str]:
         elif "--stage" not in words:  # a run that goes on keeps its configuration
             words = [*words, "--config", str(overlay)]
     if words[0] == "predict.py":
-        words = [*words, "--samples-per-label", "20"]
+        words = [*words, "--samples-per-label", "20", "--unseen-phantoms", "20"]
     if words[0] == "prepare.py" and "--labels" in words:
         words = [*words, "--workers", "1"]
     if words[0] == "generate.py":
@@ -55,13 +55,16 @@ def test_the_readme_has_commands():
     assert {words[1] for words in commands()} >= {"train.py", "predict.py", "generate.py", "prepare.py", "-m"}
 
 
-def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell, scan_tools):
+def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell, scan_tools, quick):
     monkeypatch.chdir(tmp_path)
     write_scans(tmp_path, scan_tools)
     for words in commands():
         if words[1] == "-c":
             continue
-        if words[1] == "-m":
+        if words[1:3] == ["-m", "analysis"]:
+            done = call_shell("analysis/__main__.py", *tiny(words[3:], tiny_overlay), "--parts", "copies")
+            assert done.returncode == 0, (words, done.stderr)
+        elif words[1] == "-m":
             assert words[2] == "progan_style.data.phantom"
             from progan_style.data.phantom import main
 

@@ -1,14 +1,19 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 
+from analysis import features
 from analysis.features import (
     SOURCES,
     FeatureTable,
+    Inception,
     Slices,
     distort,
     generated_slices,
     join,
+    load_inception,
     real_slices,
     train_judge,
 )
@@ -116,6 +121,18 @@ def test_distortions_are_drawn_per_image_and_keep_the_range():
 # ------------------------------------------------------------------ tables and sources
 
 
+class Means(torch.nn.Module):
+    """In Inception's place: RGB in, a tuple with features out."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, images):
+        assert images.dtype == torch.uint8 and images.shape[1] == 3
+        return (images.float().flatten(2).mean(dim=2) * self.scale,)
+
+
 @pytest.fixture(scope="module")
 def models(tiny_run):
     folder = stage_dir(tiny_run.run_dir, 16)
@@ -124,6 +141,7 @@ def models(tiny_run):
         "generator": load_generator(folder / "generator.safetensors"),
         "discriminator": load_discriminator(folder / "discriminator.safetensors"),
         "judge": train_judge(images, labels, ("CN", "AD"), images_seen=128),
+        "inception": Inception(Means(), "means", "0"),
     }
 
 
@@ -145,7 +163,7 @@ def test_a_source_gives_one_row_per_slice_whatever_stands_beside_it(source, mode
     assert np.array_equal(few.labels, made.labels[some])
 
 
-@pytest.mark.parametrize("source", ["discriminator", "judge"])
+@pytest.mark.parametrize("source", ["discriminator", "judge", "inception"])
 def test_features_of_images_do_not_know_the_label(source, models, made):
     other = generated_slices(made.images, 1 - made.labels, made.seeds, made.class_names)
     assert np.array_equal(
@@ -170,3 +188,31 @@ def test_tables_refuse_what_cannot_be_meant(models, made):
     broken[3, 1] = np.nan
     with pytest.raises(ValueError, match="infinity in 1 images"):
         FeatureTable(broken, table.labels, table.is_real, table.subjects, ("CN", "AD"), "x")
+
+
+def test_the_generators_features_keep_a_grid_because_their_means_are_the_style(models):
+    """After AdaIN a channel's mean over space is the style's bias: pooled to one number it shows w, not the image."""
+    G = models["generator"]
+    z, labels = torch.randn(3, G.mapping.z_dim), torch.tensor([0, 1, 0])
+    ws = G.mapping(z, labels, psi=1.0)
+    last = G.blocks[str(G.resolution)].second
+    bias = last.affine(ws[:, 2 * len(G.active) - 1]).chunk(2, dim=1)[1]
+    assert torch.allclose(G.features(ws).mean(dim=(2, 3)), bias, atol=1e-4)
+    # On the 8x8 grid the same maps still differ from pixel to pixel.
+    table = SOURCES["generator"](G, generated_slices(np.zeros((1, 1, 16, 16)), [0], [3], G.class_names))
+    assert table.features.reshape(-1, 64).std(axis=1).min() > 0
+
+
+def test_inception_is_loaded_from_the_known_file_only(tmp_path, monkeypatch):
+    pytest.importorskip("torch_fidelity", reason="the optional extra 'inception'")
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="expected 6726825d0af5"):
+        load_inception(file)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_inception(tmp_path / "nowhere")
+    monkeypatch.setattr(features, "INCEPTION_SHA256", hashlib.sha256(b"no weights").hexdigest())
+    monkeypatch.setattr(torch, "load", lambda *_, **__: {})
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda self, state: None)
+    images, _ = discs(2)
+    assert load_inception(file).features(images).shape == (2, 2048)

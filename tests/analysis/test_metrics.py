@@ -5,13 +5,28 @@ from analysis.metrics import (
     accuracy,
     auc,
     auc_interval,
+    calibration_error,
     confusion,
     coverage,
-    coverage_of_persons,
+    coverage_expected,
+    fid,
+    histogram,
+    histogram_distance,
     independent,
+    interval,
     kid,
     median_difference,
+    ms_ssim,
+    neighbours,
+    permute_persons,
+    prdc,
+    prdc_of_persons,
+    purity,
+    purity_test,
+    radial_spectrum,
     shuffled_auc,
+    silhouette,
+    spectrum_distance,
 )
 
 
@@ -95,18 +110,19 @@ def test_coverage_of_persons_takes_one_slice_of_each():
     real, other = persons[:40].reshape(-1, 2), persons[40:].reshape(-1, 2)
     assert independent(groups) == 40 and independent(np.array(["", "", "a", "a"])) == 3
     assert coverage(real, other) < 0.1
-    # equal distributions: a real is left out if its k nearest of 2n - 1 others are all real, about 1 in 2^k
-    assert coverage_of_persons(real, other, groups, groups, 40) == pytest.approx(1 - 2**-5, abs=0.05)
-    assert coverage_of_persons(real, other + 9, groups, groups, 40) == 0
+    assert prdc_of_persons(real, other, groups, groups, 40)["coverage"] == pytest.approx(1 - 2**-5, abs=0.05)
+    assert set(prdc_of_persons(real, other + 9, groups, groups, 40).values()) == {0}
     nobody = np.full(320, "")
-    assert coverage_of_persons(real[::8], other[::8], nobody[:40], nobody[:40], 40) == coverage(real[::8], other[::8])
+    assert prdc_of_persons(real[::8], other[::8], nobody[:40], nobody[:40], 40) == pytest.approx(
+        prdc(real[::8], other[::8])
+    )
 
 
 def test_coverage_says_what_it_needs():
     with pytest.raises(ValueError, match="k = 5"):
         coverage(np.zeros((5, 2)), np.zeros((9, 2)))
-    with pytest.raises(ValueError, match="of 6 persons by as many asked for, got 2 and 9"):
-        coverage_of_persons(np.zeros((9, 2)), np.zeros((9, 2)), np.repeat(["a", "b"], [4, 5]), np.full(9, ""), 6)
+    with pytest.raises(ValueError, match="6 persons against as many asked for, got 2 and 9"):
+        prdc_of_persons(np.zeros((9, 2)), np.zeros((9, 2)), np.repeat(["a", "b"], [4, 5]), np.full(9, ""), 6)
 
 
 def two(probabilities):
@@ -164,3 +180,169 @@ def test_confusion_has_the_true_class_in_rows():
 
 def test_median_difference_is_high_minus_low():
     assert median_difference(np.array([1.0, 2, 3, 7, 8, 9]), np.repeat([0, 1], 3), low=0, high=1) == 6
+
+
+# ------------------------------------------------------------------ FID
+
+
+def test_fid_of_identical_sets_is_zero():
+    x = np.random.default_rng(0).normal(size=(50, 6))
+    assert fid(x, x) == pytest.approx(0, abs=1e-9)
+
+
+def test_fid_of_shifted_gaussians_is_the_closed_form():
+    """Equal covariances: the squared shift of the means; independent axes: sum of (s_x - s_y)^2 besides."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 5))
+    shift = np.array([3.0, 0, 0, -4, 0])
+    assert fid(x, x + shift) == pytest.approx(25)
+    # Whitened to be exactly independent, then scaled: the roots of the covariances are the scales themselves.
+    white = (x - x.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
+    scales, others = np.array([1.0, 2, 3, 1, 5]), np.array([2.0, 2, 1, 4, 5])
+    expected = ((scales - others) ** 2).sum() + 25
+    assert fid(white * scales, white * others + shift) == pytest.approx(expected)
+
+
+def test_fid_is_the_definition_by_a_matrix_root():
+    from scipy.linalg import sqrtm
+
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(30, 4)) @ rng.normal(size=(4, 4)), rng.normal(1, 2, size=(20, 4))
+    root = np.real(sqrtm(np.cov(x.T) @ np.cov(y.T)))
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(np.cov(x.T) + np.cov(y.T) - 2 * root)
+    assert fid(x, y) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="FID needs two images"):
+        fid(x[:1], y)
+
+
+# ------------------------------------------------------------------ precision, recall, density, coverage
+
+
+def prdc_by_hand(real, fake, k):
+    """The definitions, ball by ball."""
+
+    def radius(rows, i):
+        return sorted(np.linalg.norm(rows[i] - other) for j, other in enumerate(rows) if j != i)[k - 1]
+
+    in_real = [[np.linalg.norm(r - f) < radius(real, i) for i, r in enumerate(real)] for f in fake]
+    in_fake = [[np.linalg.norm(r - f) < radius(fake, j) for j, f in enumerate(fake)] for r in real]
+    return {
+        "precision": np.mean([any(balls) for balls in in_real]),
+        "recall": np.mean([any(balls) for balls in in_fake]),
+        "density": np.sum(in_real) / (k * len(fake)),
+        "coverage": np.mean([any(balls[i] for balls in in_real) for i in range(len(real))]),
+    }
+
+
+def test_prdc_of_hand_made_sets():
+    # k = 1: real balls are open and of radius 1 about 0, 1, 2 and 3 about 5; fakes at 0.5 and 4 lie 3.5 apart
+    real, fake = np.array([[0.0], [1.0], [2.0], [5.0]]), np.array([[0.5], [4.0]])
+    # 0.5 is in the balls of 0 and 1, 4 in that of 5; 0, 1, 2 and 5 are all nearer than 3.5 to a fake
+    assert prdc(real, fake, k=1) == {"precision": 1, "recall": 1, "density": 3 / 2, "coverage": 3 / 4}
+    assert set(prdc(real, fake + 100, k=1).values()) == {0}
+
+
+def test_prdc_is_the_definition_ball_by_ball():
+    rng = np.random.default_rng(3)
+    real, fake = rng.normal(size=(20, 2)), rng.normal(0.5, 1.3, size=(15, 2))
+    assert prdc(real, fake, k=3) == pytest.approx(prdc_by_hand(real, fake, 3))
+    with pytest.raises(ValueError, match="more than k = 5 images"):
+        prdc(real, fake[:5])
+
+
+def test_coverage_of_equal_distributions_is_what_is_expected():
+    rng = np.random.default_rng(4)
+    values = [coverage(rows[:30], rows[30:]) for rows in rng.normal(size=(200, 50, 3))]
+    assert np.mean(values) == pytest.approx(coverage_expected(30, 20), abs=3 * np.std(values) / np.sqrt(200))
+
+
+def test_an_interval_over_halves_is_as_wide_as_the_mean_is_uncertain():
+    """The mean of 40 persons with 5 equal slices each: 1.96 standard errors to each side, whatever the slices."""
+    rng = np.random.default_rng(5)
+    values = np.repeat(rng.normal(size=40), 5)
+    groups = np.repeat(np.arange(40).astype(str), 5)
+    ((low, high),) = interval(
+        lambda x, y: {"mean": values[x].mean()}, groups, groups, {"mean": values.mean()}, draws=2000
+    ).values()
+    error = values[::5].std(ddof=1) / np.sqrt(40)
+    assert (low, high) == pytest.approx(values.mean() + np.array([-1.96, 1.96]) * error, abs=0.1 * error)
+
+
+# ------------------------------------------------------------------ neighbours within a set
+
+
+def test_neighbours_are_of_other_persons():
+    features, groups = np.array([[0.0], [0.1], [1.0], [3.0]]), np.array(["a", "a", "b", "c"])
+    assert neighbours(features, groups, 1).ravel().tolist() == [2, 2, 1, 2]
+    with pytest.raises(ValueError, match="3 neighbours of other persons needed for each image, some have 2"):
+        neighbours(features, groups, 3)
+
+
+def test_purity_and_its_control():
+    rng = np.random.default_rng(6)
+    labels = np.repeat([0, 1], 60)
+    groups = np.repeat(np.arange(40).astype(str), 3)
+    apart, mixed = rng.normal(labels[:, None] * 9, 1, (120, 3)), rng.normal(size=(120, 3))
+    near = neighbours(apart, groups, 5)
+    assert purity(labels, near) == 1
+    shuffled, p = purity_test(labels, groups, near)
+    # A permuted label finds 59 of the 119 others alike, persons as wholes: chance
+    assert shuffled == pytest.approx(0.5, abs=0.03) and p == pytest.approx(1 / 200)
+    shuffled, p = purity_test(labels, groups, neighbours(mixed, groups, 5))
+    assert shuffled == pytest.approx(0.5, abs=0.03) and p > 0.02
+
+
+def test_a_persons_slices_keep_one_label_when_labels_are_permuted():
+    labels, groups = np.repeat([0, 1, 1], [4, 4, 2]), np.array([*"aaaabbbb", "", ""])
+    permuted = permute_persons(labels, groups, np.random.default_rng(1))
+    assert len(set(permuted[:4])) == len(set(permuted[4:8])) == 1
+    assert sorted([permuted[0], permuted[4], *permuted[8:]]) == [0, 1, 1, 1]
+
+
+def test_silhouette_is_the_textbooks_where_nobody_has_two_slices():
+    from sklearn.metrics import silhouette_score
+
+    rng = np.random.default_rng(7)
+    features, labels = rng.normal(size=(30, 2)), np.arange(30) % 3
+    nobody = np.full(30, "")
+    assert silhouette(features, labels, nobody) == pytest.approx(silhouette_score(features, labels))
+    with pytest.raises(ValueError, match="two classes"):
+        silhouette(features, np.zeros(30), nobody)
+
+
+# ------------------------------------------------------------------ calibration and pixels
+
+
+def test_a_calibrated_answer_has_no_error():
+    probabilities = two([0.8] * 10)
+    assert calibration_error(np.array([1] * 8 + [0] * 2), probabilities) == pytest.approx(0, abs=1e-9)
+    assert calibration_error(np.array([1] * 4 + [0] * 6), probabilities) == pytest.approx(0.4)
+
+
+def test_histograms_differ_by_the_gray_levels_that_pixels_move():
+    image = np.random.default_rng(8).integers(0, 200, (3, 1, 16, 16)).astype(np.uint8)
+    assert histogram(image).sum() == pytest.approx(1)
+    assert histogram_distance(histogram(image), histogram(image + 7)) == pytest.approx(7)
+
+
+def test_a_wave_stands_at_its_frequency_and_a_checkerboard_at_the_end():
+    x = np.arange(32)
+    wave = np.broadcast_to(128 + 100 * np.cos(2 * np.pi * 5 * x / 32), (1, 1, 32, 32)).astype(np.uint8)
+    stripes = np.broadcast_to(np.where(x % 2, 255, 0), (1, 1, 32, 32)).astype(np.uint8)
+    assert radial_spectrum(wave).argmax() == 4 and len(radial_spectrum(wave)) == 16
+    assert radial_spectrum(stripes).argmax() == 15
+    half = (wave.astype(int) - 128) // 2 + 128
+    assert spectrum_distance(radial_spectrum(wave)[4:5], radial_spectrum(half.astype(np.uint8))[4:5]) == pytest.approx(
+        np.log10(4), abs=0.02
+    )
+
+
+@pytest.mark.parametrize("size", [8, 16, 64])
+def test_ms_ssim_is_one_where_all_images_are_one(size):
+    rng = np.random.default_rng(9)
+    images = rng.integers(0, 255, (6, 1, size, size)).astype(np.uint8)
+    nobody = np.full(6, "")
+    assert ms_ssim(np.repeat(images[:1], 6, axis=0), nobody) == pytest.approx(1, abs=1e-4)
+    assert ms_ssim(images, nobody) < 0.3
+    with pytest.raises(ValueError, match="two persons"):
+        ms_ssim(images, np.full(6, "a"))

@@ -1,4 +1,3 @@
-import functools
 import importlib.util
 import json
 import subprocess
@@ -11,20 +10,31 @@ import pytest
 import torch
 from PIL import Image
 
-from analysis import report
-from analysis.embedding import pca_embed
-from analysis.features import train_judge
+from analysis import context as contexts
+from analysis import make_report, page, parts, report, run_context, with_unseen_phantoms
 from progan_style import Phase, finished_stages, load_generator, stage_dir
 
 REPO = Path(__file__).parents[2]
-PICTURES = {"confusion.png", "real_vs_fake.png", "umap_generator.png", "umap_discriminator.png"}
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """A judge of seconds and PCA in UMAP's place."""
-    monkeypatch.setattr(report, "train_judge", functools.partial(train_judge, images_seen=640))
-    monkeypatch.setattr(report, "umap_embed", lambda features, seed: pca_embed(features, 2, seed))
+PICTURES = {
+    *(
+        "real_vs_fake.png",
+        "generated.png",
+        "similarity.png",
+        "pixels.png",
+        "fidelity.png",
+        "confusion.png",
+        "copies.png",
+    ),
+    *("closest_pairs.png", "copies_per_person.png", "umap_judge.png", "pca_judge.png", "umap_joint.png"),
+    *("umap_interactive.html", "umap_generator.png", "umap_discriminator.png"),
+}
+# The names that issue and docs promise, for every class where a class stands in them
+PROMISED = {
+    *("fidelity.ceiling", "fidelity.auc", "fidelity.accuracy", "fidelity.shuffled", "tstr.auc", "trtr.auc"),
+    *("copies.share", "copies.floor", "kid.AD", "kid.AD.floor", "kid.CN", "kid.CN.floor", "coverage.AD"),
+    *("coverage.AD.floor", "coverage.CN", "coverage.CN.floor", "discriminator.accuracy", "discriminator.auc"),
+    *("umap.knn_purity", "umap.knn_purity.shuffled"),
+}
 
 
 @pytest.fixture
@@ -45,19 +55,28 @@ def shell():
     return module
 
 
-def test_predict_writes_pictures_and_numbers_with_their_controls(run, shell, quick, capsys):
+def predict(run, chosen=None, data=None, public=False, **arguments):
+    arguments = {"samples_per_label": 24} | arguments
+    return make_report(run_context(run.run_dir, data or run.data, 16, **arguments), chosen, public)
+
+
+def test_predict_writes_a_page_pictures_and_numbers_with_their_controls(run, shell, quick, capsys):
     assert shell.main(["--run", str(run.run_dir), "--samples-per-label", "24", "--device", "cpu"]) == 0
     folder = run.run_dir / "analysis-016"
-    assert {path.name for path in folder.iterdir()} == PICTURES | {"metrics.json"}
+    written = {path.name for path in folder.iterdir()}
+    assert written == PICTURES | {"metrics.json", "report.html", "model_card.md", "parts"}
     for name in PICTURES:
-        assert "psi 1, 24 generated per label" in Image.open(folder / name).info["Description"]
-    assert "cannot prove" in Image.open(folder / "umap_generator.png").info["Description"]
+        if name.endswith(".png"):
+            assert "psi 1, 24 generated per label" in Image.open(folder / name).info["Description"]
 
     numbers = json.loads((folder / "metrics.json").read_text())
+    assert set(numbers) >= PROMISED and not undocumented(numbers)
     for name in ("CN", "AD"):
         # An almost untrained generator is nowhere near the reals, training reals are.
         assert abs(numbers[f"kid.{name}.floor"]) < numbers[f"kid.{name}"]
         assert numbers[f"coverage.{name}"] < numbers[f"coverage.{name}.floor"]
+        assert numbers[f"fid.{name}.floor"] < numbers[f"fid.{name}"]
+        assert numbers[f"n.{name}.unseen.persons"] == numbers[f"n.{name}.neighbours"] == 12
         assert {f"kid.{name}.untrained", f"coverage.{name}.untrained"} <= set(numbers)
     assert numbers["fidelity.ceiling"] > 0.95 and numbers["fidelity.shuffled"] == pytest.approx(0.5, abs=0.05)
     assert numbers["fidelity.over_typical"] == (numbers["fidelity.auc"] > numbers["fidelity.ceiling"])
@@ -66,15 +85,57 @@ def test_predict_writes_pictures_and_numbers_with_their_controls(run, shell, qui
     assert numbers["unseen.part"] == "test" and numbers["unseen.persons"] == 24
     assert numbers["nimg"] == load_generator(stage_dir(run.run_dir, 16) / "generator.safetensors").nimg
     assert len(numbers["extractor.hash"]) == 12
+    assert {f"seconds.{name}" for name in ("generate", "judge", "similarity", "fidelity", "copies", "umap")} <= set(
+        numbers
+    )
 
     printed = capsys.readouterr().out
     assert "KID AD" in printed and "real-real floor" in printed and "untrained" in printed
-    assert "shuffled labels" in printed and "umap_generator.png" in printed
+    assert "shuffled labels" in printed and "report.html" in printed
+
+
+def undocumented(numbers):
+    """Names that docs/analysis.md does not have, with <CLASS> where a class stands."""
+    documented = (REPO / "docs" / "analysis.md").read_text()
+    plain = {name.replace(".CN", ".<CLASS>").replace(".AD", ".<CLASS>") for name in numbers}
+    plain = {"seconds.<PART>" if name.startswith("seconds.") else name for name in plain}
+    return {name for name in plain if f"`{name}`" not in documented}
+
+
+def test_the_page_is_one_file_and_the_public_one_shows_no_real_slice(run, quick):
+    predict(run, ["grid", "copies"])
+    folder = run.run_dir / "analysis-016"
+    text = (folder / "report.html").read_text()
+    # real beside generated, generated, distances, closest pairs, per person
+    assert text.count("data:image/png;base64,") == 5 and 'src="http' not in text and "<script" not in text
+    assert predict(run, ["grid", "copies"], public=True)["page"] == "report-public.html"
+    public = (folder / "report-public.html").read_text()
+    assert public.count("data:image/png;base64,") == 3
+    assert "closest pairs" not in public.split("<h2>Model card")[0].replace("look at the closest pairs", "")
+    subjects = set(run.data.train.subjects) | set(run.data.test.subjects)
+    assert not [subject for subject in subjects if subject in public]
+
+
+def test_a_second_call_reads_the_parts_back(run, quick, monkeypatch):
+    first = predict(run, ["grid", "similarity"])
+    monkeypatch.setattr(contexts, "train_judge", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(contexts, "generate", lambda *_, **__: pytest.fail("computed again"))
+    assert predict(run, ["similarity"]) == first  # the grid is still there, too
+    with pytest.raises(pytest.fail.Exception, match="computed again"):
+        predict(run, ["similarity"], samples_per_label=25)
+
+
+def test_parts_have_names(run, shell, quick, capsys):
+    assert shell.main(["--run", str(run.run_dir), "--samples-per-label", "20", "--parts", "grid,fidelity"]) == 0
+    numbers = json.loads((run.run_dir / "analysis-016" / "metrics.json").read_text())
+    assert "fidelity.auc" in numbers and not [name for name in numbers if name.startswith(("kid", "umap"))]
+    assert shell.main(["--run", str(run.run_dir), "--parts", "grid,fidel"]) == 2
+    assert "--parts: expected some of grid, similarity" in capsys.readouterr().err
 
 
 def test_predict_takes_a_finished_size(run, shell, quick):
     assert finished_stages(run.run_dir) == [8, 16]
-    assert shell.main(["--run", str(run.run_dir), "--size", "8", "--samples-per-label", "20"]) == 0
+    assert shell.main(["--run", str(run.run_dir), "--size", "8", "--samples-per-label", "20", "--parts", "grid"]) == 0
     assert json.loads((run.run_dir / "analysis-008" / "metrics.json").read_text())["resolution"] == 8
 
 
@@ -83,6 +144,7 @@ def test_predict_takes_a_finished_size(run, shell, quick):
     [
         (["--size", "32"], "size 32 is not trained yet; finished: 8, 16"),
         (["--samples-per-label", "1"], "--samples-per-label: 2 or more expected, got 1"),
+        (["--inception", "nowhere.pth"], "--inception nowhere.pth: no such file"),
     ],
 )
 def test_predict_refuses_in_one_line_and_writes_nothing(arguments, message, run, shell, capsys):
@@ -90,6 +152,22 @@ def test_predict_refuses_in_one_line_and_writes_nothing(arguments, message, run,
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not list(run.run_dir.glob("analysis-*"))
+
+
+def test_weights_of_another_hash_are_refused_before_they_are_opened(run, shell, tmp_path, capsys):
+    (tmp_path / "weights.pth").write_bytes(b"something else")
+    assert shell.main(["--run", str(run.run_dir), "--inception", str(tmp_path / "weights.pth")]) == 2
+    error = capsys.readouterr().err
+    assert "sha256" in error and "expected 6726825d0af5" in error and error.count("\n") == 1
+
+
+def test_weights_that_are_nan_are_refused_not_drawn_black(run, quick, monkeypatch):
+    G = load_generator(stage_dir(run.run_dir, 16) / "generator.safetensors")
+    with torch.no_grad():
+        next(iter(G.parameters())).fill_(float("nan"))
+    monkeypatch.setattr(contexts, "load_generator", lambda path: G)
+    numbers = predict(run, ["grid"])
+    assert "grid left out: the generator makes NaN images" in numbers["notes"][0]
 
 
 def test_predict_without_a_run_says_how_to_make_one(shell, tmp_path, capsys):
@@ -110,33 +188,59 @@ def test_help_waits_for_no_heavy_import():
 
 
 def test_classes_of_another_data_set_are_refused(run):
-    other = replace(run.data, class_names=("AD", "CN"))
     with pytest.raises(ValueError, match="trained on classes CN, AD, the data have AD, CN"):
-        report.predict_report(run.run_dir, other, 16, samples_per_label=4)
+        predict(run, data=replace(run.data, class_names=("AD", "CN")))
 
 
 def test_without_unseen_slices_their_numbers_are_left_out_with_a_line(run, quick):
     nobody = run.data.test.subset(np.zeros(len(run.data.test), dtype=bool))
-    lines = []
-    numbers = report.predict_report(
-        run.run_dir, replace(run.data, validate=nobody, test=nobody), 16, samples_per_label=20, say=lines.append
-    )
-    assert any("no test or validate part" in line for line in lines)
+    numbers = predict(run, data=replace(run.data, validate=nobody, test=nobody))
+    assert any("no test or validate part" in note for note in numbers["notes"])
     assert not [name for name in numbers if name.startswith(("kid", "coverage", "fidelity", "tstr", "discriminator."))]
-    assert "real_vs_fake.png" in numbers["pictures"] and "umap_generator.png" in numbers["pictures"]
+    assert numbers["pictures"] == ["real_vs_fake.png", "generated.png"] and numbers["failed"] == []
 
 
 def test_a_part_without_enough_data_does_not_lose_the_others(run, quick):
-    one_class = run.data.test.subset(run.data.test.labels == 0)
-    numbers = report.predict_report(run.run_dir, replace(run.data, test=one_class), 16, samples_per_label=20)
+    few = np.flatnonzero(run.data.test.labels == 0)[:6]  # three persons of one class
+    numbers = predict(run, data=replace(run.data, test=run.data.test.subset(few)))
     assert "real_vs_fake.png" in numbers["pictures"]
-    assert any("fidelity left out" in note for note in numbers["notes"])
-    assert "kid.CN" in numbers and "fidelity.auc" not in numbers
+    assert any("fidelity left out: AUC needs images of two classes" in note for note in numbers["notes"])
+    assert any("similarity left out" in note and "more than k = 5" in note for note in numbers["notes"])
+    assert "copies.share" in numbers and "fidelity.auc" not in numbers
+    assert [line.split(":")[0] for line in numbers["failed"]] == ["similarity", "fidelity", "discriminator", "umap"]
+
+
+def test_a_part_asked_for_by_name_is_owed(run, shell, quick, capsys):
+    arguments = ["--run", str(run.run_dir), "--samples-per-label", "20", "--parts", "grid,inception"]
+    assert shell.main(arguments) == 2
+    assert "left out: inception: InceptionV3 has no weights here" in capsys.readouterr().err
+    assert (run.run_dir / "analysis-016" / "real_vs_fake.png").is_file()
 
 
 def test_unknown_persons_are_not_counted(run, quick):
-    numbers = report.predict_report(run.run_dir, replace(run.data, subjects_known=False), 16, samples_per_label=20)
-    assert numbers["unseen.persons"] is None and numbers["kid.CN"] > 0
+    numbers = predict(run, ["similarity", "umap"], data=replace(run.data, subjects_known=False))
+    assert numbers["unseen.persons"] is None and numbers["kid.CN"] > 0 and "umap.knn_purity" in numbers
+
+
+def test_a_generator_that_ignores_its_label_is_at_chance(run, quick):
+    """Every CN slice has an AD slice of the same pixels: the judge can know nothing of what was asked for."""
+    context = run_context(run.run_dir, run.data, 16, samples_per_label=24)
+    images = context.fakes.images.copy()
+    images[24:] = images[:24]
+    context.fakes = replace(context.fakes, images=images)
+    numbers, _ = parts.fidelity(context)
+    assert numbers["fidelity.auc"] == pytest.approx(0.5, abs=1e-6)
+    assert numbers["fidelity.accuracy"] == pytest.approx(0.5, abs=1e-6)
+    assert numbers["fidelity.ceiling"] > 0.95
+
+
+def test_copied_training_slices_are_called_copies(run, quick):
+    context = run_context(run.run_dir, run.data, 16, samples_per_label=24)
+    context.fakes = replace(context.fakes, images=np.asarray(run.data.train.at(16))[:48])
+    numbers, _ = parts.copies(context)
+    # Discs have no axis, so a turned one is not sought: test_memorisation.py has heads.
+    assert numbers["copies.share"] == numbers["copies.features.share"] == numbers["copies.found.exact"] == 1
+    assert numbers["copies.floor"] < 0.2 and numbers["copies.median"] < 1e-6
 
 
 def test_the_ruler_is_validated_and_compared_with_shuffled_labels(run, quick, monkeypatch):
@@ -144,13 +248,35 @@ def test_the_ruler_is_validated_and_compared_with_shuffled_labels(run, quick, mo
 
     size = np.where(run.data.test.labels, 0.08, 0.05) + np.linspace(0, 0.001, len(run.data.test))
     test = replace(run.data.test, columns={"ventricle_ratio": size.astype(str)})
-    monkeypatch.setattr(report, "SMALLEST_RULED", 16)
+    monkeypatch.setattr(parts, "SMALLEST_RULED", 16)
     answers = iter([size, np.where(np.arange(40) < 20, 0.05, 0.065)])
     monkeypatch.setattr(analysis.ruler, "ventricle_ratio", lambda images: next(answers))
-    numbers = report.predict_report(run.run_dir, replace(run.data, test=test), 16, samples_per_label=20)
+    numbers = predict(run, ["ruler"], data=replace(run.data, test=test), samples_per_label=20)
     assert numbers["ruler.spearman"] == pytest.approx(1)
     assert numbers["atrophy.ratio"] == pytest.approx(0.5, abs=0.02)
     assert abs(numbers["atrophy.shuffled"]) < 0.2
+
+
+def test_phantoms_are_judged_on_persons_of_another_seed(tmp_path):
+    from progan_style import load_folder, make_phantoms
+
+    root = make_phantoms(tmp_path / "p", persons=20, slices=1, size=16, workers=1, progress=False)
+    data = load_folder(root, resolution=16, cache_dir=tmp_path / "cache", progress=False)
+    fresh = with_unseen_phantoms(data, 16, 12, tmp_path / "cache", workers=1)
+    assert len(fresh.test) == 12 and set(fresh.test.labels) == {0, 1} and fresh.train is data.train
+    assert "ventricle_ratio" in fresh.test.columns and fresh.key != data.key
+    ours = {image.tobytes() for part in data.splits.values() for image in part.at(16)}
+    assert not [image for image in fresh.test.at(16) if image.tobytes() in ours]
+
+
+def test_persons_data_have_no_such_pool(run, tmp_path):
+    assert with_unseen_phantoms(run.data, 16, 12, tmp_path) is run.data
+
+
+def test_the_model_card_says_what_it_is_not_for(run, quick):
+    predict(run, ["grid"])
+    card = (run.run_dir / "analysis-016" / "model_card.md").read_text()
+    assert "Not for diagnosis" in card and "48 slices of 24" in card and page.heading
 
 
 # ------------------------------------------------------------------ during training

@@ -6,7 +6,7 @@ import torch
 
 from progan_style import load_discriminator, load_generator, stage_dir
 from progan_style.checkpoint import load_state, save_state
-from progan_style.vision import load as load_torchvision
+from progan_style.vision import load_torchvision
 
 
 def test_a_network_comes_back_with_its_classes_and_size(tiny_run):
