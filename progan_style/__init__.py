@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from progan_style.data.phantom import make_phantoms
     from progan_style.networks.layers import Growing
     from progan_style.run import finished_stage, finished_stages, images_seen, load_data, run_config, stage_dir
-    from progan_style.sampling import choose_device, generate, generator_features, to_float, to_uint8
+    from progan_style.sampling import choose_device, generate, generator_features, latents, to_float, to_uint8
     from progan_style.schedule import GrowthSchedule, Phase
     from progan_style.trainer import Trainer
     from progan_style.vision import load_torchvision
@@ -42,7 +42,8 @@ _HOME = {
     "load_generator": "checkpoint",
     "load_discriminator": "checkpoint",
     "untrained_like": "checkpoint",  # same architecture, fresh weights
-    "generate": "sampling",  # labels, seeds -> uint8 images
+    "generate": "sampling",  # labels (or class weights), seeds -> uint8 images
+    "latents": "sampling",  # seeds -> each image's z and noise
     "generator_features": "sampling",  # labels, seeds -> last feature map on a coarse grid
     "choose_device": "sampling",
     "to_float": "sampling",
