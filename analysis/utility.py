@@ -1,0 +1,433 @@
+"""Is a generated slice worth anything to someone who has real ones? Classifiers with and without them, compared fairly.
+
+Letters: M images, N batch, R resolution (pixels per side), K classes, P persons.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from torch import Tensor
+
+from analysis import metrics, plots
+from analysis.features import LEARNING_RATE, WEIGHT_DECAY, JudgeNetwork, distort
+from analysis.plots import Picture
+from progan_style import Data, Dataset, Growing, generate, load_generator, stage_dir, to_float
+
+SHARES = (0.10, 0.25, 0.50, 1.00)  # of the real training persons
+SEEDS = 3  # trainings of each arm: initial weights, order of slices, distortions
+STEPS = 600  # optimiser steps of every arm: 24 trainings at 64x64 take about 20 minutes on one core
+CHECKS = 8  # times that an arm looks at the validate part
+BATCH = 64
+SYNTHETIC = 1000  # generated slices per class
+FIRST_SEED = 2**30  # of the generated slices: no other part of a report has seen these
+ALL_PERSONS = "generator saw all persons"
+ARM_ONLY = "generator saw this arm's persons only"
+OTHERS_TOO = "generator saw other persons too"
+
+Say = Callable[[str], None]
+
+
+def persons_of_share(subjects: NDArray[Any], labels: NDArray[Any], share: float) -> NDArray[np.bool_]:
+    """The slices of `share` (0 .. 1) of each class's persons, at least one: [M], [M] -> a mask [M].
+
+    Persons are ranked by a hash of their id: the choice is as good as random, the same in every program and data
+    folder, and nested, so that a smaller share's persons are all in a larger one.
+    Raises ValueError for a share outside (0, 1] or persons who are unknown.
+    """
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"share of the persons: expected more than 0 and at most 1, got {share:g}")
+    subjects, labels = np.asarray(subjects).astype(str), np.asarray(labels)
+    if (subjects == "").any():
+        raise ValueError("a share of the persons needs to know who is who; see manifest.csv in README.md")
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        names = sorted(set(subjects[labels == label]), key=lambda name: hashlib.sha256(name.encode()).digest())
+        kept = names[: max(1, round(share * len(names)))]
+        chosen |= (labels == label) & np.isin(subjects, kept)
+    return chosen
+
+
+# ------------------------------------------------------------------ arms
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator and the persons whose slices it was trained on."""
+
+    G: Growing
+    persons: frozenset[str]
+    own: bool = False  # trained for one arm of this comparison
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm: test AUC of each seed, trained on real slices alone and on real and generated ones."""
+
+    share: float
+    persons: int
+    slices: int
+    title: str  # which persons the generator saw
+    own: bool
+    real: tuple[float, ...]
+    both: tuple[float, ...]
+
+    @property
+    def proves(self) -> bool:
+        """A generator that saw persons outside the arm hands their anatomy on: its gain would be no gain."""
+        return self.title == ARM_ONLY
+
+    @property
+    def name(self) -> str:
+        return f"utility.{100 * self.share:.0f}{'.own' if self.own else ''}"
+
+
+def interval(gains: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and 95 % interval (Student's t) of paired differences, one per seed. Raises ValueError for one seed."""
+    if len(gains) < 2:
+        raise ValueError(f"an interval over seeds needs two seeds or more, got {len(gains)}")
+    values = np.asarray(gains, dtype=np.float64)
+    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    mean = float(values.mean())
+    return mean, mean - half, mean + half
+
+
+def saw(generator: frozenset[str], arm: set[str], everyone: set[str]) -> str:
+    """The title of a row: whether the generator's persons are the arm's."""
+    if generator <= arm:
+        return ARM_ONLY
+    return ALL_PERSONS if generator >= everyone else OTHERS_TOO
+
+
+def compare(
+    sources: Sequence[Source],
+    data: Data,
+    resolution: int,
+    *,
+    shares: Sequence[float] = SHARES,
+    seeds: int = SEEDS,
+    steps: int = STEPS,
+    synthetic: int = SYNTHETIC,
+    seed: int = 0,
+    say: Say = print,
+) -> list[Row]:
+    """Each share of the training persons with and without generated slices -> rows, tested on data.unseen.
+
+    The first source is the run's own generator and serves every share; each further one serves the arm of its own
+    persons. All arms take the same number of optimiser steps of the same batch; with generated slices, half of each
+    batch is generated. The moment with the best AUC on the validate part is kept, and that one is tested, once.
+    Raises ValueError if persons are unknown, a part is missing or a generator's classes or persons are others.
+    """
+    _check(sources, data)
+    known: dict[tuple[bytes, int, int], float] = {}
+    everyone = set(data.train.subjects)
+    test = data.unseen[1]
+    arms = [(share, persons_of_share(data.train.subjects, data.train.labels, share), 0) for share in shares]
+    for i, source in enumerate(sources[1:], start=1):
+        mask = np.isin(data.train.subjects.astype(str), sorted(source.persons))
+        arms.append((len(source.persons) / len(everyone), mask, i))
+
+    rows = []
+    for share, mask, i in arms:
+        arm = data.train.subset(mask)
+        fakes = _generated(sources[i].G, synthetic)
+        scores: dict[bool, list[float]] = {False: [], True: []}
+        for number in range(seeds):
+            for with_fakes in (False, True):
+                key = (mask.tobytes(), i if with_fakes else -1, number)
+                if key not in known:
+                    known[key] = _arm(
+                        arm, fakes if with_fakes else None, data.validate, test, resolution, seed + number, steps
+                    )
+                scores[with_fakes].append(known[key])
+        title = saw(sources[i].persons, set(arm.subjects), everyone)
+        row = Row(share, len(set(arm.subjects)), len(arm), title, i > 0, tuple(scores[False]), tuple(scores[True]))
+        rows.append(row)
+        say(f"utility at {share:.0%} ({row.persons} persons, {title}): "
+            f"real {np.mean(row.real):.3f}, with generated {np.mean(row.both):.3f}")  # fmt: skip
+    return rows
+
+
+def _check(sources: Sequence[Source], data: Data) -> None:
+    if not data.subjects_known:
+        raise ValueError("utility compares shares of the persons and needs to know who is who; see manifest.csv")
+    if len(data.class_names) < 2:
+        raise ValueError("utility needs two classes or more to tell apart, the data have one")
+    if not len(data.validate) or not len(data.test):
+        missing = "validate" if not len(data.validate) else "test"
+        raise ValueError(f"utility needs a train, a validate and a test part, {data.root} has no {missing} part")
+    everyone = set(data.train.subjects)
+    for source in sources:
+        if tuple(source.G.class_names) != tuple(data.class_names):
+            raise ValueError(
+                f"utility: a generator of classes {', '.join(source.G.class_names)} for data of "
+                f"{', '.join(data.class_names)}; see data.classes"
+            )
+        if strangers := source.persons - everyone:
+            raise ValueError(
+                f"utility: a generator was trained on {len(strangers)} persons who are not in the train part "
+                f"({min(strangers)}, ...); give a run on a share of it (python -m analysis.utility --share)"
+            )
+
+
+def _generated(G: Growing, count: int) -> tuple[Tensor, Tensor]:
+    labels = torch.arange(len(G.class_names)).repeat_interleave(count)
+    seeds = torch.arange(FIRST_SEED, FIRST_SEED + count).repeat(len(G.class_names))
+    return generate(G, labels, seeds), labels
+
+
+def _arm(
+    real: Dataset,
+    fakes: tuple[Tensor, Tensor] | None,
+    validate: Dataset,
+    test: Dataset,
+    resolution: int,
+    seed: int,
+    steps: int,
+) -> float:
+    """One training; its AUC on the test part at the moment that the validate part chose."""
+    images = torch.from_numpy(np.array(real.at(resolution)))
+    pools = [(images, torch.from_numpy(np.array(real.labels)))] + ([fakes] if fakes else [])
+    if images.shape[-1] != pools[-1][0].shape[-1]:
+        raise ValueError(
+            f"utility: generated slices of {pools[-1][0].shape[-1]} pixels for real ones of {images.shape[-1]}; "
+            "give a generator of the same stage"
+        )
+    network = fit(pools, len(real.class_names), lambda net: _auc(net, validate, resolution), seed, steps)
+    return _auc(network, test, resolution)
+
+
+def fit(
+    pools: Sequence[tuple[Tensor, Tensor]],
+    classes: int,
+    judge: Callable[[JudgeNetwork], float],
+    seed: int,
+    steps: int = STEPS,
+) -> JudgeNetwork:
+    """The report's classifier trained on pools of (uint8 [M, 1, R, R], labels [M]), each an equal part of every batch.
+
+    `judge` is asked CHECKS times; the weights of its best answer are returned, the first of equals.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = JudgeNetwork(pools[0][0].shape[-1], classes)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.4 times as fast on a CPU
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1, pct_start=0.15)
+    checks = {round(steps * (i + 1) / CHECKS) for i in range(CHECKS)}
+    best, kept = -np.inf, network.state_dict()
+    share = BATCH // len(pools)
+    orders = [torch.empty(0, dtype=torch.int64)] * len(pools)
+    for step in range(1, steps + 1):
+        xs, ys = [], []
+        for i, (images, labels) in enumerate(pools):
+            while len(orders[i]) < share:
+                orders[i] = torch.cat([orders[i], torch.randperm(len(images), generator=draw)])
+            rows, orders[i] = orders[i][:share], orders[i][share:]
+            xs.append(images[rows])
+            ys.append(labels[rows])
+        x, amounts = distort(to_float(torch.cat(xs)), draw)
+        network.train()
+        logits, guesses = network(x.contiguous(memory_format=torch.channels_last))
+        # The report's judge has the same second task (features.train_judge)
+        loss = F.cross_entropy(logits, torch.cat(ys)) + 6 * F.mse_loss(guesses, amounts)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        rate.step()
+        if step in checks and (now := judge(network.eval())) > best:
+            best, kept = now, {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(kept)
+    return network.eval()
+
+
+@torch.inference_mode()
+def _auc(network: JudgeNetwork, part: Dataset, resolution: int) -> float:
+    images = torch.from_numpy(np.array(part.at(resolution)))
+    answers = [network(to_float(some))[0].softmax(dim=1) for some in images.split(256)]
+    return metrics.auc(part.labels, torch.cat(answers).numpy())
+
+
+# ------------------------------------------------------------------ the part of a report
+
+
+def utility_part(
+    G: Growing,
+    data: Data | None,
+    *,
+    resolution: int,
+    folder: Path,
+    seed: int,
+    say: Say,
+    own: Sequence[Path | str] = (),
+    **settings: int,
+) -> tuple[dict[str, Any], list[Picture]]:
+    """Numbers and the picture of `compare`. own: folders of runs that were trained on a share of the persons.
+
+    settings are those of compare (seeds, steps, synthetic). Raises ValueError as compare does.
+    """
+    if data is None:
+        raise ValueError("utility needs a run's data, not two folders of images")
+    sources = [Source(G, frozenset(data.train.subjects.tolist())), *(own_source(run, resolution) for run in own)]
+    rows = compare(sources, data, resolution, seed=seed, say=say, **settings)  # type: ignore[arg-type]
+    return numbers_of(rows, data), [picture_of(rows, data, settings.get("steps", STEPS))]
+
+
+def own_source(run: Path | str, resolution: int) -> Source:
+    """The generator of a run and the persons that it saw, read from the run's own data."""
+    from progan_style import finished_stage, finished_stages, load_data, run_config
+
+    finished_stage(run, resolution)
+    data = load_data(run_config(run), finished_stages(run)[-1], progress=False)
+    G = load_generator(stage_dir(run, resolution) / "generator.safetensors")
+    return Source(G, frozenset(data.train.subjects.tolist()), own=True)
+
+
+def verdict(row: Row) -> str:
+    """One row in words."""
+    if not row.proves:
+        return f"{row.title}: proves nothing"
+    _, low, high = interval([b - r for r, b in zip(row.real, row.both, strict=True)])
+    return "generated slices help" if low > 0 else "generated slices harm" if high < 0 else "no difference shown"
+
+
+def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
+    """Flat numbers, utility.<percent>... for each arm; .own. for an arm with a generator of its own."""
+    part, test = data.unseen
+    numbers: dict[str, Any] = {
+        "utility.test.part": part,
+        "utility.test.persons": len(set(test.subjects)),
+        "utility.test.slices": len(test),
+        "utility.seeds": len(rows[0].real),
+    }
+    for row in rows:
+        gain, low, high = interval([b - r for r, b in zip(row.real, row.both, strict=True)])
+        numbers |= {
+            f"{row.name}.title": row.title,
+            f"{row.name}.verdict": verdict(row),
+            f"{row.name}.persons": row.persons,
+            f"{row.name}.slices": row.slices,
+            f"{row.name}.real.auc": float(np.mean(row.real)),
+            f"{row.name}.both.auc": float(np.mean(row.both)),
+            f"{row.name}.gain": gain,
+            f"{row.name}.gain.low": low,
+            f"{row.name}.gain.high": high,
+        }
+    return numbers
+
+
+def picture_of(rows: Sequence[Row], data: Data, steps: int = STEPS) -> Picture:
+    """Test AUC over the share of real persons; hollow where the generator saw persons outside the arm."""
+    figure: Figure = plots.new_figure(8, 4.8)
+    ax = figure.add_subplot()
+    places = np.arange(len(rows))
+    for values, shift, colour, label in (
+        ([row.real for row in rows], -0.12, plots.COLOURS[0], "real slices alone"),
+        ([row.both for row in rows], 0.12, plots.COLOURS[1], "real and generated slices"),
+    ):
+        for place, row, several in zip(places, rows, values, strict=True):
+            filled = row.proves or shift < 0
+            x = np.full(len(several), place + shift)
+            ax.scatter(x, several, s=28, facecolors=colour if filled else "none", edgecolors=colour)
+            ax.hlines(float(np.mean(several)), place + shift - 0.1, place + shift + 0.1, colors=colour)
+        ax.scatter([], [], c=colour, s=28, label=label)
+    ax.scatter([], [], facecolors="none", edgecolors="0.4", s=28, label="hollow: proves nothing, see the row's title")
+    whole = [row for row in rows if row.share == 1.0 and not row.own]
+    if whole:
+        ax.axhline(float(np.mean(whole[0].real)), color="0.6", lw=0.8, ls="--", label="all real persons (ceiling)")
+    ax.set_xticks(places, [f"{row.share:.0%}: {row.persons} persons\n{_wrapped(row)}" for row in rows], fontsize=7)
+    part, test = data.unseen
+    ax.set(ylabel=f"AUC on the {part} part", title="What generated slices add to a share of the real persons")
+    ax.legend(fontsize=8)
+    lines = "; ".join(f"{row.share:.0%}{' with its own generator' if row.own else ''}: {verdict(row)}" for row in rows)
+    return Picture(
+        name="utility",
+        content=figure,
+        title="Utility: real slices with and without generated ones",
+        reading=f"Each dot is a classifier of another seed, {steps} optimiser steps of {BATCH} slices whatever the "
+        f"arm, stopped where the validate part says, then tested once on {len(set(test.subjects))} persons. {lines}.",
+        control="The same classifier on the same persons' real slices alone (blue). Where the generator saw persons "
+        "outside the arm, it hands their anatomy on: that row proves nothing. Intervals are over seeds: what "
+        "other test persons would have given is not in them.",
+        private=False,
+    )
+
+
+def _wrapped(row: Row) -> str:
+    return row.title.replace("generator ", "generator\n") + (" (its own)" if row.own else "")
+
+
+# ------------------------------------------------------------------ a share of the persons as a data folder
+
+
+def write_share(data: Data, share: float, to: Path | str, subject_column: str = "subject") -> tuple[int, int]:
+    """A copy of a data folder with `share` of its training persons and all others -> (persons, slices) for training.
+
+    A generator trained on it has seen exactly the persons of `persons_of_share`. Raises ValueError as that does, and
+    if `to` is not empty.
+    """
+    to = Path(to)
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise ValueError(f"{to}: expected a new or empty folder, found something there; name another with --to")
+    chosen = persons_of_share(data.train.subjects, data.train.labels, share)
+    train = data.train.subset(chosen)
+    # Groups that were only read from file names stay that: the column would make persons of them.
+    named = data.subjects_are == "persons"
+    extra = list(train.columns)
+    rows = []
+    for split, part in (("train", train), ("validate", data.validate), ("test", data.test)):
+        for i, path in enumerate(part.paths):
+            (to / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(data.root) / path, to / path)
+            subject = [part.subjects[i]] if named else []
+            rows.append(
+                [path, data.class_names[part.labels[i]], *subject, split, *(part.columns[name][i] for name in extra)]
+            )
+    with open(to / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "label", *([subject_column] if named else []), "split", *extra])
+        writer.writerows(rows)
+    return len(set(train.subjects)), len(train)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    p = argparse.ArgumentParser(
+        prog="python -m analysis.utility",
+        description="Write a data folder with a share of a run's training persons, to train a generator on them alone.",
+    )
+    p.add_argument(
+        "--run", metavar="DIR", default="saved_output/run", help="a run on all persons (default: %(default)s)"
+    )
+    p.add_argument("--share", type=float, default=0.25, help="of the training persons, 0..1 (default: %(default)s)")
+    p.add_argument("--to", metavar="DIR", required=True, help="folder to write")
+    args = p.parse_args(argv)
+    from progan_style import finished_stage, load_data, run_config
+
+    try:
+        config = run_config(args.run)
+        data = load_data(config, finished_stage(args.run, None))
+        persons, slices = write_share(data, args.share, args.to, config.data.subject_column)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{args.to}: {slices} training slices of {persons} {data.subjects_are}; validate and test as they were")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
