@@ -125,7 +125,7 @@ def same_brain(
         "difference.shuffled.rms": _rms(control),
     }
 
-    figure = plots.new_figure(SHOWN + 2.2, 6.4)
+    figure = plots.new_figure(SHOWN + 2.2, 5.9)
     figure.set_layout_engine("compressed")
     above, below = figure.subplots(2, 1, height_ratios=[3, 2])
     rows = [images[:SHOWN] for images in (*pairs, moved)]
@@ -293,7 +293,7 @@ def _ruler_picture(
 ) -> Picture:
     low, high = scene.names
     figure = plots.new_figure(11, 4)
-    left, *right = figure.subplots(1, 3)
+    left, *right = figure.subplots(1, 3, sharey=True)
     values = [v for pair in groups for v in pair]
     boxes = left.boxplot(values, showfliers=False, patch_artist=True, widths=0.6, whis=(5, 95))
     for i, box in enumerate(boxes["boxes"]):
