@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from analysis import latents, plots, projection
+from analysis.context import Context, quiet
 from analysis.plots import Picture
 from analysis.ruler import ventricle_ratio
 from progan_style import Data, Dataset, Growing, generate
@@ -32,6 +32,7 @@ MIXED = 6  # rows and columns of the style-mixing grid
 FILMED, BETWEEN = 4, 16  # seeds and frames from one to the next
 
 Say = Callable[[str], None]
+Result = tuple[dict[str, Any], list[Picture]]
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,27 @@ class Scene:
         return np.asarray(self.unseen.at(self.resolution))
 
 
-def latents_part(
-    G: Growing, data: Data | None, *, resolution: int, folder: Path, seed: int, say: Say
-) -> tuple[dict[str, Any], list[Picture]]:
+def part(context: Context) -> Result:
+    """What the disease looks like to the generator, and whether real persons agree."""
+    if context.generator is None:
+        raise ValueError("what the disease looks like needs a generator: two folders have none")
+    return look(
+        context.generator,
+        context.data,
+        context.resolution,
+        seed=context.seed,
+        say=context.say,
+        note=context.note,
+    )
+
+
+def look(
+    G: Growing, data: Data | None, resolution: int, *, seed: int = 0, say: Say = quiet, note: Say = quiet
+) -> Result:
     """What the disease looks like -> flat numbers and pictures. Pictures with real slices in them are private.
 
     Compares CN with AD where there are these names, else the first class with the last. Without unseen slices there is
-    no projection and nothing real to compare with; without their known truth there is no ruler; say tells which.
+    no projection and nothing real to compare with; without their known truth there is no ruler: note is told which.
     Raises ValueError for a generator of one class.
     """
     names = tuple(G.class_names)
@@ -75,7 +90,7 @@ def latents_part(
     numbers: dict[str, Any] = {"latents.pairs": PAIRS, "latents.low": scene.names[0], "latents.high": scene.names[1]}
     pictures: list[Picture] = []
 
-    def add(found: tuple[dict[str, Any], list[Picture]]) -> None:
+    def add(found: Result) -> None:
         numbers.update(found[0])
         pictures.extend(found[1])
 
@@ -90,14 +105,13 @@ def latents_part(
     add(same_brain(scene, pairs, moved))
     add(path_picture(scene, walks))
     if scene.unseen is None:
-        say("no test or validate part: no real difference, ruler or projection")
+        note("no test or validate part: no real difference, ruler or projection")
     else:
         add(real_difference(scene, pairs))
         try:
             add(ruled(scene, pairs, moved, walks))
         except ValueError as error:
-            numbers["ruler.left_out"] = str(error)
-            say(f"ruler left out: {error}")
+            note(f"ruler left out: {error}")
         say(f"projection of {PROJECTED} real slices per class")
         add(projected(scene))
     say("style mixing, truncation, film")
@@ -110,9 +124,7 @@ def latents_part(
 # ------------------------------------------------------------------ the same brain
 
 
-def same_brain(
-    scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8]
-) -> tuple[dict[str, Any], list[Picture]]:
+def same_brain(scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8]) -> Result:
     """pairs uint8 [2, N, 1, R, R], moved [N, 1, R, R] -> the first with difference maps; the mean map, its control."""
     low, high = scene.names
     maps, by_direction = latents.differences(*pairs), latents.differences(pairs[0], moved)
@@ -168,7 +180,7 @@ def same_brain(
     return numbers, [one, two]
 
 
-def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> tuple[dict[str, Any], list[Picture]]:
+def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
     """Does the generated mean difference lie where the real groups differ? Correlation of the maps, with its bounds."""
     assert scene.unseen is not None
     low, high = scene.names
@@ -232,7 +244,7 @@ def _rms(maps: NDArray[Any]) -> float:
 # ------------------------------------------------------------------ the path and the ruler
 
 
-def path_picture(scene: Scene, walks: dict[str, NDArray[np.uint8]]) -> tuple[dict[str, Any], list[Picture]]:
+def path_picture(scene: Scene, walks: dict[str, NDArray[np.uint8]]) -> Result:
     """walks uint8 [T, N, 1, R, R] -> the way of the first latents from one class to the other, along both paths."""
     low, high = scene.names
     walk, straight = walks["path"], walks["direction"]
@@ -260,7 +272,7 @@ def path_picture(scene: Scene, walks: dict[str, NDArray[np.uint8]]) -> tuple[dic
 
 def ruled(
     scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8], walks: dict[str, NDArray[np.uint8]]
-) -> tuple[dict[str, Any], list[Picture]]:
+) -> Result:
     """Ventricle-to-brain ratios of generated slices beside real ones, by a ruler that is validated on these first."""
     unseen = scene.unseen
     assert unseen is not None
@@ -339,7 +351,7 @@ def _ruler_picture(
 # ------------------------------------------------------------------ real slices, moved
 
 
-def projected(scene: Scene) -> tuple[dict[str, Any], list[Picture]]:
+def projected(scene: Scene) -> Result:
     """Unseen slices of both classes into w, moved to the other class and, as a control, anywhere else."""
     assert scene.unseen is not None
     G, rng = scene.G, np.random.default_rng(scene.seed)
@@ -437,7 +449,7 @@ def _projection_picture(
 # ------------------------------------------------------------------ styles, truncation, film
 
 
-def mixing(scene: Scene) -> tuple[dict[str, Any], list[Picture]]:
+def mixing(scene: Scene) -> Result:
     """Which styles make what: a grid of coarse and fine styles, and the shares they explain at every crossover."""
     G, active = scene.G, int(scene.G.active_layers)  # type: ignore[arg-type]
     rows, columns = torch.arange(MIXED), torch.arange(MIXED, 2 * MIXED)
@@ -482,7 +494,7 @@ def mixing(scene: Scene) -> tuple[dict[str, Any], list[Picture]]:
     return numbers, [picture]
 
 
-def truncation(scene: Scene) -> tuple[dict[str, Any], list[Picture]]:
+def truncation(scene: Scene) -> Result:
     """Every class from its own centre (psi 0) to no truncation (psi 1), with the diversity that is left."""
     G, names = scene.G, tuple(scene.G.class_names)
     numbers: dict[str, Any] = {}
@@ -520,7 +532,7 @@ def truncation(scene: Scene) -> tuple[dict[str, Any], list[Picture]]:
     return numbers, [picture]
 
 
-def filmed(scene: Scene) -> tuple[dict[str, Any], list[Picture]]:
+def filmed(scene: Scene) -> Result:
     """A closed walk through the latents, as both classes and half-way between them."""
     low, high = scene.names
     weights = latents.class_weights(scene.low, scene.high, len(scene.G.class_names), (0.0, 0.5, 1.0))

@@ -17,6 +17,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from analysis.metrics import median_difference
 from progan_style import Growing, generate, latents, to_uint8
 
 BATCH = 16
@@ -117,7 +118,7 @@ def atrophy(
     """
 
     def apart(values: NDArray[np.float64], labels: NDArray[Any]) -> float:
-        return float(np.median(values[labels == high]) - np.median(values[labels == low]))
+        return median_difference(values, labels, low, high)
 
     difference = apart(real, real_labels)
     if difference <= 0:

@@ -5,11 +5,6 @@ Letters: M images, N batch, R resolution (pixels per side), K classes, P persons
 
 from __future__ import annotations
 
-import argparse
-import csv
-import hashlib
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,42 +19,22 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from analysis import metrics, plots
+from analysis.context import Context, quiet
 from analysis.features import LEARNING_RATE, WEIGHT_DECAY, JudgeNetwork, distort
 from analysis.plots import Picture
-from progan_style import Data, Dataset, Growing, generate, load_generator, stage_dir, to_float
+from progan_style import Data, Dataset, Growing, generate, load_generator, persons_of_share, stage_dir, to_float
 
 SHARES = (0.10, 0.25, 0.50, 1.00)  # of the real training persons
-SEEDS = 3  # trainings of each arm: initial weights, order of slices, distortions
-STEPS = 600  # optimiser steps of every arm: 24 trainings at 64x64 take about 20 minutes on one core
+SEEDS = 5  # trainings of each arm: initial weights, order of slices, distortions
+STEPS = 400  # optimiser steps of every training; there are 40 of them, and 5 more for each arm with its own generator
 CHECKS = 8  # times that an arm looks at the validate part
 BATCH = 64
 SYNTHETIC = 1000  # generated slices per class
 FIRST_SEED = 2**30  # of the generated slices: no other part of a report has seen these
 ALL_PERSONS = "generator saw all persons"
 ARM_ONLY = "generator saw this arm's persons only"
-OTHERS_TOO = "generator saw other persons too"
 
 Say = Callable[[str], None]
-
-
-def persons_of_share(subjects: NDArray[Any], labels: NDArray[Any], share: float) -> NDArray[np.bool_]:
-    """The slices of `share` (0 .. 1) of each class's persons, at least one: [M], [M] -> a mask [M].
-
-    Persons are ranked by a hash of their id: the choice is as good as random, the same in every program and data
-    folder, and nested, so that a smaller share's persons are all in a larger one.
-    Raises ValueError for a share outside (0, 1] or persons who are unknown.
-    """
-    if not 0.0 < share <= 1.0:
-        raise ValueError(f"share of the persons: expected more than 0 and at most 1, got {share:g}")
-    subjects, labels = np.asarray(subjects).astype(str), np.asarray(labels)
-    if (subjects == "").any():
-        raise ValueError("a share of the persons needs to know who is who; see manifest.csv in README.md")
-    chosen = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        names = sorted(set(subjects[labels == label]), key=lambda name: hashlib.sha256(name.encode()).digest())
-        kept = names[: max(1, round(share * len(names)))]
-        chosen |= (labels == label) & np.isin(subjects, kept)
-    return chosen
 
 
 # ------------------------------------------------------------------ arms
@@ -93,7 +68,9 @@ class Row:
 
     @property
     def name(self) -> str:
-        return f"utility.{100 * self.share:.0f}{'.own' if self.own else ''}"
+        """What its numbers begin with: those that prove nothing can't be taken for others."""
+        kind = ".own" if self.own else "" if self.proves else ".unproven"
+        return f"utility.{100 * self.share:.0f}{kind}"
 
 
 def interval(gains: Sequence[float]) -> tuple[float, float, float]:
@@ -106,11 +83,9 @@ def interval(gains: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def saw(generator: frozenset[str], arm: set[str], everyone: set[str]) -> str:
-    """The title of a row: whether the generator's persons are the arm's."""
-    if generator <= arm:
-        return ARM_ONLY
-    return ALL_PERSONS if generator >= everyone else OTHERS_TOO
+def saw(generator: frozenset[str], arm: set[str]) -> str:
+    """The title of a row: are all persons that the generator saw the arm's own?"""
+    return ARM_ONLY if generator <= arm else ALL_PERSONS
 
 
 def compare(
@@ -123,7 +98,8 @@ def compare(
     steps: int = STEPS,
     synthetic: int = SYNTHETIC,
     seed: int = 0,
-    say: Say = print,
+    device: str | torch.device = "cpu",
+    say: Say = quiet,
 ) -> list[Row]:
     """Each share of the training persons with and without generated slices -> rows, tested on data.unseen.
 
@@ -132,37 +108,48 @@ def compare(
     batch is generated. The moment with the best AUC on the validate part is kept, and that one is tested, once.
     Raises ValueError if persons are unknown, a part is missing or a generator's classes or persons are others.
     """
-    _check(sources, data)
-    known: dict[tuple[bytes, int, int], float] = {}
-    everyone = set(data.train.subjects)
-    test = data.unseen[1]
-    arms = [(share, persons_of_share(data.train.subjects, data.train.labels, share), 0) for share in shares]
-    for i, source in enumerate(sources[1:], start=1):
-        mask = np.isin(data.train.subjects.astype(str), sorted(source.persons))
-        arms.append((len(source.persons) / len(everyone), mask, i))
+    _check(sources, data, resolution)
+    fakes = [_generated(source.G, synthetic) for source in sources]
+    known: dict[tuple[bytes, int | None, int], float] = {}
+
+    def score(mask: NDArray[np.bool_], source: int | None, number: int) -> float:
+        """The test AUC of one training; two arms may ask for the same one."""
+        key = (mask.tobytes(), source, number)
+        if key not in known:
+            pools = [_slices(data.train.subset(mask), resolution)] + ([] if source is None else [fakes[source]])
+
+            def on_validate(network: JudgeNetwork) -> float:
+                return _auc(network, data.validate, resolution)
+
+            network = fit(pools, len(data.class_names), on_validate, seed + number, steps, device)
+            known[key] = _auc(network, data.unseen[1], resolution)
+        return known[key]
 
     rows = []
-    for share, mask, i in arms:
-        arm = data.train.subset(mask)
-        fakes = _generated(sources[i].G, synthetic)
-        scores: dict[bool, list[float]] = {False: [], True: []}
-        for number in range(seeds):
-            for with_fakes in (False, True):
-                key = (mask.tobytes(), i if with_fakes else -1, number)
-                if key not in known:
-                    known[key] = _arm(
-                        arm, fakes if with_fakes else None, data.validate, test, resolution, seed + number, steps
-                    )
-                scores[with_fakes].append(known[key])
-        title = saw(sources[i].persons, set(arm.subjects), everyone)
-        row = Row(share, len(set(arm.subjects)), len(arm), title, i > 0, tuple(scores[False]), tuple(scores[True]))
-        rows.append(row)
-        say(f"utility at {share:.0%} ({row.persons} persons, {title}): "
-            f"real {np.mean(row.real):.3f}, with generated {np.mean(row.both):.3f}")  # fmt: skip
+    for share, mask, source in _arms(sources, data, shares):
+        persons = set(data.train.subjects[mask])
+        scores = [(score(mask, None, number), score(mask, source, number)) for number in range(seeds)]
+        real, both = zip(*scores, strict=True)
+        title = saw(sources[source].persons, persons)
+        rows.append(Row(share, len(persons), int(mask.sum()), title, sources[source].own, real, both))
+        say(
+            f"{share:.0%} of the persons ({len(persons)}, {title}): AUC {np.mean(real):.3f} with real slices, "
+            f"{np.mean(both):.3f} with generated ones too"
+        )
     return rows
 
 
-def _check(sources: Sequence[Source], data: Data) -> None:
+def _arms(sources: Sequence[Source], data: Data, shares: Sequence[float]) -> list[tuple[float, NDArray[np.bool_], int]]:
+    """(share, slices of the train part, number of the source) of each arm."""
+    train = data.train
+    arms = [(share, persons_of_share(train.subjects, train.labels, share), 0) for share in shares]
+    for number, source in enumerate(sources[1:], start=1):
+        mask = np.isin(train.subjects.astype(str), sorted(source.persons))
+        arms.append((len(source.persons) / len(set(train.subjects)), mask, number))
+    return arms
+
+
+def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
     if not data.subjects_known:
         raise ValueError("utility compares shares of the persons and needs to know who is who; see manifest.csv")
     if len(data.class_names) < 2:
@@ -177,10 +164,15 @@ def _check(sources: Sequence[Source], data: Data) -> None:
                 f"utility: a generator of classes {', '.join(source.G.class_names)} for data of "
                 f"{', '.join(data.class_names)}; see data.classes"
             )
+        if source.G.resolution != resolution:
+            raise ValueError(
+                f"utility: a generator of {source.G.resolution} pixels for slices of {resolution}; "
+                "give runs that have this stage"
+            )
         if strangers := source.persons - everyone:
             raise ValueError(
                 f"utility: a generator was trained on {len(strangers)} persons who are not in the train part "
-                f"({min(strangers)}, ...); give a run on a share of it (python -m analysis.utility --share)"
+                f"({min(strangers)}, ...); give a run on a share of it (python -m progan_style.data.share)"
             )
 
 
@@ -190,25 +182,8 @@ def _generated(G: Growing, count: int) -> tuple[Tensor, Tensor]:
     return generate(G, labels, seeds), labels
 
 
-def _arm(
-    real: Dataset,
-    fakes: tuple[Tensor, Tensor] | None,
-    validate: Dataset,
-    test: Dataset,
-    resolution: int,
-    seed: int,
-    steps: int,
-) -> float:
-    """One training; its AUC on the test part at the moment that the validate part chose."""
-    images = torch.from_numpy(np.array(real.at(resolution)))
-    pools = [(images, torch.from_numpy(np.array(real.labels)))] + ([fakes] if fakes else [])
-    if images.shape[-1] != pools[-1][0].shape[-1]:
-        raise ValueError(
-            f"utility: generated slices of {pools[-1][0].shape[-1]} pixels for real ones of {images.shape[-1]}; "
-            "give a generator of the same stage"
-        )
-    network = fit(pools, len(real.class_names), lambda net: _auc(net, validate, resolution), seed, steps)
-    return _auc(network, test, resolution)
+def _slices(part: Dataset, resolution: int) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(np.array(part.at(resolution))), torch.from_numpy(np.array(part.labels))
 
 
 def fit(
@@ -217,6 +192,7 @@ def fit(
     judge: Callable[[JudgeNetwork], float],
     seed: int,
     steps: int = STEPS,
+    device: str | torch.device = "cpu",
 ) -> JudgeNetwork:
     """The report's classifier trained on pools of (uint8 [M, 1, R, R], labels [M]), each an equal part of every batch.
 
@@ -226,7 +202,7 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = JudgeNetwork(pools[0][0].shape[-1], classes)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.4 times as fast on a CPU
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.4 times as fast on a CPU
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1, pct_start=0.15)
     checks = {round(steps * (i + 1) / CHECKS) for i in range(CHECKS)}
@@ -241,11 +217,11 @@ def fit(
             rows, orders[i] = orders[i][:share], orders[i][share:]
             xs.append(images[rows])
             ys.append(labels[rows])
-        x, amounts = distort(to_float(torch.cat(xs)), draw)
+        x, amounts = distort(to_float(torch.cat(xs).to(device)), draw)
         network.train()
         logits, guesses = network(x.contiguous(memory_format=torch.channels_last))
         # The report's judge has the same second task (features.train_judge)
-        loss = F.cross_entropy(logits, torch.cat(ys)) + 6 * F.mse_loss(guesses, amounts)
+        loss = F.cross_entropy(logits, torch.cat(ys).to(device)) + 6 * F.mse_loss(guesses, amounts)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -258,43 +234,33 @@ def fit(
 
 @torch.inference_mode()
 def _auc(network: JudgeNetwork, part: Dataset, resolution: int) -> float:
-    images = torch.from_numpy(np.array(part.at(resolution)))
-    answers = [network(to_float(some))[0].softmax(dim=1) for some in images.split(256)]
-    return metrics.auc(part.labels, torch.cat(answers).numpy())
+    device = next(network.parameters()).device
+    images, _ = _slices(part, resolution)
+    answers = [network(to_float(some.to(device)))[0].softmax(dim=1) for some in images.split(256)]
+    return metrics.auc(part.labels, torch.cat(answers).cpu().numpy())
 
 
 # ------------------------------------------------------------------ the part of a report
 
 
-def utility_part(
-    G: Growing,
-    data: Data | None,
-    *,
-    resolution: int,
-    folder: Path,
-    seed: int,
-    say: Say,
-    own: Sequence[Path | str] = (),
-    **settings: int,
-) -> tuple[dict[str, Any], list[Picture]]:
-    """Numbers and the picture of `compare`. own: folders of runs that were trained on a share of the persons.
-
-    settings are those of compare (seeds, steps, synthetic). Raises ValueError as compare does.
-    """
-    if data is None:
-        raise ValueError("utility needs a run's data, not two folders of images")
-    sources = [Source(G, frozenset(data.train.subjects.tolist())), *(own_source(run, resolution) for run in own)]
-    rows = compare(sources, data, resolution, seed=seed, say=say, **settings)  # type: ignore[arg-type]
-    return numbers_of(rows, data), [picture_of(rows, data, settings.get("steps", STEPS))]
+def part(context: Context) -> tuple[dict[str, Any], list[Picture]]:
+    """Utility: real slices with and without generated ones, at shares of the real persons."""
+    if context.generator is None or context.data is None:
+        raise ValueError("utility needs a run and its data: two folders have no generator")
+    data, size = context.data, context.resolution
+    sources = [Source(context.generator, frozenset(data.train.subjects.tolist()))]
+    sources += [own_source(run, size, context.device) for run in context.own]
+    rows = compare(sources, data, size, seed=context.seed, device=context.device, say=context.say)
+    return numbers_of(rows, data), [picture_of(rows, data)]
 
 
-def own_source(run: Path | str, resolution: int) -> Source:
+def own_source(run: Path | str, resolution: int, device: str | torch.device = "cpu") -> Source:
     """The generator of a run and the persons that it saw, read from the run's own data."""
     from progan_style import finished_stage, finished_stages, load_data, run_config
 
     finished_stage(run, resolution)
     data = load_data(run_config(run), finished_stages(run)[-1], progress=False)
-    G = load_generator(stage_dir(run, resolution) / "generator.safetensors")
+    G = load_generator(stage_dir(run, resolution) / "generator.safetensors").to(device)
     return Source(G, frozenset(data.train.subjects.tolist()), own=True)
 
 
@@ -307,7 +273,7 @@ def verdict(row: Row) -> str:
 
 
 def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
-    """Flat numbers, utility.<percent>... for each arm; .own. for an arm with a generator of its own."""
+    """Flat numbers, utility.<percent>... for each arm: .own for a generator of its own, .unproven for one that saw all."""
     part, test = data.unseen
     numbers: dict[str, Any] = {
         "utility.test.part": part,
@@ -370,64 +336,3 @@ def picture_of(rows: Sequence[Row], data: Data, steps: int = STEPS) -> Picture:
 
 def _wrapped(row: Row) -> str:
     return row.title.replace("generator ", "generator\n") + (" (its own)" if row.own else "")
-
-
-# ------------------------------------------------------------------ a share of the persons as a data folder
-
-
-def write_share(data: Data, share: float, to: Path | str, subject_column: str = "subject") -> tuple[int, int]:
-    """A copy of a data folder with `share` of its training persons and all others -> (persons, slices) for training.
-
-    A generator trained on it has seen exactly the persons of `persons_of_share`. Raises ValueError as that does, and
-    if `to` is not empty.
-    """
-    to = Path(to)
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise ValueError(f"{to}: expected a new or empty folder, found something there; name another with --to")
-    chosen = persons_of_share(data.train.subjects, data.train.labels, share)
-    train = data.train.subset(chosen)
-    # Groups that were only read from file names stay that: the column would make persons of them.
-    named = data.subjects_are == "persons"
-    extra = list(train.columns)
-    rows = []
-    for split, part in (("train", train), ("validate", data.validate), ("test", data.test)):
-        for i, path in enumerate(part.paths):
-            (to / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(data.root) / path, to / path)
-            subject = [part.subjects[i]] if named else []
-            rows.append(
-                [path, data.class_names[part.labels[i]], *subject, split, *(part.columns[name][i] for name in extra)]
-            )
-    with open(to / "manifest.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", *([subject_column] if named else []), "split", *extra])
-        writer.writerows(rows)
-    return len(set(train.subjects)), len(train)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    p = argparse.ArgumentParser(
-        prog="python -m analysis.utility",
-        description="Write a data folder with a share of a run's training persons, to train a generator on them alone.",
-    )
-    p.add_argument(
-        "--run", metavar="DIR", default="saved_output/run", help="a run on all persons (default: %(default)s)"
-    )
-    p.add_argument("--share", type=float, default=0.25, help="of the training persons, 0..1 (default: %(default)s)")
-    p.add_argument("--to", metavar="DIR", required=True, help="folder to write")
-    args = p.parse_args(argv)
-    from progan_style import finished_stage, load_data, run_config
-
-    try:
-        config = run_config(args.run)
-        data = load_data(config, finished_stage(args.run, None))
-        persons, slices = write_share(data, args.share, args.to, config.data.subject_column)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{args.to}: {slices} training slices of {persons} {data.subjects_are}; validate and test as they were")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from progan_style.config import Config, load_config, refuse_changes, save_config
     from progan_style.data.dataset import Data, Dataset, load_folder
     from progan_style.data.phantom import make_phantoms
+    from progan_style.data.share import persons_of_share, write_share
     from progan_style.networks.layers import Growing
     from progan_style.run import finished_stage, finished_stages, images_seen, load_data, run_config, stage_dir
     from progan_style.sampling import choose_device, generate, generator_features, latents, to_float, to_uint8
@@ -28,6 +29,8 @@ _HOME = {
     "Data": "data.dataset",  # train, validate and test parts of one data set
     "Dataset": "data.dataset",  # images, labels, subjects of one part
     "load_folder": "data.dataset",  # folder of slices -> Data
+    "persons_of_share": "data.share",  # the slices of a share of the persons
+    "write_share": "data.share",  # a data folder with a share of the training persons
     "make_phantoms": "data.phantom",  # the built-in data set, as a folder of slices
     "load_data": "run",  # the Data of a Config
     "run_config": "run",  # the Config of a run's folder
