@@ -82,13 +82,20 @@ def validated(ruler: Ruler, images: NDArray[np.uint8], truth: NDArray[np.float64
 
     Raises ValueError below VALIDATED: what such a ruler says of slices without a truth is worth nothing.
     """
-    found = float(spearmanr(ruler(images), truth).statistic)
-    if not found >= VALIDATED:
+    found = rank_correlation(ruler(images), truth)
+    if found < VALIDATED:
         raise ValueError(
             f"the ruler's rank correlation with truth is {found:.2f} on {len(images)} unseen slices, "
             f"{VALIDATED} or more expected: generated slices are not measured with it"
         )
     return found
+
+
+def rank_correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Spearman's, [N] and [N]; 0 if one of them is constant."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(spearmanr(first, second).statistic)
 
 
 def spread(values: NDArray[Any]) -> float:
@@ -163,8 +170,7 @@ def rising(values: NDArray[np.float64], name: str, seed: int = 0) -> dict[str, f
     rng = np.random.default_rng(seed)
 
     def mean_rank_correlation(order: Callable[[], NDArray[Any]]) -> float:
-        found = [spearmanr(order(), values[:, i]).statistic for i in range(values.shape[1])]
-        return float(np.mean(np.nan_to_num(found)))  # NaN: an image whose size never changes
+        return float(np.mean([rank_correlation(order(), sizes) for sizes in values.T]))
 
     return {
         f"{name}.median": float((np.diff(np.median(values, axis=1)) > 0).mean()),

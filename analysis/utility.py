@@ -273,7 +273,7 @@ def verdict(row: Row) -> str:
 
 
 def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
-    """Flat numbers, utility.<percent>... for each arm: .own for a generator of its own, .unproven for one that saw all."""
+    """Flat numbers, utility.<percent>... of each arm; .own: a generator of its own, .unproven: one that saw all."""
     part, test = data.unseen
     numbers: dict[str, Any] = {
         "utility.test.part": part,
