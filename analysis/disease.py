@@ -205,8 +205,10 @@ def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
     limit = float(max(np.abs(made).max(), np.abs(real).max())) or 1.0
     signed_rows(left, [made[None]], [""], limit, "generated, same latents", bar=False)
     signed_rows(right, [real[None]], [""], limit, f"real, {scene.part} part")
-    bounds = "Persons are unknown: no control over persons."
+    bounds, verdict = "Persons are unknown: no control over persons.", ""
     if known:
+        if numbers["difference.correlation"] <= numbers["difference.correlation.shuffled.high"]:
+            verdict = ", which shuffled labels reach by chance too: these persons are too few to say that it agrees"
         bounds = (
             f"The real persons' labels permuted: {numbers['difference.correlation.shuffled']:.2f} on average, luckiest "
             f"{numbers['difference.correlation.shuffled.high']:.2f}. Two halves of the real persons against each "
@@ -218,7 +220,7 @@ def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
         title=f"{high} - {low}: generated and real",
         reading=f"Left: the mean difference of the generated pairs. Right: mean {high} minus mean {low} of "
         f"{len(reals)} real slices, which are other persons in the two groups, so heads of different shape blur it. "
-        f"Correlation over pixels {numbers['difference.correlation']:.2f}.",
+        f"Correlation over pixels {numbers['difference.correlation']:.2f}{verdict}.",
         control=bounds,
         private=True,
     )
