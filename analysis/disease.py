@@ -68,24 +68,34 @@ def part(context: Context) -> Result:
         seed=context.seed,
         say=context.say,
         note=context.note,
+        part_name=context.unseen_part,
     )
 
 
 def look(
-    G: Growing, data: Data | None, resolution: int, *, seed: int = 0, say: Say = quiet, note: Say = quiet
+    G: Growing,
+    data: Data | None,
+    resolution: int,
+    *,
+    seed: int = 0,
+    say: Say = quiet,
+    note: Say = quiet,
+    part_name: str | None = None,
 ) -> Result:
     """What the disease looks like -> flat numbers and pictures. Pictures with real slices in them are private.
 
     Compares CN with AD where there are these names, else the first class with the last. Without unseen slices there is
     no projection and nothing real to compare with; without their known truth there is no ruler: note is told which.
+    part_name: what the unseen slices are called in the captions (default: the data's own name for them).
     Raises ValueError for a generator of one class.
     """
     names = tuple(G.class_names)
     if len(names) < 2:
         raise ValueError("what the disease looks like needs two classes or more, the generator has one")
     low, high = (names.index("CN"), names.index("AD")) if {"CN", "AD"} <= set(names) else (0, len(names) - 1)
-    part, unseen = data.unseen if data is not None else ("", None)
-    scene = Scene(G, low, high, unseen if unseen is not None and len(unseen) else None, part, resolution, seed)
+    own_name, unseen = data.unseen if data is not None else ("", None)
+    unseen = unseen if unseen is not None and len(unseen) else None
+    scene = Scene(G, low, high, unseen, part_name or own_name, resolution, seed)
 
     numbers: dict[str, Any] = {"latents.pairs": PAIRS, "latents.low": scene.names[0], "latents.high": scene.names[1]}
     pictures: list[Picture] = []
@@ -204,7 +214,7 @@ def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
     left, right = figure.subplots(1, 2)
     limit = float(max(np.abs(made).max(), np.abs(real).max())) or 1.0
     signed_rows(left, [made[None]], [""], limit, "generated, same latents", bar=False)
-    signed_rows(right, [real[None]], [""], limit, f"real, {scene.part} part")
+    signed_rows(right, [real[None]], [""], limit, f"real, {scene.part}")
     bounds, verdict = "Persons are unknown: no control over persons.", ""
     if known:
         if numbers["difference.correlation"] <= numbers["difference.correlation.shuffled.high"]:
@@ -229,7 +239,9 @@ def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
 
 def _apart(images: NDArray[np.float32], labels: NDArray[Any], scene: Scene) -> NDArray[np.float32]:
     if not (labels == scene.low).any() or not (labels == scene.high).any():
-        raise ValueError(f"slices of {scene.names[0]} and {scene.names[1]} expected in the {scene.part} part, got one")
+        raise ValueError(
+            f"slices of {scene.names[0]} and {scene.names[1]} expected among the unseen ones ({scene.part}), got one"
+        )
     return images[labels == scene.high].mean(axis=0) - images[labels == scene.low].mean(axis=0)
 
 
@@ -364,7 +376,7 @@ def projected(scene: Scene) -> Result:
         ]
     )
     reals, labels = scene.reals[rows], scene.unseen.labels[rows]
-    found = projection.project(G, reals, labels, seed=scene.seed)
+    found = projection.project(G, reals, labels, projection.STEPS, scene.seed)
     towards = torch.from_numpy(np.where(labels == scene.low, 1.0, -1.0)).to(found.w)[:, None]
     direction = latents.class_direction(G, scene.low, scene.high)
     ways = {
@@ -374,7 +386,7 @@ def projected(scene: Scene) -> Result:
     }
     own_labels = torch.tensor([scene.low, scene.high]).repeat_interleave(PROJECTED // 2)
     own = generate(G, own_labels, torch.arange(PROJECTED)).numpy()
-    floor = projection.project(G, own, own_labels.numpy(), seed=scene.seed)
+    floor = projection.project(G, own, own_labels.numpy(), projection.STEPS, scene.seed)
     numbers: dict[str, Any] = {
         "projection.slices": len(rows),
         "projection.steps": projection.STEPS,

@@ -251,7 +251,7 @@ def part(context: Context) -> tuple[dict[str, Any], list[Picture]]:
     sources = [Source(context.generator, frozenset(data.train.subjects.tolist()))]
     sources += [own_source(run, size, context.device) for run in context.own]
     rows = compare(sources, data, size, seed=context.seed, device=context.device, say=context.say)
-    return numbers_of(rows, data), [picture_of(rows, data)]
+    return numbers_of(rows, data), [picture_of(rows, data, context.unseen_part)]
 
 
 def own_source(run: Path | str, resolution: int, device: str | torch.device = "cpu") -> Source:
@@ -274,9 +274,8 @@ def verdict(row: Row) -> str:
 
 def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
     """Flat numbers, utility.<percent>... of each arm; .own: a generator of its own, .unproven: one that saw all."""
-    part, test = data.unseen
+    test = data.unseen[1]
     numbers: dict[str, Any] = {
-        "utility.test.part": part,
         "utility.test.persons": len(set(test.subjects)),
         "utility.test.slices": len(test),
         "utility.seeds": len(rows[0].real),
@@ -297,7 +296,7 @@ def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
     return numbers
 
 
-def picture_of(rows: Sequence[Row], data: Data, steps: int = STEPS) -> Picture:
+def picture_of(rows: Sequence[Row], data: Data, part: str) -> Picture:
     """Test AUC over the share of real persons; hollow where the generator saw persons outside the arm."""
     figure: Figure = plots.new_figure(8, 4.8)
     ax = figure.add_subplot()
@@ -317,15 +316,15 @@ def picture_of(rows: Sequence[Row], data: Data, steps: int = STEPS) -> Picture:
     if whole:
         ax.axhline(float(np.mean(whole[0].real)), color="0.6", lw=0.8, ls="--", label="all real persons (ceiling)")
     ax.set_xticks(places, [f"{row.share:.0%}: {row.persons} persons\n{_wrapped(row)}" for row in rows], fontsize=7)
-    part, test = data.unseen
-    ax.set(ylabel=f"AUC on the {part} part", title="What generated slices add to a share of the real persons")
+    test = data.unseen[1]
+    ax.set(ylabel=f"AUC on unseen persons ({part})", title="What generated slices add to a share of the real persons")
     ax.legend(fontsize=8)
     lines = "; ".join(f"{row.share:.0%}{' with its own generator' if row.own else ''}: {verdict(row)}" for row in rows)
     return Picture(
         name="utility",
         content=figure,
         title="Utility: real slices with and without generated ones",
-        reading=f"Each dot is a classifier of another seed, {steps} optimiser steps of {BATCH} slices whatever the "
+        reading=f"Each dot is a classifier of another seed, {STEPS} optimiser steps of {BATCH} slices whatever the "
         f"arm, stopped where the validate part says, then tested once on {len(set(test.subjects))} persons. {lines}.",
         control="The same classifier on the same persons' real slices alone (blue). Where the generator saw persons "
         "outside the arm, it hands their anatomy on: that row proves nothing. Intervals are over seeds: what "

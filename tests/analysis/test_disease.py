@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis import disease, projection
+from analysis import disease
 from analysis.plots import picture_bytes
 from progan_style import load_generator, stage_dir
 
@@ -18,15 +18,7 @@ def G(tiny_run):
     return load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    for name, value in dict(PAIRS=16, WALKERS=4, STEPS=3, TRUNCATED=4, MIXED=2, FILMED=2, BETWEEN=2).items():
-        monkeypatch.setattr(disease, name, value)
-    monkeypatch.setattr(projection, "STEPS", 2)
-    monkeypatch.setattr(projection.project, "__defaults__", (2, 0))
-
-
-def test_pictures_numbers_and_what_is_private(tiny_run, G, quick):
+def test_pictures_numbers_and_what_is_private(tiny_run, G, few_latents):
     notes = []
     numbers, pictures = disease.look(G, tiny_run.data, 16, note=notes.append)
     assert {p.name for p in pictures if not p.private} == PUBLIC
@@ -41,7 +33,7 @@ def test_pictures_numbers_and_what_is_private(tiny_run, G, quick):
     assert len(notes) == 1 and notes[0].startswith("ruler left out: the slices have no known ventricle ratio")
 
 
-def test_the_ruler_measures_where_truth_is_known(tiny_run, G, quick, monkeypatch):
+def test_the_ruler_measures_where_truth_is_known(tiny_run, G, few_latents, monkeypatch):
     """A ruler of brightness, and unseen slices whose truth is their brightness."""
     data = tiny_run.data
     size = data.test.at(16).mean(axis=(1, 2, 3))
@@ -58,7 +50,7 @@ def test_the_ruler_measures_where_truth_is_known(tiny_run, G, quick, monkeypatch
     assert "ventricles" in {p.name for p in pictures} and "projection.ventricles" in numbers
 
 
-def test_without_unseen_slices_nothing_real_is_shown(tiny_run, G, quick):
+def test_without_unseen_slices_nothing_real_is_shown(tiny_run, G, few_latents):
     nobody = tiny_run.data.test.subset(np.zeros(len(tiny_run.data.test), dtype=bool))
     notes = []
     _, pictures = disease.look(G, replace(tiny_run.data, validate=nobody, test=nobody), 16, note=notes.append)
@@ -78,7 +70,7 @@ def test_labels_are_permuted_over_persons():
     assert (lot.reshape(4, 3) == lot.reshape(4, 3)[:, :1]).all() and lot.sum() == 6
 
 
-def test_one_class_is_refused(tiny_run, G, quick):
+def test_one_class_is_refused(tiny_run, G, few_latents):
     G.class_names = ("CN",)
     with pytest.raises(ValueError, match="needs two classes or more, the generator has one"):
         disease.look(G, tiny_run.data, 16)

@@ -74,7 +74,7 @@ def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
     ]
     assert rows[0].real == rows[2].real  # the same persons, slices and seeds: one training
     assert all(len(r.real) == len(r.both) == 2 for r in rows) and len(lines) == 3
-    picture = utility.picture_of(rows, tiny_run.data)
+    picture = utility.picture_of(rows, tiny_run.data, "test")
     assert "50% with its own generator" in picture.reading and "proves nothing" in picture.control
 
 
