@@ -109,7 +109,7 @@ def few_latents(monkeypatch):
 
 @pytest.fixture
 def quick(monkeypatch, pca_for_umap, few_latents):
-    """A report of seconds: a judge that has seen 640 images, and PCA in UMAP's place."""
+    """A report of seconds: a judge that has seen 640 images, PCA in UMAP's place, few latents."""
     from analysis import context, parts, report
     from analysis.features import train_judge
 

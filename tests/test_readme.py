@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis import projection, utility
+from analysis import utility
 
 REPO = Path(__file__).parents[1]
 README = (REPO / "README.md").read_text()
@@ -51,7 +51,6 @@ def test_the_readme_has_commands():
 def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell, quick):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(utility, "compare", functools.partial(utility.compare, seeds=2, steps=4, synthetic=16))
-    monkeypatch.setattr(projection, "STEPS", 2)
     for words in commands():
         if words[1] == "-c":
             continue
