@@ -136,7 +136,6 @@ def look(
 
 def same_brain(scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8]) -> Result:
     """pairs uint8 [2, N, 1, R, R], moved [N, 1, R, R] -> the first with difference maps; the mean map, its control."""
-    low, high = scene.names
     maps, by_direction = latents.differences(*pairs), latents.differences(pairs[0], moved)
     mean, control = maps.mean(axis=0), latents.swapped_mean(maps, scene.seed)
     numbers = {
@@ -146,15 +145,23 @@ def same_brain(scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8])
         "difference.mean.rms": _rms(mean),
         "difference.shuffled.rms": _rms(control),
     }
+    return numbers, [
+        _pairs_picture(scene, numbers, [*pairs, moved], [maps, by_direction]),
+        _mean_picture(scene, numbers, pairs, mean, control),
+    ]
 
+
+def _pairs_picture(
+    scene: Scene, numbers: dict[str, float], rows: list[NDArray[np.uint8]], maps: list[NDArray[np.float32]]
+) -> Picture:
+    low, high = scene.names
     figure = plots.new_figure(SHOWN + 2.2, 5.9)
     figure.set_layout_engine("compressed")
     above, below = figure.subplots(2, 1, height_ratios=[3, 2])
-    rows = [images[:SHOWN] for images in (*pairs, moved)]
-    plots.image_rows(above, rows, [low, f"{high}, same z", f"{high}, same w"])
-    limit = float(np.quantile(np.abs(maps[:SHOWN]), 0.999))
-    signed_rows(below, [maps[:SHOWN], by_direction[:SHOWN]], [f"same z\n- {low}", f"same w\n- {low}"], limit)
-    one = Picture(
+    plots.image_rows(above, [images[:SHOWN] for images in rows], [low, f"{high}, same z", f"{high}, same w"])
+    limit = float(np.quantile(np.abs(maps[0][:SHOWN]), 0.999))
+    signed_rows(below, [some[:SHOWN] for some in maps], [f"same z\n- {low}", f"same w\n- {low}"], limit)
+    return Picture(
         name="same_brain",
         content=figure,
         title=f"The same brain as {low} and as {high}",
@@ -169,15 +176,24 @@ def same_brain(scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8])
         private=False,
     )
 
+
+def _mean_picture(
+    scene: Scene,
+    numbers: dict[str, float],
+    pairs: NDArray[np.uint8],
+    mean: NDArray[np.float32],
+    control: NDArray[np.float32],
+) -> Picture:
+    low, high = scene.names
     figure = plots.new_figure(9, 3.4)
     axes = figure.subplots(1, 4)
-    for ax, image, title in zip(axes, pairs.astype(np.float32).mean(axis=1)[:, 0], (low, high), strict=False):
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+    for ax, images, title in zip(axes, pairs, (low, high), strict=False):
+        ax.imshow(images[:, 0].mean(axis=0), cmap="gray", vmin=0, vmax=255)
         ax.set(xticks=[], yticks=[], title=f"mean {title}")
-    limit = float(np.abs(mean).max()) or 1.0
+    limit = float(np.abs(mean).max())
     signed_rows(axes[2], [mean[None]], [""], limit, f"mean {high} - {low}", bar=False)
     signed_rows(axes[3], [control[None]], [""], limit, "control: labels shuffled")
-    two = Picture(
+    return Picture(
         name="difference_map",
         content=figure,
         title=f"What the label changes, on average over {pairs.shape[1]} latents",
@@ -187,7 +203,6 @@ def same_brain(scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8])
         f"{numbers['difference.shuffled.rms']:.1f} gray levels.",
         private=False,
     )
-    return numbers, [one, two]
 
 
 def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
@@ -212,7 +227,7 @@ def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
         }
     figure = plots.new_figure(5.6, 3.4)
     left, right = figure.subplots(1, 2)
-    limit = float(max(np.abs(made).max(), np.abs(real).max())) or 1.0
+    limit = float(max(np.abs(made).max(), np.abs(real).max()))
     signed_rows(left, [made[None]], [""], limit, "generated, same latents", bar=False)
     signed_rows(right, [real[None]], [""], limit, f"real, {scene.part}")
     bounds, verdict = "Persons are unknown: no control over persons.", ""
