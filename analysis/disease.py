@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from analysis import latents, plots, projection
-from analysis.context import Context, quiet
+from analysis.context import Context, NotHereError, quiet
 from analysis.plots import Picture
 from analysis.ruler import ventricle_ratio
 from progan_style import Data, Dataset, Growing, generate
@@ -60,7 +60,7 @@ class Scene:
 def part(context: Context) -> Result:
     """What the disease looks like to the generator, and whether real persons agree."""
     if context.generator is None:
-        raise ValueError("what the disease looks like needs a generator: two folders have none")
+        raise NotHereError("what the disease looks like needs a generator: two folders have none")
     return look(
         context.generator,
         context.data,
@@ -87,11 +87,11 @@ def look(
     Compares CN with AD where there are these names, else the first class with the last. Without unseen slices there is
     no projection and nothing real to compare with; without their known truth there is no ruler: note is told which.
     part_name: what the unseen slices are called in the captions (default: the data's own name for them).
-    Raises ValueError for a generator of one class.
+    Raises NotHereError for a generator of one class.
     """
     names = tuple(G.class_names)
     if len(names) < 2:
-        raise ValueError("what the disease looks like needs two classes or more, the generator has one")
+        raise NotHereError("what the disease looks like needs two classes or more, the generator has one")
     low, high = (names.index("CN"), names.index("AD")) if {"CN", "AD"} <= set(names) else (0, len(names) - 1)
     own_name, unseen = data.unseen if data is not None else ("", None)
     unseen = unseen if unseen is not None and len(unseen) else None
@@ -117,13 +117,17 @@ def look(
     if scene.unseen is None:
         note("no test or validate part: no real difference, ruler or projection")
     else:
-        add(real_difference(scene, pairs))
-        try:
-            add(ruled(scene, pairs, moved, walks))
-        except ValueError as error:
-            note(f"ruler left out: {error}")
-        say(f"projection of {PROJECTED} real slices per class")
-        add(projected(scene))
+        say(f"real persons beside them; projection of {PROJECTED} real slices per class")
+        steps: dict[str, Callable[[], Result]] = {
+            "real difference": lambda: real_difference(scene, pairs),
+            "ruler": lambda: ruled(scene, pairs, moved, walks),
+            "projection": lambda: projected(scene),
+        }
+        for name, step in steps.items():
+            try:
+                add(step())
+            except ValueError as error:
+                note(f"{name} left out: {error}")
     say("style mixing, truncation, film")
     add(mixing(scene))
     add(truncation(scene))
