@@ -5,6 +5,7 @@ Letters: M images, N batch, R resolution (pixels per side), K classes, P persons
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,7 +299,7 @@ def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
 
 def picture_of(rows: Sequence[Row], data: Data, part: str) -> Picture:
     """Test AUC over the share of real persons; hollow where the generator saw persons outside the arm."""
-    figure: Figure = plots.new_figure(8, 4.8)
+    figure: Figure = plots.new_figure(9, 5.2)
     ax = figure.add_subplot()
     places = np.arange(len(rows))
     for values, shift, colour, label in (
@@ -334,4 +335,5 @@ def picture_of(rows: Sequence[Row], data: Data, part: str) -> Picture:
 
 
 def _wrapped(row: Row) -> str:
-    return row.title.replace("generator ", "generator\n") + (" (its own)" if row.own else "")
+    """A row's title in the width of its column."""
+    return textwrap.fill(("its own " if row.own else "") + row.title, 20)
