@@ -22,6 +22,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default=250,
         help="fresh persons that phantom runs are judged on (default: %(default)s)",
     )
+    p.add_argument(
+        "--own", metavar="DIR", action="append", default=[], help="for --parts utility: a run on a share of the persons"
+    )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return p.parse_args(argv)
 
@@ -67,6 +70,7 @@ def predict(args: argparse.Namespace) -> int:
         cache_dir=config.data.cache,
         inception=args.inception,
         unseen_are=None if judged is data else "fresh phantoms",
+        own=args.own,
         device=device,
         say=say,
         progress=True,

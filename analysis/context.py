@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from progan_style import (
     Data,
     Dataset,
     Growing,
+    finished_stage,
     generate,
     load_discriminator,
     load_folder,
@@ -61,8 +62,9 @@ class Context:
     """What every part of a report is given. Expensive things are made when a part first asks, and shared.
 
     title names the run or the folder of fakes; settings is the line under every figure; key is a hash of all that the
-    numbers depend on but the code. generator, discriminator and data are None where two folders are compared.
-    positions [M] of the unseen slices, NaN where unknown; positions_are names the manifest's column.
+    numbers depend on but the code. own are the folders of runs on a share of the persons, for utility. generator,
+    discriminator and data are None where two folders are compared. positions [M] of the unseen slices, NaN where
+    unknown; positions_are names the manifest's column.
     """
 
     title: str
@@ -82,6 +84,7 @@ class Context:
     discriminator: Growing | None = None
     data: Data | None = None
     inception: Path | None = None
+    own: tuple[Path, ...] = ()
     seed: int = 0
     device: str | torch.device = "cpu"
     cache_dir: Path | str | None = None
@@ -244,13 +247,15 @@ def run_context(
     seed: int = 0,
     inception: Path | None = None,
     unseen_are: str | None = None,
+    own: Sequence[Path | str] = (),
     say: Say = quiet,
     progress: bool = False,
 ) -> Context:
     """A finished stage of a run against its data. Final numbers come from the test part, else the validate part.
 
     unseen_are names that part where it is not the data set's own (with_unseen_phantoms).
-    Raises ValueError if the classes of checkpoint and data differ or a label has fewer than two samples.
+    own: folders of runs on a share of the persons, each for an arm of the utility part. Raises ValueError if the
+    classes of checkpoint and data differ, a label has fewer than two samples or an own run lacks this stage.
     """
     run_dir = Path(run_dir)
     stage = stage_dir(run_dir, resolution)
@@ -266,10 +271,13 @@ def run_context(
         raise ValueError(f"--samples-per-label: 2 or more expected, got {samples_per_label}")
     if inception is not None:
         check_inception(inception)
+    for folder in own:
+        finished_stage(folder, resolution)
     part, unseen = data.unseen
     part = unseen_are or part
     positions, positions_are = slice_positions(unseen)
     weights = [_hash(stage / name) for name in ("generator.safetensors", "discriminator.safetensors")]
+    weights += [_hash(stage_dir(folder, resolution) / "generator.safetensors") for folder in own]
     settings = (
         f"run {run_dir.name}, {resolution}x{resolution}, {G.nimg:,} images seen, EMA, psi 1, "
         f"{samples_per_label} generated per label (seeds 0..{samples_per_label - 1}), reals: {part or 'train'}"
@@ -302,6 +310,7 @@ def run_context(
         discriminator=D,
         data=data,
         inception=inception,
+        own=tuple(Path(folder) for folder in own),
         seed=seed,
         device=device,
         cache_dir=cache_dir,

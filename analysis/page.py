@@ -10,6 +10,7 @@ from typing import Any
 
 # (words, number, what it is read beside): {} stands for a class. A row without its number is left out.
 Row = tuple[str, str, tuple[tuple[str, str], ...]]
+UTILITY = (("", ""), (".own", ", its own GAN"), (".unproven", ", generator saw all persons: proves nothing"))
 PER_CLASS: tuple[Row, ...] = (
     (
         "slices of {}",
@@ -108,7 +109,41 @@ ONCE: tuple[Row, ...] = (
     (
         "ventricles AD-CN/real",
         "atrophy.ratio",
-        (("shuffled labels", "atrophy.shuffled"), ("the ruler's Spearman with truth", "ruler.spearman")),
+        (
+            ("from", "atrophy.ratio.low"),
+            ("to", "atrophy.ratio.high"),
+            ("shuffled labels", "atrophy.shuffled"),
+            ("the ruler's Spearman with truth", "ruler.spearman"),
+        ),
+    ),
+    ("  spread of AD/real", "atrophy.spread.AD", (("of CN", "atrophy.spread.CN"),)),
+    (
+        "  along the path",
+        "atrophy.path.spearman",
+        (("along the direction in w", "atrophy.direction.spearman"), ("shuffled", "atrophy.path.shuffled")),
+    ),
+    (
+        "same z, other class",
+        "difference.rms",
+        (("same w", "difference.direction.rms"), ("another latent", "difference.others.rms")),
+    ),
+    (
+        "projection error",
+        "projection.error",
+        (("generated slices", "projection.error.generated"), ("the start", "projection.error.start")),
+    ),
+    *(
+        (
+            f"utility at {percent} %{words}",
+            f"utility.{percent}{kind}.gain",
+            (
+                ("from", f"utility.{percent}{kind}.gain.low"),
+                ("to", f"utility.{percent}{kind}.gain.high"),
+                ("AUC of real slices alone", f"utility.{percent}{kind}.real.auc"),
+            ),
+        )
+        for percent in (10, 25, 50, 100)
+        for kind, words in UTILITY
     ),
 )
 

@@ -22,7 +22,6 @@ from analysis.plots import Picture
 GRID_COLUMNS = 10
 PLANTED_SLICES = 100
 FEWEST_IN_HALF = 10  # persons in half of a set; below, an interval would be noise
-SMALLEST_RULED = 32  # pixels; below, the ventricles are a pixel wide
 Numbers = dict[str, Any]
 Result = tuple[Numbers, list[Picture]]
 
@@ -362,32 +361,6 @@ def discriminator(context: Context) -> Result:
             private=False,
         )
     ]
-
-
-def ruler(context: Context) -> Result:
-    """Do generated AD slices have larger ventricles by as much as real ones? The ruler is validated first."""
-    data, unseen, fakes = context.data, context.unseen, context.fakes
-    if data is None or "ventricle_ratio" not in data.unseen[1].columns or not {"AD", "CN"} <= set(context.class_names):
-        raise NotHereError("the ruler needs phantoms of CN and AD, whose ventricles are known")
-    if context.resolution < SMALLEST_RULED:
-        raise NotHereError(f"the ventricles are too small to measure at {context.resolution}x{context.resolution}")
-    from scipy.stats import spearmanr
-
-    from analysis.ruler import ventricle_ratio
-
-    low, high = context.class_names.index("CN"), context.class_names.index("AD")
-    real, made = ventricle_ratio(unseen.images), ventricle_ratio(fakes.images)
-    difference = metrics.median_difference(real, unseen.labels, low, high)
-    rng = np.random.default_rng(context.seed)
-    shuffled = [metrics.median_difference(made, rng.permutation(fakes.labels), low, high) for _ in range(100)]
-    truth = data.unseen[1].columns["ventricle_ratio"].astype(float)
-    numbers: Numbers = {"ruler.spearman": float(spearmanr(real, truth).statistic)}
-    for name, label in (("CN", low), ("AD", high)):
-        numbers[f"ruler.{name}"] = float(np.median(made[fakes.labels == label]))
-        numbers[f"ruler.{name}.real"] = float(np.median(real[unseen.labels == label]))
-    numbers["atrophy.ratio"] = metrics.median_difference(made, fakes.labels, low, high) / difference
-    numbers["atrophy.shuffled"] = float(np.mean(shuffled) / difference)
-    return numbers, []
 
 
 def copies(context: Context) -> Result:

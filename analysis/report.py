@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis import maps, metrics, page, parts
+from analysis import disease, maps, metrics, page, parts, utility
 from analysis.context import Context, NotHereError, generated, persons, real_part
 from analysis.features import SOURCES, FeatureTable, Judge, train_judge
 from analysis.plots import Picture, picture_bytes
@@ -213,8 +213,9 @@ PARTS: dict[str, Part] = {
     "discriminator": parts.discriminator,
     "copies": parts.copies,
     "umap": maps.umap,
-    "ruler": parts.ruler,
+    "latents": disease.part,
     "inception": parts.inception,
+    "utility": utility.part,
 }
 APART = ("utility",)  # long: only when asked for by name
-OF_NETWORKS = ("discriminator", "ruler")  # two folders have no networks and no known truth
+OF_NETWORKS = ("discriminator", "latents")  # two folders have no networks

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from progan_style.data.audit import audit_folder
     from progan_style.data.dataset import Data, Dataset, load_folder
     from progan_style.data.phantom import make_phantoms
+    from progan_style.data.share import persons_of_share, write_share
     from progan_style.data.slices import prepare_slices
     from progan_style.data.study import holds_scans, prepare_study
     from progan_style.data.volumes import Cut
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         stage_dir,
         with_unlabelled,
     )
-    from progan_style.sampling import choose_device, generate, generator_features, to_float, to_uint8
+    from progan_style.sampling import choose_device, generate, generator_features, latents, to_float, to_uint8
     from progan_style.schedule import GrowthSchedule, Phase
     from progan_style.trainer import Trainer
     from progan_style.vision import load_torchvision
@@ -41,6 +42,8 @@ _HOME = {
     "Data": "data.dataset",  # train, validate and test parts of one data set
     "Dataset": "data.dataset",  # images, labels, subjects of one part
     "load_folder": "data.dataset",  # folder of slices -> Data
+    "persons_of_share": "data.share",  # the slices of a share of the persons
+    "write_share": "data.share",  # a data folder with a share of the training persons
     "make_phantoms": "data.phantom",  # the built-in data set, as a folder of slices
     "Cut": "data.volumes",  # where slices are taken from a scan
     "holds_scans": "data.study",
@@ -62,7 +65,8 @@ _HOME = {
     "load_generator": "checkpoint",
     "load_discriminator": "checkpoint",
     "untrained_like": "checkpoint",  # same architecture, fresh weights
-    "generate": "sampling",  # labels, seeds -> uint8 images
+    "generate": "sampling",  # labels (or class weights), seeds -> uint8 images
+    "latents": "sampling",  # seeds -> each image's z and noise
     "generator_features": "sampling",  # labels, seeds -> last feature map on a coarse grid
     "choose_device": "sampling",
     "to_float": "sampling",

@@ -48,16 +48,19 @@ def _in_blocks(
         raise ValueError(f"expected a seed for each label, got {len(labels)} labels and {len(seeds)} seeds")
     if len(seeds) and int(seeds.min()) < 0:
         raise ValueError(f"expected seeds from 0 on, got {int(seeds.min())}")
+    _check_weights(G, labels)
     was_training = G.training
     G.eval()
     device = next(G.parameters()).device
-    keys = torch.stack([labels.cpu(), seeds.cpu() // BLOCK], dim=1)
+    classes, class_of = torch.unique(labels.cpu(), dim=0, return_inverse=True)  # of labels or of weights
+    keys = torch.stack([class_of, seeds.cpu() // BLOCK], dim=1)
     blocks, block_of = torch.unique(keys, dim=0, return_inverse=True)
     out: list[Tensor | None] = [None] * len(seeds)
-    for i, (label, block) in enumerate(blocks.tolist()):
+    for i, (kind, block) in enumerate(blocks.tolist()):
         index = torch.arange(block * BLOCK, (block + 1) * BLOCK, device=device)
         z, noise = latents(G, index)
-        ws = G.mapping(z, torch.full([BLOCK], label, device=device), psi=psi)  # type: ignore[operator]
+        label = classes[kind].to(device).expand(BLOCK, *labels.shape[1:])
+        ws = G.mapping(z, label, psi=psi)  # type: ignore[operator]
         made = use(ws, noise)
         for row in torch.nonzero(block_of == i).flatten().tolist():
             out[row] = made[int(seeds[row]) % BLOCK]
@@ -65,10 +68,27 @@ def _in_blocks(
     return torch.stack(out) if out else torch.empty(0)  # type: ignore[arg-type]
 
 
+def _check_weights(G: Growing, labels: Tensor) -> None:
+    if labels.ndim == 1:
+        return
+    classes = len(G.class_names)
+    if labels.ndim != 2 or labels.shape[1] != classes or not labels.is_floating_point():
+        raise ValueError(
+            f"expected labels [N] or float weights [N, {classes}] for {', '.join(G.class_names)}, "
+            f"got {labels.dtype} {list(labels.shape)}"
+        )
+    sums = labels.sum(dim=1)
+    if not bool(((sums - 1).abs() < 1e-4).all()):
+        raise ValueError(
+            f"expected class weights that sum to 1 in every row, got sums from {sums.min():g} to {sums.max():g}"
+        )
+
+
 def generate(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1.0) -> Tensor:
     """labels [N], seeds [N] int64 -> uint8 [N, 1, R, R] on the CPU, in the order asked for.
 
-    fp32, noise from the image's own seed. psi: truncation towards the class's own centre, 1 = none.
+    fp32, noise from the image's own seed. psi: truncation towards the class's own centre, 1 = none. Labels may be
+    weights of the classes, float [N, K], each row of sum 1: images between the classes. Raises ValueError otherwise.
     """
     return _in_blocks(G, labels, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())  # type: ignore
 

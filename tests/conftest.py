@@ -98,8 +98,18 @@ def pca_for_umap(monkeypatch):
 
 
 @pytest.fixture
-def quick(monkeypatch, pca_for_umap):
-    """A report of seconds: a judge that has seen 640 images, and PCA in UMAP's place."""
+def few_latents(monkeypatch):
+    """The report's part latents in a second: few images, two steps of projection."""
+    from analysis import disease, projection
+
+    for name, value in dict(PAIRS=16, WALKERS=4, STEPS=3, TRUNCATED=4, MIXED=2, FILMED=2, BETWEEN=2).items():
+        monkeypatch.setattr(disease, name, value)
+    monkeypatch.setattr(projection, "STEPS", 2)
+
+
+@pytest.fixture
+def quick(monkeypatch, pca_for_umap, few_latents):
+    """A report of seconds: a judge that has seen 640 images, PCA in UMAP's place, few latents."""
     from analysis import context, parts, report
     from analysis.features import train_judge
 

@@ -1,11 +1,15 @@
 """Every command and every Python line of README.md runs, tiny: 16 px for 64, 20 phantoms, a few steps."""
 
+import functools
+import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+
+from analysis import utility
 
 REPO = Path(__file__).parents[1]
 README = (REPO / "README.md").read_text()
@@ -58,6 +62,7 @@ def test_the_readme_has_commands():
 def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell, scan_tools, quick):
     monkeypatch.chdir(tmp_path)
     write_scans(tmp_path, scan_tools)
+    monkeypatch.setattr(utility, "compare", functools.partial(utility.compare, seeds=2, steps=4, synthetic=16))
     for words in commands():
         if words[1] == "-c":
             continue
@@ -65,10 +70,8 @@ def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_over
             done = call_shell("analysis/__main__.py", *tiny(words[3:], tiny_overlay), "--parts", "copies")
             assert done.returncode == 0, (words, done.stderr)
         elif words[1] == "-m":
-            assert words[2] == "progan_style.data.phantom"
-            from progan_style.data.phantom import main
-
-            assert main([*words[3:], *shlex.split("--persons 20 --slices 1")]) == 0
+            few = {"progan_style.data.phantom": "--persons 20 --slices 1", "progan_style.data.share": ""}[words[2]]
+            assert importlib.import_module(words[2]).main([*words[3:], *shlex.split(few)]) == 0
         else:
             shell, *arguments = tiny(words[1:], tiny_overlay)
             done = call_shell(shell, *arguments)

@@ -37,15 +37,19 @@ class Mapping(nn.Module):
         self.register_buffer("sums", torch.zeros(num_classes, w_dim + 1), persistent=False)  # of w; number of images
 
     def forward(self, z: Tensor, labels: Tensor, psi: float = 1.0) -> Tensor:
-        """[N, Z], [N] int64 -> ws [N, L, W]. psi 1 is the plain mapping; psi 0 the centre of the label's class."""
+        """[N, Z], [N] int64 -> ws [N, L, W]. psi 1 is the plain mapping; psi 0 the centre of the label's class.
+
+        Labels may be weights [N, K] that sum to 1: what lies between the classes. The embeddings (and the centres) are
+        mixed by them; a whole weight on one class is that class, to the last bit.
+        """
         with torch.autocast(z.device.type, enabled=False):
             x = normalize(z.float())
             if self.embed is not None:
-                x = torch.cat([x, normalize(self.embed(labels))], dim=1)
+                x = torch.cat([x, normalize(_of_class(self.embed.weight, labels))], dim=1)
             for layer in self.layers:
                 x = F.leaky_relu(layer(x), LEAK)
             if psi != 1.0:
-                x = self.centers[labels].lerp(x, psi)
+                x = _of_class(self.centers, labels).lerp(x, psi)
         return x[:, None].expand(-1, self.num_layers, -1)
 
     @torch.no_grad()
@@ -62,6 +66,11 @@ class Mapping(nn.Module):
         mean = self.sums[:, :-1] / count.clamp(min=1)
         self.centers.lerp_(torch.where(count > 0, mean, self.centers), self.momentum)
         self.sums.zero_()
+
+
+def _of_class(table: Tensor, labels: Tensor) -> Tensor:
+    """The rows of a table [K, W] for labels [N] or class weights [N, K] -> [N, W]."""
+    return F.embedding(labels, table) if labels.ndim == 1 else labels.to(table.dtype) @ table
 
 
 def mix_styles(ws: Tensor, other: Tensor, u: Tensor, active_layers: int, probability: float) -> Tensor:

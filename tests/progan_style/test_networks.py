@@ -149,6 +149,16 @@ def test_truncation_pulls_to_the_images_own_class(nets):
     assert torch.allclose(half[:, 0], (plain[:, 0] + G.mapping.centers) / 2, atol=1e-6)
 
 
+def test_class_weights_mix_the_embeddings(nets):
+    G, _ = nets
+    z, labels = torch.randn(3, 12), torch.arange(3)
+    assert torch.equal(G.mapping(z, torch.eye(3)), G.mapping(z, labels))
+    half = G.mapping(z[:1], torch.tensor([[0.5, 0.5, 0.0]]))
+    with torch.no_grad():
+        G.mapping.embed.weight[2] = G.mapping.embed.weight[:2].mean(dim=0)
+    assert torch.allclose(half, G.mapping(z[:1], labels[2:]))
+
+
 def test_class_centres_follow_their_own_class_only(nets):
     G, _ = nets
     ws = torch.ones(4, G.mapping.num_layers, 10)

@@ -35,6 +35,18 @@ def test_label_seed_and_psi_change_the_image(G):
     assert not torch.equal(base, generate(G, one, seeds, psi=0.3))
 
 
+def test_a_whole_weight_is_the_class_and_half_of_each_lies_between(G):
+    seeds = torch.arange(6)
+    labels = torch.tensor([0, 1, 0, 1, 0, 1])
+    weights = torch.nn.functional.one_hot(labels, 2).float()
+    for psi in (1.0, 0.5):
+        assert torch.equal(generate(G, weights, seeds, psi=psi), generate(G, labels, seeds, psi=psi))
+    half = generate(G, torch.full([6, 2], 0.5), seeds)
+    assert not torch.equal(half, generate(G, labels, seeds)) and not torch.equal(half, generate(G, 1 - labels, seeds))
+    mixed = torch.cat([torch.full([6, 2], 0.5), weights])
+    assert torch.equal(generate(G, mixed, seeds.repeat(2))[:6], half)
+
+
 def test_features_belong_to_the_images(G):
     labels, seeds = torch.tensor([0, 1, 0]), torch.tensor([5, 6, 40])
     features = generator_features(G, labels, seeds)
@@ -54,6 +66,10 @@ def test_faulty_requests_are_refused(G):
         generate(G, torch.zeros(2, dtype=torch.long), torch.zeros(1, dtype=torch.long))
     with pytest.raises(ValueError, match="seeds from 0 on, got -1"):
         generate(G, torch.zeros(1, dtype=torch.long), torch.tensor([-1]))
+    with pytest.raises(ValueError, match=r"float weights \[N, 2\] for CN, AD, got torch.float32 \[1, 3\]"):
+        generate(G, torch.ones(1, 3) / 3, torch.zeros(1, dtype=torch.long))
+    with pytest.raises(ValueError, match="sum to 1 in every row"):
+        generate(G, torch.tensor([[0.5, 1.0]]), torch.zeros(1, dtype=torch.long))
 
 
 def test_a_grid_shows_its_rows():

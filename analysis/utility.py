@@ -1,0 +1,339 @@
+"""Is a generated slice worth anything to someone who has real ones? Classifiers with and without them, compared fairly.
+
+Letters: M images, N batch, R resolution (pixels per side), K classes, P persons.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from torch import Tensor
+
+from analysis import metrics, plots
+from analysis.context import Context, quiet
+from analysis.features import LEARNING_RATE, WEIGHT_DECAY, JudgeNetwork, distort
+from analysis.plots import Picture
+from progan_style import Data, Dataset, Growing, generate, load_generator, persons_of_share, stage_dir, to_float
+
+SHARES = (0.10, 0.25, 0.50, 1.00)  # of the real training persons
+SEEDS = 5  # trainings of each arm: initial weights, order of slices, distortions
+STEPS = 400  # optimiser steps of every training; there are 40 of them, and 5 more for each arm with its own generator
+CHECKS = 8  # times that an arm looks at the validate part
+BATCH = 64
+SYNTHETIC = 1000  # generated slices per class
+FIRST_SEED = 2**30  # of the generated slices: no other part of a report has seen these
+ALL_PERSONS = "generator saw all persons"
+ARM_ONLY = "generator saw this arm's persons only"
+
+Say = Callable[[str], None]
+
+
+# ------------------------------------------------------------------ arms
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator and the persons whose slices it was trained on."""
+
+    G: Growing
+    persons: frozenset[str]
+    own: bool = False  # trained for one arm of this comparison
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm: test AUC of each seed, trained on real slices alone and on real and generated ones."""
+
+    share: float
+    persons: int
+    slices: int
+    title: str  # which persons the generator saw
+    own: bool
+    real: tuple[float, ...]
+    both: tuple[float, ...]
+
+    @property
+    def proves(self) -> bool:
+        """A generator that saw persons outside the arm hands their anatomy on: its gain would be no gain."""
+        return self.title == ARM_ONLY
+
+    @property
+    def name(self) -> str:
+        """What its numbers begin with: those that prove nothing can't be taken for others."""
+        kind = ".own" if self.own else "" if self.proves else ".unproven"
+        return f"utility.{100 * self.share:.0f}{kind}"
+
+
+def interval(gains: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and 95 % interval (Student's t) of paired differences, one per seed. Raises ValueError for one seed."""
+    if len(gains) < 2:
+        raise ValueError(f"an interval over seeds needs two seeds or more, got {len(gains)}")
+    values = np.asarray(gains, dtype=np.float64)
+    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    mean = float(values.mean())
+    return mean, mean - half, mean + half
+
+
+def saw(generator: frozenset[str], arm: set[str]) -> str:
+    """The title of a row: are all persons that the generator saw the arm's own?"""
+    return ARM_ONLY if generator <= arm else ALL_PERSONS
+
+
+def compare(
+    sources: Sequence[Source],
+    data: Data,
+    resolution: int,
+    *,
+    shares: Sequence[float] = SHARES,
+    seeds: int = SEEDS,
+    steps: int = STEPS,
+    synthetic: int = SYNTHETIC,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    say: Say = quiet,
+) -> list[Row]:
+    """Each share of the training persons with and without generated slices -> rows, tested on data.unseen.
+
+    The first source is the run's own generator and serves every share; each further one serves the arm of its own
+    persons. All arms take the same number of optimiser steps of the same batch; with generated slices, half of each
+    batch is generated. The moment with the best AUC on the validate part is kept, and that one is tested, once.
+    Raises ValueError if persons are unknown, a part is missing or a generator's classes or persons are others.
+    """
+    _check(sources, data, resolution)
+    fakes = [_generated(source.G, synthetic) for source in sources]
+    known: dict[tuple[bytes, int | None, int], float] = {}
+
+    def score(mask: NDArray[np.bool_], source: int | None, number: int) -> float:
+        """The test AUC of one training; two arms may ask for the same one."""
+        key = (mask.tobytes(), source, number)
+        if key not in known:
+            pools = [_slices(data.train.subset(mask), resolution)] + ([] if source is None else [fakes[source]])
+
+            def on_validate(network: JudgeNetwork) -> float:
+                return _auc(network, data.validate, resolution)
+
+            network = fit(pools, len(data.class_names), on_validate, seed + number, steps, device)
+            known[key] = _auc(network, data.unseen[1], resolution)
+        return known[key]
+
+    rows = []
+    for share, mask, source in _arms(sources, data, shares):
+        persons = set(data.train.subjects[mask])
+        scores = [(score(mask, None, number), score(mask, source, number)) for number in range(seeds)]
+        real, both = zip(*scores, strict=True)
+        title = saw(sources[source].persons, persons)
+        rows.append(Row(share, len(persons), int(mask.sum()), title, sources[source].own, real, both))
+        say(
+            f"{share:.0%} of the persons ({len(persons)}, {title}): AUC {np.mean(real):.3f} with real slices, "
+            f"{np.mean(both):.3f} with generated ones too"
+        )
+    return rows
+
+
+def _arms(sources: Sequence[Source], data: Data, shares: Sequence[float]) -> list[tuple[float, NDArray[np.bool_], int]]:
+    """(share, slices of the train part, number of the source) of each arm."""
+    train = data.train
+    arms = [(share, persons_of_share(train.subjects, train.labels, share), 0) for share in shares]
+    for number, source in enumerate(sources[1:], start=1):
+        mask = np.isin(train.subjects.astype(str), sorted(source.persons))
+        arms.append((len(source.persons) / len(set(train.subjects)), mask, number))
+    return arms
+
+
+def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
+    if not data.subjects_known:
+        raise ValueError("utility compares shares of the persons and needs to know who is who; see manifest.csv")
+    if len(data.class_names) < 2:
+        raise ValueError("utility needs two classes or more to tell apart, the data have one")
+    if not len(data.validate) or not len(data.test):
+        missing = "validate" if not len(data.validate) else "test"
+        raise ValueError(f"utility needs a train, a validate and a test part, {data.root} has no {missing} part")
+    everyone = set(data.train.subjects)
+    for source in sources:
+        if tuple(source.G.class_names) != tuple(data.class_names):
+            raise ValueError(
+                f"utility: a generator of classes {', '.join(source.G.class_names)} for data of "
+                f"{', '.join(data.class_names)}; see data.classes"
+            )
+        if source.G.resolution != resolution:
+            raise ValueError(
+                f"utility: a generator of {source.G.resolution} pixels for slices of {resolution}; "
+                "give runs that have this stage"
+            )
+        if strangers := source.persons - everyone:
+            raise ValueError(
+                f"utility: a generator was trained on {len(strangers)} persons who are not in the train part "
+                f"({min(strangers)}, ...); give a run on a share of it (python -m progan_style.data.share)"
+            )
+
+
+def _generated(G: Growing, count: int) -> tuple[Tensor, Tensor]:
+    labels = torch.arange(len(G.class_names)).repeat_interleave(count)
+    seeds = torch.arange(FIRST_SEED, FIRST_SEED + count).repeat(len(G.class_names))
+    return generate(G, labels, seeds), labels
+
+
+def _slices(part: Dataset, resolution: int) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(np.array(part.at(resolution))), torch.from_numpy(np.array(part.labels))
+
+
+def fit(
+    pools: Sequence[tuple[Tensor, Tensor]],
+    classes: int,
+    judge: Callable[[JudgeNetwork], float],
+    seed: int,
+    steps: int = STEPS,
+    device: str | torch.device = "cpu",
+) -> JudgeNetwork:
+    """The report's classifier trained on pools of (uint8 [M, 1, R, R], labels [M]), each an equal part of every batch.
+
+    `judge` is asked CHECKS times; the weights of its best answer are returned, the first of equals.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = JudgeNetwork(pools[0][0].shape[-1], classes)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.4 times as fast on a CPU
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1, pct_start=0.15)
+    checks = {round(steps * (i + 1) / CHECKS) for i in range(CHECKS)}
+    best, kept = -np.inf, network.state_dict()
+    share = BATCH // len(pools)
+    orders = [torch.empty(0, dtype=torch.int64)] * len(pools)
+    for step in range(1, steps + 1):
+        xs, ys = [], []
+        for i, (images, labels) in enumerate(pools):
+            while len(orders[i]) < share:
+                orders[i] = torch.cat([orders[i], torch.randperm(len(images), generator=draw)])
+            rows, orders[i] = orders[i][:share], orders[i][share:]
+            xs.append(images[rows])
+            ys.append(labels[rows])
+        x, amounts = distort(to_float(torch.cat(xs).to(device)), draw)
+        network.train()
+        logits, guesses = network(x.contiguous(memory_format=torch.channels_last))
+        # The report's judge has the same second task (features.train_judge)
+        loss = F.cross_entropy(logits, torch.cat(ys).to(device)) + 6 * F.mse_loss(guesses, amounts)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        rate.step()
+        if step in checks and (now := judge(network.eval())) > best:
+            best, kept = now, {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(kept)
+    return network.eval()
+
+
+@torch.inference_mode()
+def _auc(network: JudgeNetwork, part: Dataset, resolution: int) -> float:
+    device = next(network.parameters()).device
+    images, _ = _slices(part, resolution)
+    answers = [network(to_float(some.to(device)))[0].softmax(dim=1) for some in images.split(256)]
+    return metrics.auc(part.labels, torch.cat(answers).cpu().numpy())
+
+
+# ------------------------------------------------------------------ the part of a report
+
+
+def part(context: Context) -> tuple[dict[str, Any], list[Picture]]:
+    """Utility: real slices with and without generated ones, at shares of the real persons."""
+    if context.generator is None or context.data is None:
+        raise ValueError("utility needs a run and its data: two folders have no generator")
+    data, size = context.data, context.resolution
+    sources = [Source(context.generator, frozenset(data.train.subjects.tolist()))]
+    sources += [own_source(run, size, context.device) for run in context.own]
+    rows = compare(sources, data, size, seed=context.seed, device=context.device, say=context.say)
+    return numbers_of(rows, data), [picture_of(rows, data, context.unseen_part)]
+
+
+def own_source(run: Path | str, resolution: int, device: str | torch.device = "cpu") -> Source:
+    """The generator of a run and the persons that it saw, read from the run's own data."""
+    from progan_style import finished_stage, finished_stages, load_data, run_config
+
+    finished_stage(run, resolution)
+    data = load_data(run_config(run), finished_stages(run)[-1], progress=False)
+    G = load_generator(stage_dir(run, resolution) / "generator.safetensors").to(device)
+    return Source(G, frozenset(data.train.subjects.tolist()), own=True)
+
+
+def verdict(row: Row) -> str:
+    """One row in words."""
+    if not row.proves:
+        return f"{row.title}: proves nothing"
+    _, low, high = interval([b - r for r, b in zip(row.real, row.both, strict=True)])
+    return "generated slices help" if low > 0 else "generated slices harm" if high < 0 else "no difference shown"
+
+
+def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
+    """Flat numbers, utility.<percent>... of each arm; .own: a generator of its own, .unproven: one that saw all."""
+    test = data.unseen[1]
+    numbers: dict[str, Any] = {
+        "utility.test.persons": len(set(test.subjects)),
+        "utility.test.slices": len(test),
+        "utility.seeds": len(rows[0].real),
+    }
+    for row in rows:
+        gain, low, high = interval([b - r for r, b in zip(row.real, row.both, strict=True)])
+        numbers |= {
+            f"{row.name}.title": row.title,
+            f"{row.name}.verdict": verdict(row),
+            f"{row.name}.persons": row.persons,
+            f"{row.name}.slices": row.slices,
+            f"{row.name}.real.auc": float(np.mean(row.real)),
+            f"{row.name}.both.auc": float(np.mean(row.both)),
+            f"{row.name}.gain": gain,
+            f"{row.name}.gain.low": low,
+            f"{row.name}.gain.high": high,
+        }
+    return numbers
+
+
+def picture_of(rows: Sequence[Row], data: Data, part: str) -> Picture:
+    """Test AUC over the share of real persons; hollow where the generator saw persons outside the arm."""
+    figure: Figure = plots.new_figure(9, 5.2)
+    ax = figure.add_subplot()
+    places = np.arange(len(rows))
+    for values, shift, colour, label in (
+        ([row.real for row in rows], -0.12, plots.COLOURS[0], "real slices alone"),
+        ([row.both for row in rows], 0.12, plots.COLOURS[1], "real and generated slices"),
+    ):
+        for place, row, several in zip(places, rows, values, strict=True):
+            filled = row.proves or shift < 0
+            x = np.full(len(several), place + shift)
+            ax.scatter(x, several, s=28, facecolors=colour if filled else "none", edgecolors=colour)
+            ax.hlines(float(np.mean(several)), place + shift - 0.1, place + shift + 0.1, colors=colour)
+        ax.scatter([], [], c=colour, s=28, label=label)
+    ax.scatter([], [], facecolors="none", edgecolors="0.4", s=28, label="hollow: proves nothing, see the row's title")
+    whole = [row for row in rows if row.share == 1.0 and not row.own]
+    if whole:
+        ax.axhline(float(np.mean(whole[0].real)), color="0.6", lw=0.8, ls="--", label="all real persons (ceiling)")
+    ax.set_xticks(places, [f"{row.share:.0%}: {row.persons} persons\n{_wrapped(row)}" for row in rows], fontsize=7)
+    test = data.unseen[1]
+    ax.set(ylabel=f"AUC on unseen persons ({part})", title="What generated slices add to a share of the real persons")
+    ax.legend(fontsize=8)
+    lines = "; ".join(f"{row.share:.0%}{' with its own generator' if row.own else ''}: {verdict(row)}" for row in rows)
+    return Picture(
+        name="utility",
+        content=figure,
+        title="Utility: real slices with and without generated ones",
+        reading=f"Each dot is a classifier of another seed, {STEPS} optimiser steps of {BATCH} slices whatever the "
+        f"arm, stopped where the validate part says, then tested once on {len(set(test.subjects))} persons. {lines}.",
+        control="The same classifier on the same persons' real slices alone (blue). Where the generator saw persons "
+        "outside the arm, it hands their anatomy on: that row proves nothing. Intervals are over seeds: what "
+        "other test persons would have given is not in them.",
+        private=False,
+    )
+
+
+def _wrapped(row: Row) -> str:
+    """A row's title in the width of its column."""
+    return textwrap.fill(("its own " if row.own else "") + row.title, 20)

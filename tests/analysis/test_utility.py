@@ -1,0 +1,158 @@
+"""Utility: fair arms, the stopping point from validate alone, titles that say what a row can prove."""
+
+import functools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from analysis import run_context, utility
+from analysis.plots import picture_bytes
+from analysis.utility import ALL_PERSONS, ARM_ONLY, Row, Source, compare, fit, interval, numbers_of, saw, verdict
+from progan_style import load_generator, persons_of_share, stage_dir
+
+
+@pytest.fixture
+def G(tiny_run):
+    return load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+
+
+@pytest.fixture
+def whole(tiny_run, G):
+    return Source(G, frozenset(tiny_run.data.train.subjects.tolist()))
+
+
+def half(data, G):
+    mask = persons_of_share(data.train.subjects, data.train.labels, 0.5)
+    return Source(G, frozenset(data.train.subjects[mask].tolist()), own=True)
+
+
+def row(share=1.0, title=ARM_ONLY, own=False, gains=(0.1, 0.1, 0.1)):
+    real = (0.7, 0.71, 0.72)
+    return Row(share, 10, 80, title, own, real, tuple(r + g for r, g in zip(real, gains, strict=True)))
+
+
+def test_an_interval_over_seeds_by_hand():
+    mean, low, high = interval([0.1, 0.3])
+    assert mean == pytest.approx(0.2)
+    # standard error 0.1, t of one degree of freedom 12.706
+    assert (low, high) == (pytest.approx(0.2 - 1.2706, abs=1e-4), pytest.approx(0.2 + 1.2706, abs=1e-4))
+    with pytest.raises(ValueError, match="two seeds or more, got 1"):
+        interval([0.1])
+
+
+def test_a_row_proves_something_only_if_the_generator_saw_nobody_else():
+    assert saw(frozenset("ab"), {"a", "b", "c"}) == ARM_ONLY
+    assert saw(frozenset("abcd"), {"a", "b", "c"}) == ALL_PERSONS
+    assert verdict(row(title=ALL_PERSONS)) == "generator saw all persons: proves nothing"
+    assert verdict(row(gains=(0.1, 0.11, 0.1))) == "generated slices help"
+    assert verdict(row(gains=(-0.1, -0.11, -0.1))) == "generated slices harm"
+    assert verdict(row(gains=(-0.1, 0.1, 0.0))) == "no difference shown"
+
+
+def test_numbers_of_an_unproven_row_cannot_be_taken_for_others(tiny_run):
+    rows = [row(0.25, ALL_PERSONS), row(), row(0.25, own=True)]
+    numbers = numbers_of(rows, tiny_run.data)
+    gains = {name for name in numbers if name.endswith(".gain")}
+    assert gains == {"utility.25.unproven.gain", "utility.100.gain", "utility.25.own.gain"}
+    assert numbers["utility.25.unproven.title"] == "generator saw all persons"
+    assert numbers["utility.100.gain"] == pytest.approx(0.1) and numbers["utility.100.real.auc"] == pytest.approx(0.71)
+    assert numbers["utility.test.persons"] == 24
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
+    lines, sources = [], [whole, half(tiny_run.data, G)]
+    few = dict(shares=(0.5, 1.0), seeds=2, steps=8, synthetic=16)
+    rows = compare(sources, tiny_run.data, 16, say=lines.append, **few)
+    assert [(r.name, r.title, r.persons, r.slices) for r in rows] == [
+        ("utility.50.unproven", ALL_PERSONS, 12, 24),
+        ("utility.100", ARM_ONLY, 24, 48),
+        ("utility.50.own", ARM_ONLY, 12, 24),
+    ]
+    assert rows[0].real == rows[2].real  # the same persons, slices and seeds: one training
+    assert all(len(r.real) == len(r.both) == 2 for r in rows) and len(lines) == 3
+    picture = utility.picture_of(rows, tiny_run.data, "test")
+    assert "50% with its own generator" in picture.reading and "proves nothing" in picture.control
+
+
+def test_every_arm_takes_the_same_steps_and_the_test_part_is_asked_once(tiny_run, whole, monkeypatch):
+    steps, asked = [], []
+    monkeypatch.setattr(utility, "fit", lambda pools, classes, judge, seed, n, device: steps.append((len(pools), n)))
+    monkeypatch.setattr(utility, "_auc", lambda network, part, resolution: asked.append(part) or 0.5)
+    compare([whole], tiny_run.data, 16, shares=(0.25, 1.0), seeds=2, steps=9, synthetic=16)
+    assert sorted(steps) == [(1, 9)] * 4 + [(2, 9)] * 4
+    assert len(asked) == 8 and all(part is tiny_run.data.test for part in asked)
+
+
+def test_the_best_moment_on_validate_is_kept():
+    pools = [(torch.randint(0, 255, (16, 1, 8, 8), dtype=torch.uint8), torch.arange(16) % 2)]
+    seen = []
+
+    def judge(network):
+        seen.append(network.classes.weight.clone())
+        return [0.1, 0.9, 0.9, 0.2, 0.3, 0.1, 0.1, 0.1][len(seen) - 1]
+
+    network = fit(pools, 2, judge, seed=0, steps=8)
+    assert len(seen) == utility.CHECKS and torch.equal(network.classes.weight, seen[1])
+    assert not torch.equal(seen[1], seen[7]) and not network.training
+
+
+def test_a_telling_pool_is_learned_and_a_seed_repeats():
+    """Bright is class 1."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(128) % 2
+    images = (labels * 120 + 60)[:, None, None, None] + torch.randint(-20, 20, (128, 1, 8, 8), generator=draw)
+    images = images.to(torch.uint8)
+    pools = [(images[:32], labels[:32]), (images[32:64], labels[32:64])]
+    first, again = (fit(pools, 2, lambda network: 0.0, seed=3, steps=40) for _ in range(2))
+    assert torch.equal(first.classes.weight, again.classes.weight)
+    checks = iter(range(utility.CHECKS))
+    last = fit(pools, 2, lambda network: next(checks), seed=3, steps=40)  # better every time: the last is kept
+    with torch.no_grad():
+        answers = last(images[64:].float() / 127.5 - 1.0)[0].argmax(dim=1)
+    assert (answers == labels[64:]).float().mean() > 0.95
+
+
+def test_what_cannot_be_compared_is_refused(tiny_run, whole, G):
+    data = tiny_run.data
+    nobody = data.test.subset(np.zeros(len(data.test), dtype=bool))
+    for broken, words in (
+        (replace(data, subjects_known=False), "needs to know who is who"),
+        (replace(data, validate=nobody), "has no validate part"),
+        (replace(data, test=nobody), "has no test part"),
+        (replace(data, class_names=("AD", "CN")), "a generator of classes CN, AD for data of AD, CN"),
+        (replace(data, class_names=("CN",)), "needs two classes or more"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            compare([whole], broken, 16)
+    with pytest.raises(ValueError, match="a generator of 16 pixels for slices of 32"):
+        compare([whole], data, 32)
+    with pytest.raises(ValueError, match="trained on 1 persons who are not in the train part"):
+        compare([whole, Source(G, frozenset({"somebody"}), own=True)], data, 16)
+
+
+def test_a_runs_own_persons_are_read_from_its_data(tiny_run):
+    source = utility.own_source(tiny_run.run_dir, 16)
+    assert source.own and source.persons == frozenset(tiny_run.data.train.subjects.tolist())
+    with pytest.raises(ValueError, match="size 64 is not trained yet"):
+        utility.own_source(tiny_run.run_dir, 64)
+
+
+def test_the_part_of_a_report(tiny_run, tmp_path, monkeypatch):
+    few = dict(shares=(0.5, 1.0), seeds=2, steps=4, synthetic=16)
+    monkeypatch.setattr(utility, "compare", functools.partial(compare, **few))
+    lines = []
+    context = run_context(
+        tiny_run.run_dir, tiny_run.data, 16, samples_per_label=4, own=[tiny_run.run_dir], say=lines.append
+    )
+    numbers, pictures = utility.part(replace(context, folder=tmp_path))
+    assert {"utility.50.unproven.gain", "utility.100.gain", "utility.100.own.gain"} <= set(numbers)
+    assert [p.name for p in pictures] == ["utility"] and not pictures[0].private
+    assert picture_bytes(pictures[0], "settings").startswith(b"\x89PNG") and len(lines) == 3
+    with pytest.raises(ValueError, match="two folders have no generator"):
+        utility.part(replace(context, generator=None))
+    with pytest.raises(ValueError, match="no stage is finished yet"):
+        run_context(tiny_run.run_dir, tiny_run.data, 16, own=[tmp_path / "nobody"])
