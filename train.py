@@ -93,11 +93,14 @@ def train(args: argparse.Namespace) -> int:
 
     # Until the first step, SIGTERM ends like Ctrl-C: what prepares the data then clears up behind itself.
     handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    well = False
     try:
         distributed.start()
-        return grow(config, run_dir, until, device)
+        code = grow(config, run_dir, until, device)
+        well = True
+        return code
     finally:
-        distributed.stop()
+        distributed.stop(together=well)
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

@@ -36,7 +36,7 @@ def work(args: argparse.Namespace) -> None:
     parameters = sum(p.numel() for network in (trainer.G, trainer.D) for p in network.parameters())
     seconds = mean_seconds(clock, "step", trainer.config.loss.penalty_interval)
     distributed.say(json.dumps({"seconds": seconds, "gradient_mb": parameters * 4 / 1e6}))
-    distributed.stop()
+    distributed.stop(together=True)
 
 
 def measure(ranks: int, argv: list[str]) -> dict[str, float]:

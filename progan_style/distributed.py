@@ -45,9 +45,14 @@ def start() -> None:
         dist.init_process_group(backend, timeout=PATIENCE)
 
 
-def stop() -> None:
-    """Leave. After an error the others then fail in their next exchange, instead of waiting."""
+def stop(together: bool) -> None:
+    """Leave: together with the others, where all went well.
+
+    After an error at once: the others then fail in their next exchange, instead of waiting.
+    """
     if dist.is_initialized():
+        if together:
+            any_rank(False)
         dist.destroy_process_group()
 
 

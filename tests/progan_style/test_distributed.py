@@ -42,7 +42,7 @@ for _ in range(10):
 if distributed.rank() == 0:
     running = [trainer.G.mapping.centers, trainer.D.head.minibatch_std.running]
     torch.save({"losses": losses, "first": first, "running": running}, sys.argv[2])
-distributed.stop()
+distributed.stop(together=True)
 """
 
 
