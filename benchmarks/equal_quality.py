@@ -4,7 +4,7 @@
 
 ARM is "all" (every lever) or the name of one in levers.py that is taken away. A run grows 8 -> 16 -> 32 on the built-in
 phantoms by configs/demo.yaml; every arm sees the same images in the same order. Printed: KID per class against the
-validate persons, label fidelity, and the real-real floor. docs/performance.md holds the table.
+validate persons, and label fidelity. docs/performance.md holds the table.
 """
 
 import argparse
