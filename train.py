@@ -79,6 +79,8 @@ def train(args: argparse.Namespace) -> int:
                 f"{run_dir} holds a checkpoint but no config.yaml; put it back, or start a new run with --run"
             )
         refuse_changes(run_config(run_dir), config, run_dir, nimg)
+    elif config.init and not Path(config.init).is_file():
+        raise FileNotFoundError(f"{config.init}: no such file; expected the checkpoint.pt of a run: see --init")
     if until in done:
         distributed.say(f"{run_dir}: the stages up to {until} are finished")
         return 0

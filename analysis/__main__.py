@@ -40,6 +40,9 @@ def compare(args: argparse.Namespace) -> int:
     from progan_style import choose_device
 
     parts = check_parts(args.parts.split(",")) if args.parts else None
+    for option, folder in (("--real", args.real), ("--fake", args.fake)):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: no such folder; expected slices: see {option}")
     device = choose_device(args.device)
     cache = args.to / "cache"
     classes = tuple(name.strip() for name in args.classes.split(","))

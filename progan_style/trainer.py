@@ -284,8 +284,6 @@ class Trainer:
 
         Classes that the other run did not have begin anew. Raises ValueError if most of a network does not fit.
         """
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file; expected the checkpoint.pt of a run: see --init")
         state = load_state(path)
         for name in ("G", "D", "G_ema"):
             network = getattr(self, name)

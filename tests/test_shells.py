@@ -214,3 +214,9 @@ def test_generate_never_mixes_two_data_sets(call, tiny_run, tmp_path):
     (tmp_path / "full" / "note.txt").write_text("mine")
     done = call("generate.py", "--run", tiny_run.run_dir, "--to", tmp_path / "full")
     refused(done, "not empty; name a new folder with --to")
+
+
+def test_init_from_a_file_that_is_not_there_is_told_before_anything_is_made(call_shell, tmp_path):
+    done = call_shell("train.py", "--run", tmp_path / "run", "--init", "nowhere.pt")
+    assert done.returncode == 2 and not (tmp_path / "run").exists()
+    assert done.stderr == "train.py: nowhere.pt: no such file; expected the checkpoint.pt of a run: see --init\n"

@@ -59,7 +59,7 @@ def refused(done, message):
 
 def test_folders_that_do_not_fit_are_refused_in_one_line(call, toy_root, tmp_path):
     start = ("--real", toy_root, "--to", tmp_path / "out", "--fake")
-    refused(call(*start, tmp_path / "nowhere"), "nowhere: no such folder")
+    refused(call(*start, tmp_path / "nowhere"), "nowhere: no such folder; expected slices: see --fake")
     one = write(tmp_path / "one", {"CN": noise()["CN"]})
     refused(call(*start, one), "no images of class AD")
     small = write(tmp_path / "small", noise(16))
