@@ -1,6 +1,6 @@
 """The parts that every architecture shares: equalised layers, up- and downsampling, minibatch deviation, growth.
 
-Letters: N batch, C channels, R resolution, F features.
+Letters: N batch, C channels, R resolution, F features, K classes.
 """
 
 import math
@@ -186,6 +186,69 @@ class Growing(nn.Module):
         if alpha != self.alpha:
             self.weight.fill_(alpha)
         self.resolution, self.alpha, self.fading = resolution, alpha, alpha < 1.0
+
+
+class Head(nn.Module):
+    """4x4 feature map -> features [N, F]: minibatch deviation, convolution, fully connected."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.minibatch_std = MinibatchStd()
+        self.conv = Conv(channels + 1, channels, 3)
+        self.dense = Linear(16 * channels, channels, gain=2**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = leaky_(self.conv(self.minibatch_std(x)))
+        with torch.autocast(x.device.type, enabled=False):
+            return leaky_(self.dense(x.float().flatten(1)))
+
+
+class Discriminating(Growing):
+    """What every discriminator ends in: 4x4 map -> features -> logits. An architecture adds `features(images)`.
+
+    The label enters by projection (Miyato & Koyama 2018): logit = l(f) + <embed(y), f> / sqrt(F). `classify` is a
+    linear probe on the same features. See networks/__init__.py for the contract.
+    """
+
+    per_class = ("embed.weight", "probe.weight", "probe.bias")
+
+    def __init__(self, *, max_resolution: int, channels: int, num_classes: int):
+        super().__init__(max_resolution)
+        self.num_features = channels
+        self.head = Head(channels)
+        self.logit = Linear(self.num_features, 1)
+        self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 else None
+        self.probe = Linear(self.num_features, num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
+        raise NotImplementedError
+
+    def logits(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Features [N, F], labels [N] -> logits [N]: real where positive."""
+        with torch.autocast(features.device.type, enabled=False):
+            out = self.logit(features)[:, 0]
+            if self.embed is not None:
+                out = out + (self.embed(labels) * features).sum(dim=1) / math.sqrt(self.num_features)
+            return out
+
+    def class_logits(self, features: Tensor) -> Tensor:
+        """Features [N, F] -> class logits [N, K]."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self.probe(features)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """[N, 1, R, R], [N] -> logits [N]."""
+        return self.logits(self.features(images), labels)
+
+    def classify(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R] -> class logits [N, K]."""
+        return self.class_logits(self.features(images))
+
+
+def maps(per_channel: Tensor, x: Tensor) -> Tensor:
+    """[N, C] -> [N, C, 1, 1] in the type of x."""
+    return per_channel.to(x.dtype)[:, :, None, None]
 
 
 def widths(channel_base: int, channel_max: int, max_resolution: int) -> dict[int, int]:

@@ -16,12 +16,13 @@ from torch.autograd.function import once_differentiable
 
 from progan_style.networks.layers import (
     Conv,
+    Discriminating,
     Growing,
     Linear,
-    MinibatchStd,
     downsample2,
     fade,
     leaky_,
+    maps,
     upsample2,
     widths,
 )
@@ -62,11 +63,6 @@ class AdaIN(torch.autograd.Function):
         rest = -scale * dy_b / n - of_x * mean
         dx = torch.addcmul(torch.addcmul(maps(rest, x), g, maps(scale, x)), x, maps(of_x, x))
         return dx, dy_s, dy_b
-
-
-def maps(per_channel: Tensor, x: Tensor) -> Tensor:
-    """[N, C] -> [N, C, 1, 1] in the type of x."""
-    return per_channel.to(x.dtype)[:, :, None, None]
 
 
 class StyledLayer(nn.Module):
@@ -192,39 +188,14 @@ class DownBlock(nn.Module):
         return leaky_(self.second(leaky_(self.first(x))))
 
 
-class Head(nn.Module):
-    """4x4 feature map -> features [N, F]: minibatch deviation, convolution, fully connected."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.minibatch_std = MinibatchStd()
-        self.conv = Conv(channels + 1, channels, 3)
-        self.dense = Linear(16 * channels, channels, gain=2**0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = leaky_(self.conv(self.minibatch_std(x)))
-        with torch.autocast(x.device.type, enabled=False):
-            return leaky_(self.dense(x.float().flatten(1)))
-
-
-class Discriminator(Growing):
-    """Images -> logits. See networks/__init__.py for the contract.
-
-    The label enters by projection (Miyato & Koyama 2018): logit = l(f) + <embed(y), f> / sqrt(F). `classify` is a
-    linear probe on the same features.
-    """
-
-    per_class = ("embed.weight", "probe.weight", "probe.bias")
+class Discriminator(Discriminating):
+    """Images -> features; the rest is layers.Discriminating."""
 
     def __init__(self, *, num_classes: int, max_resolution: int, channel_base: int, channel_max: int):
-        super().__init__(max_resolution)
         channels = widths(channel_base, channel_max, max_resolution)
-        self.blocks = nn.ModuleDict({str(r): DownBlock(channels[r], channels[r // 2]) for r in channels if r > 4})
-        self.num_features = channels[4]
-        self.head = Head(channels[4])
-        self.logit = Linear(self.num_features, 1)
-        self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 else None
-        self.probe = Linear(self.num_features, num_classes)
+        blocks = nn.ModuleDict({str(r): DownBlock(channels[r], channels[r // 2]) for r in channels if r > 4})
+        super().__init__(max_resolution=max_resolution, channels=channels[4], num_classes=num_classes)
+        self.blocks = blocks
 
     def features(self, images: Tensor) -> Tensor:
         """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
@@ -243,24 +214,3 @@ class Discriminator(Growing):
 
     def _from_image(self, r: int, images: Tensor) -> Tensor:
         return leaky_(cast(DownBlock, self.blocks[str(r)]).from_image(images))
-
-    def logits(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Features [N, F], labels [N] -> logits [N]: real where positive."""
-        with torch.autocast(features.device.type, enabled=False):
-            out = self.logit(features)[:, 0]
-            if self.embed is not None:
-                out = out + (self.embed(labels) * features).sum(dim=1) / math.sqrt(self.num_features)
-            return out
-
-    def class_logits(self, features: Tensor) -> Tensor:
-        """Features [N, F] -> class logits [N, K]."""
-        with torch.autocast(features.device.type, enabled=False):
-            return self.probe(features)
-
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """[N, 1, R, R], [N] -> logits [N]."""
-        return self.logits(self.features(images), labels)
-
-    def classify(self, images: Tensor) -> Tensor:
-        """[N, 1, R, R] -> class logits [N, K]."""
-        return self.class_logits(self.features(images))
