@@ -18,6 +18,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--psi", type=float, default=1.0, help="truncation towards the class centre, 0..1 (default: 1, none)"
     )
+    p.add_argument(
+        "--position",
+        type=float,
+        help="height of the slices, in the unit of data.position_column, where the run was trained with one",
+    )
     p.add_argument("--to", metavar="DIR", required=True, help="folder to write: DIR/CLASS/*.png and DIR/manifest.csv")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return p.parse_args(argv)
@@ -44,7 +49,7 @@ def generate_folder(args: argparse.Namespace) -> int:
     from PIL import Image
     from tqdm import tqdm
 
-    from progan_style import choose_device, finished_stage, generate, load_generator, stage_dir
+    from progan_style import choose_device, finished_stage, generate, load_generator, rank_of, stage_dir
 
     size = finished_stage(args.run, args.size)
     G = load_generator(stage_dir(args.run, size) / "generator.safetensors").to(choose_device(args.device))
@@ -57,6 +62,11 @@ def generate_folder(args: argparse.Namespace) -> int:
         raise ValueError(
             f"class '{args.label}' is not in this checkpoint; it was trained on {', '.join(G.class_names)}"
         )
+    position: list[float] = []
+    if args.position is not None:
+        if not G.header["positions"]:
+            raise ValueError(f"--position: {args.run} was trained without positions; see data.position_column")
+        position = [rank_of(args.position, G.header["positions"])]
 
     to = Path(args.to)
     if to.exists() and any(to.iterdir()):
@@ -69,7 +79,11 @@ def generate_folder(args: argparse.Namespace) -> int:
             (to / name).mkdir(parents=True, exist_ok=True)
             for first in range(args.seed, args.seed + args.count, CHUNK):
                 seeds = torch.arange(first, min(first + CHUNK, args.seed + args.count))
-                images = generate(G, torch.full_like(seeds, label), seeds, args.psi)
+                labels = torch.full_like(seeds, label)
+                if position:
+                    one_hot = [float(label == k) for k in range(len(G.class_names))]
+                    labels = torch.tensor([one_hot + position]).expand(len(seeds), -1)
+                images = generate(G, labels, seeds, args.psi)
                 for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
                     path = f"{name}/{name}{psi_in_name}_{seed:06d}.png"
                     Image.fromarray(image).save(to / path)

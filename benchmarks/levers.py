@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from progan_style import Trainer
+from progan_style import Phase, Trainer
 from progan_style.losses import Critic, Logistic, Terms, leaf, slopes
 from progan_style.networks.layers import Conv, upsample2
 
@@ -55,9 +55,9 @@ def two_fake_batches(trainer: Trainer) -> None:
         with torch.no_grad():
             return made(index, labels)
 
-    def for_G(reals: Tensor, fakes: Tensor, labels: Tensor) -> Terms:
+    def for_G(reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
         # Other images than D's: numbers past the end of any run.
-        return update(reals, made(seen["index"] + 2**40, labels), labels)
+        return update(reals, made(seen["index"] + 2**40, labels), labels, phase)
 
     trainer._fakes, trainer._update_G = for_D, for_G  # type: ignore[method-assign]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from progan_style.data.audit import audit_folder
     from progan_style.data.dataset import Data, Dataset, load_folder
     from progan_style.data.phantom import make_phantoms
+    from progan_style.data.position import rank_of
     from progan_style.data.share import persons_of_share, write_share
     from progan_style.data.slices import prepare_slices
     from progan_style.data.study import holds_scans, prepare_study
@@ -44,6 +45,7 @@ _HOME = {
     "load_folder": "data.dataset",  # folder of slices -> Data
     "persons_of_share": "data.share",  # the slices of a share of the persons
     "write_share": "data.share",  # a data folder with a share of the training persons
+    "rank_of": "data.position",  # a slice's height -> what a generator knows of it
     "make_phantoms": "data.phantom",  # the built-in data set, as a folder of slices
     "Cut": "data.volumes",  # where slices are taken from a scan
     "holds_scans": "data.study",

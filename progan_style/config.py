@@ -33,8 +33,10 @@ class DataConfig(Section):
     classes: tuple[str, ...] = Field(min_length=1)
     aliases: dict[str, str]
     subject_column: str
+    position_column: str | None
     allow_upsampling: bool
     skip_unreadable: bool
+    sampling: Literal["natural", "balanced"]
     cache: str
     phantom: PhantomConfig
 
@@ -75,6 +77,28 @@ class LossConfig(Section):
         return _one_of(value, tuple(LOSSES))
 
 
+class ConditioningConfig(Section):
+    name: str
+    class_weight: float | None = Field(ge=0)
+    generator_weight: float | None = Field(ge=0)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from progan_style.conditioning import CONDITIONINGS
+
+        return _one_of(value, tuple(CONDITIONINGS))
+
+    @model_validator(mode="after")
+    def _own(self) -> "ConditioningConfig":
+        if self.name == "projection" and self.generator_weight is not None:
+            raise ValueError(
+                "generator_weight: projection has no class term in G's loss; set it to null, or conditioning.name to "
+                "auxiliary"
+            )
+        return self
+
+
 class ScheduleConfig(Section):
     resolutions: tuple[int, ...] = Field(min_length=1)
     fade_kimg: dict[int, float]
@@ -83,6 +107,14 @@ class ScheduleConfig(Section):
     lr_g: dict[int, float]
     lr_d: dict[int, float]
     r1_gamma: dict[int, float]
+    label_kimg: tuple[float, float] | None
+
+    @field_validator("label_kimg")
+    @classmethod
+    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] < value[1]:
+            raise ValueError(f"expected two points in kimg, the second after the first, or null, got {list(value)}")
+        return value
 
     @field_validator("resolutions")
     @classmethod
@@ -108,6 +140,10 @@ class ScheduleConfig(Section):
                     raise ValueError(f"{table}.{r}: expected {expected.get(table, '0 or more')}, got {value}")
                 if table == "batch_size" and value % 4:
                     raise ValueError(f"batch_size.{r}: expected a multiple of 4 (minibatch-std groups), got {value}")
+        if self.label_kimg and 1000 * self.label_kimg[1] > (end := GrowthSchedule(**self.model_dump()).total):
+            raise ValueError(
+                f"label_kimg: expected an end within the run's {end / 1000:g} kimg, got {self.label_kimg[1]:g}"
+            )
         return self
 
 
@@ -135,6 +171,7 @@ class Config(Section):
     data: DataConfig
     network: NetworkConfig
     loss: LossConfig
+    conditioning: ConditioningConfig
     schedule: ScheduleConfig
     training: TrainingConfig
 
@@ -312,7 +349,7 @@ def _one_line(error: ValidationError, name: str) -> str:
         elif e["type"] == "value_error":
             message = str(e["ctx"]["error"])
             row = message.partition(":")[0].replace(".", "").replace("_", "").isalnum() and ": " in message
-            faults.append(f"{key}.{message}" if row and key == "schedule" else f"{key}: {message}")
+            faults.append(f"{key}.{message}" if row and key in ("schedule", "conditioning") else f"{key}: {message}")
         else:
             message = re.sub(r"^(Input|\w+) should (be|have) | after validation.*", "", e["msg"])
             got = e["input"] if not isinstance(e["input"], dict) else "a section"

@@ -59,7 +59,7 @@ def _in_blocks(
     for i, (kind, block) in enumerate(blocks.tolist()):
         index = torch.arange(block * BLOCK, (block + 1) * BLOCK, device=device)
         z, noise = latents(G, index)
-        label = classes[kind].to(device).expand(BLOCK, *labels.shape[1:])
+        label = _with_positions(G, classes[kind].to(device).expand(BLOCK, *labels.shape[1:]), index)
         ws = G.mapping(z, label, psi=psi)  # type: ignore[operator]
         made = use(ws, noise)
         for row in torch.nonzero(block_of == i).flatten().tolist():
@@ -68,16 +68,27 @@ def _in_blocks(
     return torch.stack(out) if out else torch.empty(0)  # type: ignore[arg-type]
 
 
+def _with_positions(G: Growing, labels: Tensor, seeds: Tensor) -> Tensor:
+    """For a network that knows positions: conditions, each with the position of its seed, unless it names one."""
+    classes = len(G.class_names)
+    if G.mapping.position is None or (labels.ndim == 2 and labels.shape[1] > classes):  # type: ignore[union-attr]
+        return labels
+    weights = F.one_hot(labels, classes) if labels.ndim == 1 else labels
+    return torch.cat([weights.float(), 2.0 * rng.uniform(0, "position", seeds, 1) - 1.0], dim=1)
+
+
 def _check_weights(G: Growing, labels: Tensor) -> None:
     if labels.ndim == 1:
         return
-    classes = len(G.class_names)
-    if labels.ndim != 2 or labels.shape[1] != classes or not labels.is_floating_point():
+    classes, names = len(G.class_names), ", ".join(G.class_names)
+    known = [classes] if G.mapping.position is None else [classes, classes + 1]  # type: ignore[union-attr]
+    if labels.ndim != 2 or labels.shape[1] not in known or not labels.is_floating_point():
         raise ValueError(
-            f"expected labels [N] or float weights [N, {classes}] for {', '.join(G.class_names)}, "
-            f"got {labels.dtype} {list(labels.shape)}"
+            f"expected labels [N] or float weights [N, {classes}] for {names}"
+            + (f", or [N, {classes + 1}] with a position" if len(known) > 1 else "")
+            + f", got {labels.dtype} {list(labels.shape)}"
         )
-    sums = labels.sum(dim=1)
+    sums = labels[:, :classes].sum(dim=1)
     if not bool(((sums - 1).abs() < 1e-4).all()):
         raise ValueError(
             f"expected class weights that sum to 1 in every row, got sums from {sums.min():g} to {sums.max():g}"
@@ -89,6 +100,7 @@ def generate(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1.0) -> Ten
 
     fp32, noise from the image's own seed. psi: truncation towards the class's own centre, 1 = none. Labels may be
     weights of the classes, float [N, K], each row of sum 1: images between the classes. Raises ValueError otherwise.
+    A generator that knows slice positions takes one, -1 .. 1, from the seed, or from a column after the weights.
     """
     return _in_blocks(G, labels, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())  # type: ignore
 

@@ -15,6 +15,7 @@ class Phase:
     lr_g: float
     lr_d: float
     r1_gamma: float
+    label_weight: float = 1.0  # how much the label counts, 0 (unconditional) .. 1
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class GrowthSchedule:
     The tables map each resolution to its value; lengths are in kimg (thousands of images) and are rounded up to
     whole batches, so that stages end on whole batches. The first resolution has nothing to fade from. A first
     resolution equal to the last is training at fixed resolution.
+
+    label_kimg: the label's weight rises from 0 to 1 between these two points of the run, in kimg (transitional
+    conditioning, Shahbazi et al. 2022, arXiv 2201.06578); None: 1 from the first step.
     """
 
     def __init__(
@@ -45,7 +49,9 @@ class GrowthSchedule:
         lr_g: Mapping[int, float],
         lr_d: Mapping[int, float],
         r1_gamma: Mapping[int, float],
+        label_kimg: tuple[float, float] | None = None,
     ):
+        self.label_kimg = label_kimg
         self.tables = {"batch_size": batch_size, "lr_g": lr_g, "lr_d": lr_d, "r1_gamma": r1_gamma}
         self.stages: list[Stage] = []
         start = 0
@@ -68,7 +74,13 @@ class GrowthSchedule:
         s = self.stage(nimg)
         alpha = min(1.0, (nimg - s.start) / s.fade) if s.fade else 1.0
         now: dict[str, Any] = {name: table[s.resolution] for name, table in self.tables.items()}
-        return Phase(resolution=s.resolution, alpha=alpha, **now)
+        return Phase(resolution=s.resolution, alpha=alpha, label_weight=self._label_weight(nimg), **now)
+
+    def _label_weight(self, nimg: int) -> float:
+        if self.label_kimg is None:
+            return 1.0
+        begin, end = (1000 * kimg for kimg in self.label_kimg)
+        return min(1.0, max(0.0, (nimg - begin) / (end - begin)))
 
     @property
     def total(self) -> int:

@@ -23,11 +23,13 @@ from tqdm import tqdm
 
 from progan_style import distributed, rng, runlog
 from progan_style.checkpoint import load_state, save_network, save_state, transfer
+from progan_style.conditioning import CONDITIONINGS, scale_gradient
 from progan_style.config import Config, parse_config, refuse_changes, save_config
 from progan_style.data.dataset import Dataset
+from progan_style.data.position import Positions
 from progan_style.losses import LOSSES, Terms
 from progan_style.networks import ARCHITECTURES
-from progan_style.networks.layers import Growing, fade_reals
+from progan_style.networks.layers import Growing, class_of, fade_reals
 from progan_style.networks.mapping import mix_styles
 from progan_style.run import stage_dir
 from progan_style.sampling import save_samples, to_float
@@ -45,7 +47,7 @@ class Critic:
     ):
         self.D, self.labels, self.amp = D, labels, amp
         self.features = features or D.features  # of images without a penalty; a compiled pass has no second derivative
-        self.seen: list[tuple[Tensor, Tensor]] = []  # features and logits of each call
+        self.seen: list[tuple[Tensor, Tensor]] = []  # features, with their graph, and logits of each call
 
     def __call__(self, images: Tensor) -> Tensor:
         # Images that carry a penalty are leaves that require gradients: all of their forward runs in fp32, since the
@@ -54,7 +56,7 @@ class Critic:
         with self.amp(not penalised):
             features = (self.D.features if penalised else self.features)(images)  # type: ignore[operator]
         logits = self.D.logits(features, self.labels)  # type: ignore[operator]
-        self.seen.append((features.detach(), logits.detach()))
+        self.seen.append((features, logits.detach()))
         return logits
 
 
@@ -65,9 +67,16 @@ class Trainer:
         self.config, self.data = config, data
         self.device = torch.device(device)
         self.schedule = GrowthSchedule(**config.schedule.model_dump())
+        column = config.data.position_column
+        self.positions = Positions.of(data, column) if column else None
         self.rank, self.ranks = distributed.rank(), distributed.world()
         refuse_uneven(config, self.ranks)
         self.loss = LOSSES[config.loss.name]()
+        self.conditioning = CONDITIONINGS[config.conditioning.name]
+        weights = config.conditioning
+        self.class_weight = self.conditioning.class_weight if weights.class_weight is None else weights.class_weight
+        own = self.conditioning.generator_weight if weights.generator_weight is None else weights.generator_weight
+        self.generator_weight = own or 0.0
         self.amp_dtype = choose_precision(config.training.precision, self.device)
         architecture = ARCHITECTURES[config.network.name]
         sizes = config.network.model_dump(exclude={"name"})
@@ -76,8 +85,10 @@ class Trainer:
             "max_resolution": config.schedule.resolutions[-1],
             "channel_base": sizes["channel_base"],
             "channel_max": sizes["channel_max"],
+            "positions": self.positions is not None,
         }
-        self.arguments = {"generator": {**shared, **sizes}, "discriminator": shared}
+        in_logit = {"in_logit": self.conditioning.in_logit}
+        self.arguments = {"generator": {**shared, **sizes}, "discriminator": {**shared, **in_logit}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             G = architecture.Generator(**self.arguments["generator"])
@@ -110,6 +121,7 @@ class Trainer:
     def step(self, images: Tensor, labels: Tensor) -> Terms:
         """One update of D, one of G, the EMA: uint8 images [N, 1, R, R], labels [N] -> the terms of both losses.
 
+        Labels may be conditions [N, K + 1] (layers.split_condition), where the networks know positions.
         N is this rank's part of the batch (`share`); the terms are its means.
         """
         phase = self.schedule.at(self.nimg)
@@ -120,7 +132,7 @@ class Trainer:
         reals = fade_reals(to_float(images), phase.alpha)
         fakes = self._fakes(index, labels)  # one batch serves both updates: D sees it detached, G through the updated D
         terms_d = self._update_D(reals, fakes, labels, phase)
-        terms_g = self._update_G(reals, fakes, labels)
+        terms_g = self._update_G(reals, fakes, labels, phase)
         distributed.add(m.sums for m in self.running)
         for module in self.running:
             module.settle()
@@ -128,6 +140,16 @@ class Trainer:
         self.nimg += phase.batch_size
         self.steps += 1
         return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
+
+    def _batch(self, phase: Phase) -> tuple[Tensor, Tensor]:
+        """This rank's reals of the next step and what they are conditioned on."""
+        seed, (first, n) = self.config.seed, self.share(phase)
+        balanced = self.config.data.sampling == "balanced"
+        images, labels = self.data.batch(seed, first, n, phase.resolution, self.device, balanced)
+        if self.positions is not None:
+            rows = self.data.indices(seed, first, n, balanced)
+            labels = self.positions.beside(labels, rows, len(self.config.data.classes))
+        return images, labels
 
     def critic(self, labels: Tensor) -> Critic:
         return Critic(self.D, labels, self.amp, self.features)
@@ -160,7 +182,7 @@ class Trainer:
         u = rng.uniform(self.config.seed, "penalty", torch.arange(first, first + n, device=self.device), 1)[:, 0]
         batch = (reals, fakes.detach(), labels, u)
         for x, fake, y, chance in zip(*(tensor.chunk(parts) for tensor in batch), strict=True):
-            part = self._backward_D(x, fake, y, chance, gamma, 1.0 / parts)
+            part = self._backward_D(x, fake, y, chance, gamma, 1.0 / parts, phase.label_weight)
             terms = {key: terms.get(key, 0.0) + value for key, value in part.items()}
         distributed.add(gradients(self.D), divide=True)
         # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
@@ -168,21 +190,31 @@ class Trainer:
         self.opt_D.step()
         return terms
 
-    def _backward_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, u: Tensor, gamma: float, share: float) -> Terms:
+    def _backward_D(
+        self, reals: Tensor, fakes: Tensor, labels: Tensor, u: Tensor, gamma: float, share: float, label_weight: float
+    ) -> Terms:
         """Gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
         critic = self.critic(labels)
-        terms = {key: share * term for key, term in self.loss.discriminator(critic, reals, fakes, gamma, u).items()}
-        features, logits = critic.seen[0]  # of the reals
-        class_logits = self.D.class_logits(features)  # a probe: no gradient into the trunk
-        (sum(terms.values()) + share * F.cross_entropy(class_logits, labels)).backward()
-        right = (class_logits.detach().argmax(dim=1) == labels).float().mean()
-        self._count(real_pred=share * logits.sigmoid().mean(), real_class_acc=share * right)
-        return {key: term.detach() for key, term in terms.items()}
+        terms = self.loss.discriminator(critic, reals, fakes, gamma, u)
+        classes = class_of(labels)
+        # The class head learns at its full rate; what of its gradient goes on into the trunk is the conditioning's.
+        seen = [features for features, _ in critic.seen[: 2 if self.conditioning.fakes_too else 1]]
+        heard = [self.D.class_logits(scale_gradient(f, self.class_weight * label_weight)) for f in seen]
+        on_classes = [F.cross_entropy(class_logits, classes) for class_logits in heard]
+        (share * torch.stack([*terms.values(), *on_classes]).sum()).backward()
+        right = (heard[0].detach().argmax(dim=1) == classes).float().mean()
+        self._count(real_pred=share * critic.seen[0][1].sigmoid().mean(), real_class_acc=share * right)
+        return {key: share * term.detach() for key, term in terms.items()}
 
-    def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor) -> Terms:
+    def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
         """One step of G through the updated D."""
         self.D.requires_grad_(False)
-        terms = self.loss.generator(self.critic(labels), reals, fakes)
+        critic = self.critic(labels)
+        terms = self.loss.generator(critic, reals, fakes)
+        if self.generator_weight:
+            class_logits = self.D.class_logits(critic.seen[-1][0])  # of the fakes
+            weight = self.generator_weight * phase.label_weight
+            terms["class"] = weight * F.cross_entropy(class_logits, class_of(labels))
         self.opt_G.zero_grad(set_to_none=True)
         sum(terms.values()).backward()  # type: ignore[union-attr]
         self.D.requires_grad_(True)
@@ -192,12 +224,16 @@ class Trainer:
         return {key: term.detach() for key, term in terms.items()}
 
     def _enter(self, phase: Phase) -> None:
-        """Give the networks their size and the optimisers their rates; at a new resolution drop the moments.
+        """Give the networks their size and label weight and the optimisers their rates.
+
+        At a new resolution the moments are dropped.
 
         Moments of another resolution make a spike at the growth step (ProGAN's `reset_opt_for_new_lod`).
         """
         for network in (self.G, self.D, self.G_ema):
             network.grow(phase.resolution, phase.alpha)
+        for part in (self.G.mapping, self.D):
+            part.label_weight.fill_(phase.label_weight)
         for optimizer, rate in ((self.opt_G, phase.lr_g), (self.opt_D, phase.lr_d)):
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -215,7 +251,7 @@ class Trainer:
         z = rng.normal(seed, "latent", index, 2 * z_dim)
         ws = self.G.mapping(z[:, :z_dim], labels)
         with self.amp(False):
-            self.G.mapping.track(ws, labels)
+            self.G.mapping.track(ws, class_of(labels))
         if self.config.training.style_mixing > 0:
             other = self.G.mapping(z[:, z_dim:], labels)
             u = rng.uniform(seed, "mixing", index, 2)
@@ -313,6 +349,7 @@ class Trainer:
             "resolution": resolution,
             "nimg": self.nimg,
             "seed": self.config.seed,
+            "positions": self.positions.header() if self.positions else None,
         }
 
     # ---------------------------------------------------------------- the loop
@@ -395,8 +432,7 @@ class Trainer:
                         bar.close()
                     bar, shown = self._bar(stage), stage
                 phase = self.schedule.at(self.nimg)
-                batch = self.data.batch(self.config.seed, *self.share(phase), phase.resolution, self.device)
-                self._step_or_say(batch, phase)
+                self._step_or_say(self._batch(phase), phase)
                 bar.update(phase.batch_size)
         finally:
             if bar is not None:

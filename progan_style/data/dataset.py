@@ -38,7 +38,7 @@ class Dataset:
     class_names: tuple[str, ...]
     paths: tuple[str, ...] = ()
     columns: dict[str, np.ndarray] = field(default_factory=dict)
-    _order: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _order: dict[tuple[int, int, int], np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _resident: Any = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -51,30 +51,54 @@ class Dataset:
             raise ValueError(f"resolution {resolution} was not packed; this data set has {packed}")
         return self.levels[resolution]
 
-    def indices(self, seed: int, nimg: int, n: int) -> np.ndarray:
+    def indices(self, seed: int, nimg: int, n: int, balanced: bool = False) -> np.ndarray:
         """The rows of images nimg .. nimg + n - 1 of a run, int64 [n]: image i is row perm(seed, i // M)[i % M].
 
+        balanced: the classes take turns, each through permutations of its own, so that all are seen equally often.
         Pure: each epoch is a permutation of its own, so order depends on neither batch size nor what was asked before.
         """
         if not len(self):
             raise ValueError("this split holds no images")
-        epochs, places = np.divmod(np.arange(nimg, nimg + n, dtype=np.int64), len(self))
-        rows = np.empty(n, np.int64)
-        for epoch in np.unique(epochs):
-            here = epochs == epoch
-            rows[here] = self._permutation(seed, int(epoch))[places[here]]
+        number = np.arange(nimg, nimg + n, dtype=np.int64)
+        if not balanced:
+            return self._in_epochs(seed, number, -1)
+        turn, rows = number % len(self.class_names), np.empty(n, np.int64)
+        for label in range(len(self.class_names)):
+            rows[turn == label] = self._in_epochs(seed, number[turn == label] // len(self.class_names), label)
         return rows
 
-    def _permutation(self, seed: int, epoch: int) -> np.ndarray:
-        if (seed, epoch) not in self._order:
-            while len(self._order) >= 2:  # a batch spans two epochs at most, unless it is larger than the split
+    def _in_epochs(self, seed: int, number: np.ndarray, label: int) -> np.ndarray:
+        """The rows of the images of one class (-1: of all) with these numbers."""
+        total = len(self) if label < 0 else int((self.labels == label).sum())
+        epochs, places = np.divmod(number, total)
+        rows = np.empty(len(number), np.int64)
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            rows[here] = self._permutation(seed, int(epoch), label)[places[here]]
+        return rows
+
+    def _permutation(self, seed: int, epoch: int, label: int) -> np.ndarray:
+        key = (seed, epoch, label)
+        if key not in self._order:
+            # A batch spans two epochs at most (of each class), unless it is larger than the split.
+            while len(self._order) >= 2 * (1 if label < 0 else len(self.class_names)):
                 self._order.pop(next(iter(self._order)))
             # 0xDA7A: the data's own stream, apart from others keyed by the same seed
-            self._order[seed, epoch] = np.random.default_rng([0xDA7A, seed, epoch]).permutation(len(self))
-        return self._order[seed, epoch]
+            if label < 0:
+                self._order[key] = np.random.default_rng([0xDA7A, seed, epoch]).permutation(len(self))
+            else:
+                rows = np.flatnonzero(self.labels == label)
+                self._order[key] = np.random.default_rng([0xDA7A, seed, epoch, label]).permutation(rows)
+        return self._order[key]
 
     def batch(
-        self, seed: int, nimg: int, n: int, resolution: int, device: "str | torch.device" = "cpu"
+        self,
+        seed: int,
+        nimg: int,
+        n: int,
+        resolution: int,
+        device: "str | torch.device" = "cpu",
+        balanced: bool = False,
     ) -> "tuple[torch.Tensor, torch.Tensor]":
         """Images nimg .. nimg + n - 1 of a run -> uint8 [n, 1, R, R] and labels int64 [n], both on the device.
 
@@ -84,7 +108,7 @@ class Dataset:
         import torch
 
         where = torch.device(device)
-        rows = self.indices(seed, nimg, n)
+        rows = self.indices(seed, nimg, n, balanced)
         labels = torch.from_numpy(self.labels[rows])
         if where.type == "cpu":
             return torch.from_numpy(self.at(resolution)[rows]), labels

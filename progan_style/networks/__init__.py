@@ -11,8 +11,12 @@ Discriminator:
     features(images)                [N, 1, R, R] -> [N, F]; in eval() no image depends on its neighbours
     logits(features, labels)        [N, F], [N] -> [N]
     class_logits(features)          [N, F] -> [N, K]
+    label_weight                    0 .. 1, on the device: how much the label counts in logits; mapping has one too
     forward(images, labels)         -> logits [N]
     classify(images)                -> class logits [N, K]
+
+Labels [N] may be class weights [N, K] or, for networks that know the slice's position, conditions [N, K + 1]
+(layers.split_condition).
 
 A module with running statistics gathers a step's sums in `sums` and moves them with `settle()`, once a step: the
 trainer adds the sums of all ranks in between.

@@ -203,33 +203,82 @@ class Head(nn.Module):
             return leaky_(self.dense(x.float().flatten(1)))
 
 
+def split_condition(labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor | None]:
+    """What a network is conditioned on -> classes and positions.
+
+    Labels [N] int64 or class weights [N, K]: position None; [N, K + 1]: weights, then the position in its last column.
+    """
+    if labels.ndim == 1 or labels.shape[1] == num_classes:
+        return labels, None
+    return labels[:, :-1], labels[:, -1]
+
+
+def of_classes(table: Tensor, labels: Tensor) -> Tensor:
+    """The rows of a table [K, W] for labels [N] or class weights [N, K] -> [N, W]."""
+    return F.embedding(labels, table) if labels.ndim == 1 else labels.to(table.dtype) @ table
+
+
+def class_of(labels: Tensor) -> Tensor:
+    """Labels [N] or conditions [N, K + 1] with a whole weight on one class -> labels [N]."""
+    return labels if labels.ndim == 1 else labels[:, :-1].argmax(dim=1)
+
+
+class PositionEmbedding(nn.Module):
+    """Where in the head a slice lies, -1 .. 1 -> [N, width]: a linear layer on sines and cosines of four frequencies.
+
+    None is the middle.
+    """
+
+    waves: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("waves", math.pi / 2 * torch.arange(1.0, 5.0), persistent=False)
+        self.dense = Linear(8, width)
+
+    def forward(self, position: Tensor | None, n: int) -> Tensor:
+        if position is None:
+            position = self.waves.new_zeros(n)
+        angles = position[:, None].float() * self.waves
+        return cast(Tensor, self.dense(torch.cat([angles.sin(), angles.cos()], dim=1)))
+
+
 class Discriminating(Growing):
     """What every discriminator ends in: 4x4 map -> features -> logits. An architecture adds `features(images)`.
 
-    The label enters by projection (Miyato & Koyama 2018): logit = l(f) + <embed(y), f> / sqrt(F). `classify` is a
-    linear probe on the same features. See networks/__init__.py for the contract.
+    The label enters by projection (Miyato & Koyama 2018): logit = l(f) + label_weight <embed(y), f> / sqrt(F), unless
+    `in_logit` is False; so does the slice's position, if the network knows positions. `classify` is a linear head on
+    the same features. See networks/__init__.py for the contract.
     """
 
     per_class = ("embed.weight", "probe.weight", "probe.bias")
+    label_weight: Tensor
 
-    def __init__(self, *, max_resolution: int, channels: int, num_classes: int):
+    def __init__(self, *, max_resolution: int, channels: int, num_classes: int, in_logit: bool, positions: bool):
         super().__init__(max_resolution)
-        self.num_features = channels
+        self.num_classes, self.num_features = num_classes, channels
         self.head = Head(channels)
         self.logit = Linear(self.num_features, 1)
-        self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 else None
+        self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 and in_logit else None
         self.probe = Linear(self.num_features, num_classes)
+        self.position = PositionEmbedding(self.num_features) if positions else None
+        self.register_buffer("label_weight", torch.ones(()))
 
     def features(self, images: Tensor) -> Tensor:
         """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
         raise NotImplementedError
 
     def logits(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Features [N, F], labels [N] -> logits [N]: real where positive."""
+        """Features [N, F], labels [N] (or conditions, see split_condition) -> logits [N]: real where positive."""
         with torch.autocast(features.device.type, enabled=False):
+            classes, position = split_condition(labels, self.num_classes)
             out = self.logit(features)[:, 0]
             if self.embed is not None:
-                out = out + (self.embed(labels) * features).sum(dim=1) / math.sqrt(self.num_features)
+                of_class = of_classes(self.embed.weight, classes) * self.label_weight
+                out = out + (of_class * features).sum(dim=1) / math.sqrt(self.num_features)
+            if self.position is not None:
+                of_position = self.position(position, len(features))
+                out = out + (of_position * features).sum(dim=1) / math.sqrt(self.num_features)
             return out
 
     def class_logits(self, features: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from progan_style.networks.layers import LEAK, Linear
+from progan_style.networks.layers import LEAK, Linear, PositionEmbedding, of_classes, split_condition
 
 
 def normalize(x: Tensor) -> Tensor:
@@ -19,20 +19,36 @@ class Mapping(nn.Module):
     """z, label -> ws (Karras et al. 2019, section 2), the label as a normalised embedding beside the normalised z.
 
     The conditioning is StyleGAN2-ADA's (Karras et al. 2020b): both parts are normalised, so neither drowns the other.
-    One class means unconditional: no embedding. `centers` [K, W] are the running class means of w; truncation pulls
-    towards the image's own class (a single centre would pull all classes to one mean).
+    One class means unconditional: no embedding. `label_weight` scales the embedding (transitional conditioning,
+    Shahbazi et al. 2022): at 0 the label counts for nothing. A network that knows positions takes one as a third part.
+    `centers` [K, W] are the running class means of w; truncation pulls towards the image's own class (a single centre
+    would pull all classes to one mean).
     """
 
     centers: Tensor
     sums: Tensor
+    label_weight: Tensor
 
-    def __init__(self, *, z_dim: int, w_dim: int, num_layers: int, num_classes: int, depth: int, lr_mul: float):
+    def __init__(
+        self,
+        *,
+        z_dim: int,
+        w_dim: int,
+        num_layers: int,
+        num_classes: int,
+        depth: int,
+        lr_mul: float,
+        positions: bool = False,
+    ):
         super().__init__()
         self.momentum = 0.005
         self.z_dim, self.num_layers, self.num_classes = z_dim, num_layers, num_classes
         self.embed = nn.Embedding(num_classes, w_dim) if num_classes > 1 else None
-        fan_in = [z_dim + (w_dim if self.embed else 0)] + [w_dim] * (depth - 1)
+        parts = z_dim + (w_dim if self.embed else 0) + (w_dim if positions else 0)
+        fan_in = [parts] + [w_dim] * (depth - 1)
         self.layers = nn.ModuleList(Linear(n, w_dim, gain=2**0.5, lr_mul=lr_mul) for n in fan_in)
+        self.position = PositionEmbedding(w_dim) if positions else None
+        self.register_buffer("label_weight", torch.ones(()))
         self.register_buffer("centers", torch.zeros(num_classes, w_dim))
         self.register_buffer("sums", torch.zeros(num_classes, w_dim + 1), persistent=False)  # of w; number of images
 
@@ -40,16 +56,19 @@ class Mapping(nn.Module):
         """[N, Z], [N] int64 -> ws [N, L, W]. psi 1 is the plain mapping; psi 0 the centre of the label's class.
 
         Labels may be weights [N, K] that sum to 1: what lies between the classes. The embeddings (and the centres) are
-        mixed by them; a whole weight on one class is that class, to the last bit.
+        mixed by them; a whole weight on one class is that class, to the last bit. A column more is the position.
         """
         with torch.autocast(z.device.type, enabled=False):
+            labels, position = split_condition(labels, self.num_classes)
             x = normalize(z.float())
             if self.embed is not None:
-                x = torch.cat([x, normalize(_of_class(self.embed.weight, labels))], dim=1)
+                x = torch.cat([x, self.label_weight * normalize(of_classes(self.embed.weight, labels))], dim=1)
+            if self.position is not None:
+                x = torch.cat([x, normalize(self.position(position, len(z)))], dim=1)
             for layer in self.layers:
                 x = F.leaky_relu(layer(x), LEAK)
             if psi != 1.0:
-                x = _of_class(self.centers, labels).lerp(x, psi)
+                x = of_classes(self.centers, labels).lerp(x, psi)
         return x[:, None].expand(-1, self.num_layers, -1)
 
     @torch.no_grad()
@@ -66,11 +85,6 @@ class Mapping(nn.Module):
         mean = self.sums[:, :-1] / count.clamp(min=1)
         self.centers.lerp_(torch.where(count > 0, mean, self.centers), self.momentum)
         self.sums.zero_()
-
-
-def _of_class(table: Tensor, labels: Tensor) -> Tensor:
-    """The rows of a table [K, W] for labels [N] or class weights [N, K] -> [N, W]."""
-    return F.embedding(labels, table) if labels.ndim == 1 else labels.to(table.dtype) @ table
 
 
 def mix_styles(ws: Tensor, other: Tensor, u: Tensor, active_layers: int, probability: float) -> Tensor:

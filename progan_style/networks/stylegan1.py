@@ -113,6 +113,7 @@ class Generator(Growing):
         mapping_lr_mul: float,
         channel_base: int,
         channel_max: int,
+        positions: bool = False,
     ):
         super().__init__(max_resolution)
         channels = widths(channel_base, channel_max, max_resolution)
@@ -123,6 +124,7 @@ class Generator(Growing):
             num_classes=num_classes,
             depth=mapping_depth,
             lr_mul=mapping_lr_mul,
+            positions=positions,
         )
         self.const = nn.Parameter(torch.randn(1, channels[4], 4, 4))  # ones have no variance for AdaIN to divide by
         self.blocks = nn.ModuleDict()
@@ -191,10 +193,25 @@ class DownBlock(nn.Module):
 class Discriminator(Discriminating):
     """Images -> features; the rest is layers.Discriminating."""
 
-    def __init__(self, *, num_classes: int, max_resolution: int, channel_base: int, channel_max: int):
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        max_resolution: int,
+        channel_base: int,
+        channel_max: int,
+        in_logit: bool = True,
+        positions: bool = False,
+    ):
         channels = widths(channel_base, channel_max, max_resolution)
         blocks = nn.ModuleDict({str(r): DownBlock(channels[r], channels[r // 2]) for r in channels if r > 4})
-        super().__init__(max_resolution=max_resolution, channels=channels[4], num_classes=num_classes)
+        super().__init__(
+            max_resolution=max_resolution,
+            channels=channels[4],
+            num_classes=num_classes,
+            in_logit=in_logit,
+            positions=positions,
+        )
         self.blocks = blocks
 
     def features(self, images: Tensor) -> Tensor:

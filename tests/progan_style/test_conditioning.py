@@ -1,0 +1,222 @@
+"""What the label does, by every conditioning; its weight over time; the slice's position beside it."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from progan_style import Trainer, generate, load_config, load_data, load_generator, rank_of, save_config
+from progan_style.checkpoint import load_state
+from progan_style.conditioning import CONDITIONINGS, scale_gradient
+from progan_style.data.position import Positions
+from progan_style.losses import LOSSES
+from progan_style.networks import ARCHITECTURES
+
+
+@pytest.fixture
+def make(tiny_overlay, toy_root, tmp_path):
+    def build(*overrides, root=toy_root, name="run"):
+        torch.set_num_threads(1)
+        run_dir = tmp_path / name
+        run_dir.mkdir(exist_ok=True)
+        config = load_config(overlay=tiny_overlay, overrides=[f"data.root={root}", *overrides])
+        save_config(config, run_dir / "config.yaml")
+        return Trainer(config, load_data(config, 16, progress=False).train), run_dir
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def placed_root(tmp_path_factory, toy_root):
+    """The toy set with a manifest that gives each slice a height."""
+    import csv
+    import shutil
+
+    root = tmp_path_factory.mktemp("placed") / "slices"
+    shutil.copytree(toy_root, root)
+    with open(root / "manifest.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "subject", "slice_mm"])
+        for path in sorted(root.rglob("*.png")):
+            writer.writerow([path.relative_to(root).as_posix(), path.stem[:-2], 6 + 4 * int(path.stem[-1])])
+    return root
+
+
+def moved(before, network):
+    return {name for name, p in network.named_parameters() if not torch.equal(before[name], p)}
+
+
+def weights(network):
+    return {name: p.detach().clone() for name, p in network.named_parameters()}
+
+
+# ---------------------------------------------------------------- identities
+
+
+def test_a_scaled_gradient_leaves_the_value():
+    x = torch.randn(3, requires_grad=True)
+    for weight in (0.0, 0.25, 1.0):
+        y = scale_gradient(x, weight)
+        assert torch.allclose(y, x)
+        gradient = torch.autograd.grad(y.sum() + 0 * x.sum(), x)[0]
+        assert torch.allclose(gradient, torch.full_like(x, weight))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_at_label_weight_0_the_label_counts_for_nothing(name):
+    shared = {"num_classes": 3, "max_resolution": 8, "channel_base": 64, "channel_max": 8}
+    G = ARCHITECTURES[name].Generator(**shared, z_dim=8, w_dim=8, mapping_depth=2, mapping_lr_mul=0.01).eval()
+    D = ARCHITECTURES[name].Discriminator(**shared).eval()
+    z, zero, one = torch.randn(4, 8), torch.zeros(4, dtype=torch.long), torch.ones(4, dtype=torch.long)
+    images = torch.randn(4, 1, 8, 8)
+    assert not torch.equal(G.mapping(z, zero), G.mapping(z, one)) and not torch.equal(D(images, zero), D(images, one))
+    G.mapping.label_weight.fill_(0.0)
+    D.label_weight.fill_(0.0)
+    assert torch.equal(G.mapping(z, zero), G.mapping(z, one)) and torch.equal(D(images, zero), D(images, one))
+
+
+def test_without_the_label_in_the_logit_there_is_no_embedding():
+    D = ARCHITECTURES["stylegan1"].Discriminator(
+        num_classes=2, max_resolution=8, channel_base=64, channel_max=8, in_logit=False
+    )
+    assert D.embed is None
+
+
+# ---------------------------------------------------------------- training
+
+
+def test_auxiliary_teaches_the_trunk_and_G_the_classes(make):
+    trainer, _ = make("conditioning.name=auxiliary")
+    assert trainer.D.embed is None
+    terms = trainer.step(*trainer.data.batch(0, 0, 8, 8))
+    assert 0 < terms["G/class"] < 5
+    only_class, _ = make("conditioning.name=auxiliary")
+    trainer._enter(trainer.schedule.at(0))
+    before = weights(trainer.D)
+    images, labels = torch.rand(8, 1, 8, 8), torch.arange(8) % 2
+    trainer.D.zero_grad()
+    features = trainer.D.features(images)
+    F.cross_entropy(trainer.D.class_logits(scale_gradient(features, trainer.class_weight)), labels).backward()
+    reached = {name for name, p in trainer.D.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert any(name.startswith("blocks.8") for name in reached) and "probe.weight" in reached
+    assert not moved(before, trainer.D) and only_class.generator_weight == 1.0
+
+
+def test_class_weight_sends_the_head_s_gradient_into_the_trunk(make):
+    """With class_weight the trunk moves otherwise than without; the terms of the first step are the same."""
+    plain, _ = make()
+    taught, _ = make("conditioning.class_weight=0.5")
+    batch = plain.data.batch(0, 0, 8, 8)
+    first, second = plain.step(*batch), taught.step(*batch)
+    assert torch.equal(first["D/real"], second["D/real"])
+    pairs = zip(plain.D.named_parameters(), taught.D.named_parameters(), strict=True)
+    different = {name for (name, a), (_, b) in pairs if not torch.equal(a, b)}
+    assert any(name.startswith("blocks") for name in different) and not any("probe" in name for name in different)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_any_loss_takes_any_conditioning_and_a_rising_label(make, conditioning, loss):
+    trainer, run_dir = make(
+        f"loss.name={loss}", f"conditioning.name={conditioning}", "schedule.label_kimg=[0.016, 0.064]"
+    )
+    assert trainer.run(run_dir)
+    assert trainer.G_ema.mapping.label_weight == 1.0
+    assert load_generator(run_dir / "stage-008" / "generator.safetensors").mapping.label_weight == pytest.approx(0.5)
+
+
+def test_until_the_label_rises_neither_network_hears_of_it(make):
+    trainer, _ = make("schedule.label_kimg=[0.040, 0.064]")
+    before = weights(trainer.D) | {f"G.{k}": v for k, v in weights(trainer.G).items()}
+    for _ in range(5):
+        phase = trainer.schedule.at(trainer.nimg)
+        assert phase.label_weight == 0.0
+        trainer.step(*trainer._batch(phase))
+    assert torch.equal(before["embed.weight"], trainer.D.embed.weight)
+    assert torch.equal(before["G.mapping.embed.weight"], trainer.G.mapping.embed.weight)
+    trainer.nimg = 48
+    assert trainer.schedule.at(48).label_weight == pytest.approx(1 / 3)
+
+
+def test_a_conditioned_run_resumes_bit_for_bit(make, placed_root):
+    settings = (
+        "conditioning.name=auxiliary",
+        "schedule.label_kimg=[0.016, 0.1]",
+        "data.sampling=balanced",
+        "data.position_column=slice_mm",
+    )
+    whole, whole_dir = make(*settings, root=placed_root, name="whole")
+    assert whole.run(whole_dir)
+    first, cut_dir = make(*settings, root=placed_root, name="cut")
+    assert not first.run(cut_dir, stop=lambda: first.nimg >= 64)
+    second, _ = make(*settings, root=placed_root, name="cut")
+    assert second.run(cut_dir)
+    a, b = (load_state(d / "checkpoint.pt") for d in (whole_dir, cut_dir))
+    for network in ("G", "D", "G_ema"):
+        assert all(torch.equal(a[network][k], b[network][k]) for k in a[network])
+
+
+# ---------------------------------------------------------------- balanced
+
+
+def test_balanced_sampling_takes_the_classes_in_turn_and_is_pure(make):
+    data = make()[0].data
+    few = data.subset(np.concatenate([np.flatnonzero(data.labels == 0), np.flatnonzero(data.labels == 1)[:3]]))
+    rows = few.indices(1, 0, 64, balanced=True)
+    assert (few.labels[rows] == np.arange(64) % 2).all()
+    assert (few.indices(1, 20, 10, balanced=True) == rows[20:30]).all()
+    of_zero = rows[few.labels[rows] == 0]
+    count = int((few.labels == 0).sum())
+    assert sorted(of_zero[:count]) == list(range(count))  # an epoch of the class is a permutation of it
+    assert sorted(rows[few.labels[rows] == 1][:3]) == [count, count + 1, count + 2]
+
+
+# ---------------------------------------------------------------- position
+
+
+def test_positions_are_ranks_and_equal_heights_share_theirs(make, placed_root):
+    data = make(root=placed_root)[0].data
+    positions = Positions.of(data, "slice_mm")
+    assert set(np.round(positions.rank, 6)) == {-0.5, 0.5}
+    labels = torch.tensor([0, 1])
+    low, high = (np.flatnonzero(data.columns["slice_mm"] == x)[0] for x in ("6", "10"))
+    assert positions.beside(labels, np.array([low, high]), 2).tolist() == [[1, 0, -0.5], [0, 1, 0.5]]
+    header = positions.header()
+    assert rank_of(6, header) < rank_of(10, header)
+    with pytest.raises(ValueError, match="position 40: expected 6 to 10, the training slices' range of slice_mm"):
+        rank_of(40, header)
+
+
+def test_a_generator_that_knows_positions(make, placed_root):
+    trainer, run_dir = make("data.position_column=slice_mm", root=placed_root)
+    assert trainer.run(run_dir)
+    G = load_generator(run_dir / "stage-016" / "generator.safetensors")
+    labels, seeds = torch.tensor([0, 1, 1]), torch.tensor([3, 3, 20])
+    images = generate(G, labels, seeds)
+    assert torch.equal(generate(G, labels[1:2], seeds[1:2]), images[1:2])  # whatever is asked for beside it
+    low, high = (torch.tensor([[1.0, 0.0, x]]) for x in (-1.0, 1.0))
+    assert not torch.equal(generate(G, low, seeds[:1]), generate(G, high, seeds[:1]))
+    with pytest.raises(ValueError, match=r"or \[N, 3\] with a position"):
+        generate(G, torch.ones(1, 4), seeds[:1])
+
+
+def test_the_position_changes_the_logit(make, placed_root):
+    D = make("data.position_column=slice_mm", root=placed_root)[0].D.eval()
+    D.grow(8)
+    images = torch.randn(1, 1, 8, 8)
+    low, high = (D(images, torch.tensor([[1.0, 0.0, x]])) for x in (-1.0, 1.0))
+    assert not torch.equal(low, high)
+    assert torch.equal(D(images, torch.tensor([0])), D(images, torch.tensor([[1.0, 0.0, 0.0]])))
+
+
+def test_what_is_missing_of_positions_is_said(make, toy_root, placed_root):
+    with pytest.raises(ValueError, match=r"data.position_column: manifest.csv has no column 'height'; it has slice_mm"):
+        make("data.position_column=height", root=placed_root)
+    data = make(root=placed_root)[0].data
+    data.columns["slice_mm"] = data.columns["slice_mm"].copy()
+    data.columns["slice_mm"][:3] = ""
+    with pytest.raises(ValueError, match="column slice_mm: no number for 3 of 48 training slices"):
+        Positions.of(data, "slice_mm")
+    data.columns["slice_mm"][0] = "top"
+    with pytest.raises(ValueError, match="column slice_mm: expected numbers"):
+        Positions.of(data, "slice_mm")
