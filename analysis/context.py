@@ -197,11 +197,18 @@ def slice_positions(dataset: Dataset) -> tuple[NDArray[np.float64], str]:
 
 
 def with_unseen_phantoms(
-    data: Data, resolution: int, persons: int, cache_dir: Path | str, workers: int | None = None, say: Say = quiet
+    data: Data,
+    resolution: int,
+    persons: int,
+    cache_dir: Path | str,
+    workers: int | None = None,
+    say: Say = quiet,
+    which: int = 0,
 ) -> Data:
     """Phantom data with a fresh test part: `persons` persons of another seed, whom no training or choice ever saw.
 
-    Data of persons come back as they are. Drawn once into the cache, 0.06 s per slice and core.
+    which: of the fresh seeds; a choice that was made on one is tested on another. Data of persons come back
+    as they are. Drawn once into the cache, 0.06 s per slice and core.
     """
     file = Path(data.root) / PHANTOMS
     if not file.is_file():
@@ -209,7 +216,7 @@ def with_unseen_phantoms(
     settings = json.loads(file.read_text())
     names = ("slices", "seed", "overlap")
     arguments = {name: settings[name] for name in names} | {"persons": persons, "size": resolution}
-    arguments["seed"] += OTHER_SEED
+    arguments["seed"] += OTHER_SEED * (1 + which)
     name = "phantoms-unseen-" + hashlib.sha256(json.dumps([settings["version"], arguments]).encode()).hexdigest()[:10]
     say(f"unseen persons: {persons} phantoms of another seed, drawn now or taken from the cache")
     root = make_phantoms(Path(cache_dir) / name, workers=workers, progress=False, **arguments)

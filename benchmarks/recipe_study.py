@@ -1,0 +1,335 @@
+"""Which recipe? The same CPU time for every arm, two seeds, one judge; rows are kept, so that it may take days.
+
+    python -m benchmarks.recipe_study                       run what has no row yet, two arms side by side
+    python -m benchmarks.recipe_study --question "gamma of logistic"
+    python -m benchmarks.recipe_study --arm NAME --seed S   one row, in this process, on one thread
+    python -m benchmarks.recipe_study --table               the rows so far, and what they decide
+
+Every arm trains on the built-in phantoms with the widths of configs/cpu.yaml. Its lengths are scaled so that its own
+speed, timed over some steps of each stage, fills the budget. It is judged on 250 persons whom no training saw and who
+are not those that the final reports are made on. A stopped arm goes on from its checkpoint. Runs that fail are rows
+too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TOP = Path(__file__).parents[1]
+ROWS = TOP / "docs" / "recipe_study.jsonl"
+PERSONS, SLICES, POOL = 250, 1000, 1  # unseen persons, generated slices per class, which fresh persons
+SHARE_OF_400 = 0.125  # of the 400 training persons, 8 slices each
+KIMG = {  # what is scaled: fade and hold of configs/cpu.yaml
+    32: {"fade_kimg": {8: 0, 16: 20, 32: 20}, "hold_kimg": {8: 30, 16: 40, 32: 60}},
+    64: {"fade_kimg": {8: 0, 16: 20, 32: 20, 64: 20}, "hold_kimg": {8: 30, 16: 40, 32: 60, 64: 80}},
+}
+MINUTES = {32: 20.0, 64: 60.0}  # CPU time of an arm, by its size
+TIMED = 32  # steps timed in each stage: two penalties, eight path lengths
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A recipe: an overlay and settings on top of it. few: trained on 400 slices."""
+
+    name: str
+    settings: tuple[str, ...]
+    size: int = 32
+    config: str = "cpu"
+    few: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """Arms to choose from; the first is the simplest, and stays unless another is better by more than chance."""
+
+    title: str
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...] = (0, 1)
+
+
+def gammas(size: int, value: float) -> tuple[str, ...]:
+    return tuple(f"schedule.r1_gamma.{r}={value:g}" for r in (8, 16, 32, 64) if r <= size)
+
+
+LOSSES = {  # the gamma in the middle of each pilot, and what else the loss is run with in its paper
+    "logistic": (1.0, ()),
+    "relativistic": (1.0, ()),
+    "wgan-gp": (10.0, ("loss.penalty_interval=1",)),
+}
+
+
+def recipe(loss: str, gamma: float, size: int = 32, **kind: Any) -> Arm:
+    further = LOSSES[loss][1]
+    where = "" if size == 32 else f"-{size}px"
+    return Arm(f"{loss}-gamma-{gamma:g}{where}", (f"loss.name={loss}", *further, *gammas(size, gamma)), size, **kind)
+
+
+PILOTS = [
+    Question(f"gamma of {loss}", tuple(recipe(loss, middle * factor) for factor in (1, 0.25, 4)), seeds=(0,))
+    for loss, (middle, _) in LOSSES.items()
+]
+QUESTIONS: list[Question] = [*PILOTS]
+
+
+# ---------------------------------------------------------------- one row
+
+
+def train_and_measure(arm: Arm, seed: int, to: Path) -> dict[str, Any]:
+    """Time, train (or go on), judge: a row. Runs on one thread, in this process."""
+    import torch
+
+    from benchmarks.machine import peak_rss_mb
+    from progan_style import Trainer, finished_stages, load_config, load_data, save_config
+
+    torch.set_num_threads(1)
+    folder = to / f"{arm.name}-s{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    known = folder / "config.yaml"
+    base = TOP / "configs" / f"{arm.config}.yaml"
+    settings = [f"seed={seed}", "threads=1", "training.eval_kimg=null", *arm.settings]
+    row: dict[str, Any] = {"arm": arm.name, "seed": seed, "size": arm.size}
+    if known.is_file():
+        config = load_config(known)
+    else:
+        config = load_config(overlay=base, overrides=settings + lengths(arm, 1.0))
+        config = load_config(overlay=base, overrides=settings + lengths(arm, budget_factor(arm, config)))
+        save_config(config, known)
+    data = load_data(config, arm.size)
+    spent = folder / "spent.json"
+    before = json.loads(spent.read_text()) if spent.is_file() else {"cpu_seconds": 0.0, "peak_mb": 0.0}
+    if arm.size not in finished_stages(folder):
+        start = time.process_time()
+        asked: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, frame: asked.append(received))
+        try:
+            if not Trainer(config, chosen(arm, data.train)).run(folder, stop=lambda: bool(asked)):
+                raise SystemExit(f"{folder}: stopped; the same command goes on")
+        except ValueError as error:  # a training that broke is a result
+            row["failed"] = str(error).replace(str(folder), "the run")
+        finally:
+            before["cpu_seconds"] += time.process_time() - start
+            before["peak_mb"] = max(before["peak_mb"], peak_rss_mb())
+            spent.write_text(json.dumps(before))
+    row |= {key: round(value, 1) for key, value in before.items()}
+    return row if "failed" in row else row | measure(arm, config, data, folder)
+
+
+def lengths(arm: Arm, factor: float) -> list[str]:
+    """The stages' lengths, scaled, as settings; an architecture that does not grow has one stage."""
+    tables = KIMG[arm.size]
+    if arm.config == "stylegan2":
+        tables = {"hold_kimg": {arm.size: sum(sum(table.values()) for table in tables.values())}}
+        rows = (f"schedule.resolutions=[{arm.size}]",)
+    else:
+        rows = (f"schedule.resolutions=[{', '.join(str(r) for r in tables['hold_kimg'])}]",)
+    return [*rows] + [
+        f"schedule.{t}.{r}={kimg * factor:.1f}" for t, table in tables.items() for r, kimg in table.items()
+    ]
+
+
+def budget_factor(arm: Arm, config: Any) -> float:
+    """By how much this recipe's lengths are stretched to fill its budget, from the CPU time of some steps."""
+    from progan_style import Trainer, load_data
+
+    trainer = Trainer(config, load_data(config, arm.size).train)
+    seconds = 0.0
+    for stage in trainer.schedule.stages:
+        held = stage.start + stage.fade
+        phase = trainer.schedule.at(held)
+        for step in range(4 + TIMED):  # the first four warm up
+            if step == 4:
+                start = time.process_time()
+            trainer.nimg = held + step * phase.batch_size % (stage.end - held)
+            trainer.step(*trainer._batch(phase))
+        per_image = (time.process_time() - start) / (TIMED * phase.batch_size)
+        seconds += per_image * (stage.end - stage.start)
+    return MINUTES[arm.size] * 60 / seconds
+
+
+def chosen(arm: Arm, train: Any) -> Any:
+    """The training slices of an arm: all, or those of 50 persons."""
+    from progan_style import persons_of_share
+
+    return train.subset(persons_of_share(train.subjects, train.labels, SHARE_OF_400)) if arm.few else train
+
+
+def measure(arm: Arm, config: Any, data: Any, folder: Path) -> dict[str, Any]:
+    """The numbers of a finished arm. The judge learnt from the whole training part, also where the arm did not."""
+    from analysis import make_report, run_context, with_unseen_phantoms
+
+    judged = with_unseen_phantoms(data, arm.size, PERSONS, config.data.cache, workers=1, which=POOL)
+    context = run_context(
+        folder,
+        judged,
+        arm.size,
+        samples_per_label=SLICES,
+        cache_dir=config.data.cache,
+        unseen_are="fresh phantoms",
+    )
+    numbers = make_report(context, ["grid", "similarity", "fidelity"])
+    if numbers["failed"]:
+        raise ValueError("; ".join(numbers["failed"]))
+    wanted = ("kid", "coverage", "fidelity", "tstr")
+    kept = {k: round(v, 4) for k, v in numbers.items() if k.split(".")[0] in wanted and isinstance(v, float)}
+    classes = [name for name in config.data.classes]
+    mean = {f"{key}{s}": statistics.fmean(numbers[f"{key}.{c}{s}"] for c in classes) for key, s in PER_CLASS}
+    return {"kimg": round(context.generator.nimg / 1000, 1)} | {k: round(v, 4) for k, v in mean.items()} | kept  # type: ignore[union-attr]
+
+
+PER_CLASS = tuple((key, suffix) for key in ("kid", "coverage") for suffix in ("", ".floor"))
+
+
+# ---------------------------------------------------------------- all rows
+
+
+def read_rows(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    rows = [json.loads(line) for line in lines]
+    return {(row["arm"], row["seed"]): row for row in rows}
+
+
+def missing(questions: Sequence[Question], rows: dict[tuple[str, int], dict[str, Any]]) -> list[tuple[Arm, int]]:
+    """What is still to be run, in order: the first seeds of all arms of a question before their second ones."""
+    out: dict[tuple[str, int], tuple[Arm, int]] = {}
+    for question in questions:
+        for seed in question.seeds:
+            for arm in question.arms:
+                if (arm.name, seed) not in rows:
+                    out.setdefault((arm.name, seed), (arm, seed))
+    return list(out.values())
+
+
+def run_missing(tasks: Sequence[tuple[Arm, int]], options: argparse.Namespace) -> None:
+    """Each in a process of its own, `workers` at a time."""
+
+    def run(task: tuple[Arm, int]) -> None:
+        arm, seed = task
+        command = [sys.executable, "-m", "benchmarks.recipe_study", "--arm", arm.name, "--seed", str(seed)]
+        command += ["--to", str(options.to), "--rows", str(options.rows)]
+        options.to.mkdir(parents=True, exist_ok=True)
+        with open(options.to / f"{arm.name}-s{seed}.log", "a", encoding="utf-8") as log:
+            code = subprocess.run(command, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
+        print(f"{arm.name} seed {seed}: " + ("done" if code == 0 else f"exit {code}, see {log.name}"), flush=True)
+
+    with ThreadPoolExecutor(options.workers) as pool:
+        list(pool.map(run, tasks))
+
+
+# ---------------------------------------------------------------- what they say
+
+COLUMNS = {  # of the table: title -> key of a row, decimals
+    "KID": ("kid", 3),
+    "floor": ("kid.floor", 3),
+    "coverage": ("coverage", 3),
+    "floor ": ("coverage.floor", 3),
+    "fidelity": ("fidelity.auc", 3),
+    "ceiling": ("fidelity.ceiling", 3),
+    "shuffled": ("fidelity.shuffled", 3),
+    "TSTR": ("tstr.auc", 3),
+    "kimg": ("kimg", 0),
+    "CPU min": ("cpu_seconds", 1),
+    "peak MB": ("peak_mb", 0),
+}
+BETTER = {"kid": -1, "coverage": 1, "tstr.auc": 1}  # what a choice looks at, and which way is better
+
+
+def table(questions: Sequence[Question], rows: dict[tuple[str, int], dict[str, Any]]) -> str:
+    """Markdown: for each question its arms, mean and half the spread of the seeds, and what they decide."""
+    out = []
+    for question in questions:
+        found = {
+            arm.name: [rows[arm.name, s] for s in question.seeds if (arm.name, s) in rows] for arm in question.arms
+        }
+        if not any(found.values()):
+            continue
+        out += [f"**{question.title}**", "", f"| arm | seeds | {' | '.join(map(str.strip, COLUMNS))} |"]
+        out += ["|" + "---|" * (2 + len(COLUMNS))]
+        for name, mine in found.items():
+            if not mine:
+                out.append(f"| {name} | not run |{' |' * len(COLUMNS)}")
+                continue
+            whole = [row for row in mine if "failed" not in row]
+            cells = [cell(key, digits, whole) for key, digits in COLUMNS.values()]
+            seeds = ", ".join(f"{row['seed']}{' failed' if 'failed' in row else ''}" for row in mine)
+            out.append(f"| {name} | {seeds} | {' | '.join(cells)} |")
+        out += ["", *[f"{key}: {decide(key, sign, found)}." for key, sign in BETTER.items()], ""]
+    return "\n".join(out)
+
+
+def cell(key: str, digits: int, rows: Sequence[dict[str, Any]]) -> str:
+    scale = 60 if key == "cpu_seconds" else 1
+    values = [row[key] / scale for row in rows if key in row]
+    if not values:
+        return ""
+    spread = f" ± {(max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 and digits == 3 else ""
+    return f"{statistics.fmean(values):.{digits}f}{spread}"
+
+
+def decide(key: str, sign: int, found: dict[str, list[dict[str, Any]]]) -> str:
+    """The winner by one number, or a tie, in which the first arm stays.
+
+    A winner is better than the first arm by more than twice the pooled spread: the root of the arms' mean variance.
+    """
+    values = {n: [row[key] for row in rows if key in row] for n, rows in found.items()}
+    values = {name: x for name, x in values.items() if x}
+    first = next(iter(found))
+    if first not in values or len(values) < 2:
+        return "not enough rows"
+    best = max(values, key=lambda name: sign * statistics.fmean(values[name]))
+    several = [statistics.variance(x) for x in values.values() if len(x) > 1]
+    gain = sign * (statistics.fmean(values[best]) - statistics.fmean(values[first]))
+    if best == first:
+        return f"{first} is best"
+    if not several:
+        return f"{best} leads {first} by {gain:.3f}, one seed: a pilot"
+    spread = math.sqrt(statistics.fmean(several))
+    verdict = "wins" if gain > 2 * spread else f"ties, {first} stays"
+    return f"{best} leads {first} by {gain:.3f}, pooled spread {spread:.3f}: {verdict}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    p = argparse.ArgumentParser(prog="python -m benchmarks.recipe_study", description=__doc__.splitlines()[0])
+    p.add_argument("--question", metavar="TITLE", action="append", help="only this one; repeatable")
+    p.add_argument("--arm", metavar="NAME", help="one arm, in this process")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--table", action="store_true", help="print the rows and what they decide")
+    p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--to", metavar="DIR", type=Path, default=Path("saved_output/study"))
+    p.add_argument("--rows", metavar="FILE", type=Path, default=ROWS)
+    options = p.parse_args(argv)
+    titles = [question.title for question in QUESTIONS]
+    if unknown := [title for title in options.question or [] if title not in titles]:
+        p.error(f"--question: expected one of {', '.join(titles)}; got {', '.join(unknown)}")
+    questions = [q for q in QUESTIONS if not options.question or q.title in options.question]
+    if options.table:
+        print(table(questions, read_rows(options.rows)))
+        return 0
+    if options.arm is None:
+        run_missing(missing(questions, read_rows(options.rows)), options)
+        return 0
+    arms = {arm.name: arm for question in QUESTIONS for arm in question.arms}
+    if options.arm not in arms:
+        p.error(f"--arm: expected one of {', '.join(arms)}; got {options.arm}")
+    row = train_and_measure(arms[options.arm], options.seed, options.to)
+    with open(options.rows, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

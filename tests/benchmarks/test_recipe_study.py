@@ -1,0 +1,80 @@
+"""The study on runs of seconds; what its rows decide, by hand."""
+
+import json
+
+import pytest
+
+from benchmarks import recipe_study
+from benchmarks.recipe_study import Arm, Question, decide, lengths, missing, read_rows, table
+
+
+def rows_of(**kids):
+    return {
+        name: [{"arm": name, "seed": s, "kid": kid} for s, kid in enumerate(values)] for name, values in kids.items()
+    }
+
+
+def test_a_winner_needs_more_than_twice_the_pooled_spread():
+    assert decide("kid", -1, rows_of(a=[0.5, 0.6], b=[0.1, 0.2])) == "b leads a by 0.400, pooled spread 0.071: wins"
+    assert "ties, a stays" in decide("kid", -1, rows_of(a=[0.5, 0.6], b=[0.4, 0.5]))
+    assert decide("kid", -1, rows_of(a=[0.1, 0.2], b=[0.4, 0.5])) == "a is best"
+    assert "one seed: a pilot" in decide("kid", -1, rows_of(a=[0.5], b=[0.4]))
+    assert decide("kid", -1, rows_of(a=[0.5])) == "not enough rows"
+    assert decide("coverage", 1, rows_of(a=[0.5], b=[0.4])) == "not enough rows"
+
+
+def test_what_is_missing_comes_seed_by_seed_and_once():
+    a, b, c = (Arm(name, ()) for name in "abc")
+    questions = [Question("one", (a, b)), Question("two", (a, c), seeds=(0,))]
+    left = missing(questions, {("a", 0): {}})
+    assert [(arm.name, seed) for arm, seed in left] == [("b", 0), ("a", 1), ("b", 1), ("c", 0)]
+
+
+def test_every_arm_has_a_configuration_of_its_size():
+    from progan_style import load_config
+
+    seen = {}
+    for question in recipe_study.QUESTIONS:
+        for arm in question.arms:
+            assert seen.setdefault(arm.name, arm) == arm, "two arms of one name"
+            config = load_config(
+                overlay=recipe_study.TOP / "configs" / f"{arm.config}.yaml",
+                overrides=[*arm.settings, *lengths(arm, 1.0)],
+            )
+            assert config.schedule.resolutions[-1] == arm.size
+
+
+def test_a_failed_run_is_a_row_and_an_arm_that_was_not_run_is_said():
+    question = Question("which", (Arm("a", ()), Arm("b", ()), Arm("c", ())))
+    rows = {("a", 0): {"arm": "a", "seed": 0, "kid": 0.25}, ("b", 0): {"arm": "b", "seed": 0, "failed": "not finite"}}
+    text = table([question], rows)
+    assert "| a | 0 | 0.250 |" in text and "| b | 0 failed |" in text and "| c | not run |" in text
+
+
+@pytest.fixture
+def tiny_study(tiny_overlay, tmp_path, monkeypatch, quick):
+    """One arm of 16 px in seconds, judged on 20 persons."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "cpu.yaml").write_text(tiny_overlay.read_text())
+    small = {"fade_kimg": {8: 0, 16: 0.01}, "hold_kimg": {8: 0.01, 16: 0.02}}
+    arm = Arm("a", ("loss.name=hinge",), size=16)
+    changes = {"TOP": tmp_path, "KIMG": {16: small}, "MINUTES": {16: 0.02}, "TIMED": 4, "PERSONS": 20, "SLICES": 20}
+    for name, value in (changes | {"QUESTIONS": [Question("which", (arm,), seeds=(0,))]}).items():
+        monkeypatch.setattr(recipe_study, name, value)
+    return tmp_path
+
+
+def test_an_arm_is_timed_trained_judged_and_kept(tiny_study, capsys):
+    rows, to = tiny_study / "rows.jsonl", tiny_study / "study"
+    command = ["--arm", "a", "--to", str(to), "--rows", str(rows)]
+    assert recipe_study.main(command) == 0
+    row = read_rows(rows)["a", 0]
+    assert row["cpu_seconds"] > 0 and row["peak_mb"] > 50 and row["kimg"] > 0
+    assert {"kid", "kid.floor", "kid.CN", "coverage.AD", "fidelity.auc", "fidelity.ceiling", "tstr.auc"} <= row.keys()
+    assert missing(recipe_study.QUESTIONS, read_rows(rows)) == []
+    rows.unlink()
+    assert recipe_study.main(command) == 0  # the run stands: it is judged again, not trained again
+    assert json.loads(rows.read_text())["cpu_seconds"] == row["cpu_seconds"]
+    capsys.readouterr()
+    assert recipe_study.main(["--table", "--rows", str(rows)]) == 0
+    assert "**which**" in capsys.readouterr().out
