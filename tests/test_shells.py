@@ -220,3 +220,17 @@ def test_init_from_a_file_that_is_not_there_is_told_before_anything_is_made(call
     done = call_shell("train.py", "--run", tmp_path / "run", "--init", "nowhere.pt")
     assert done.returncode == 2 and not (tmp_path / "run").exists()
     assert done.stderr == "train.py: nowhere.pt: no such file; expected the checkpoint.pt of a run: see --init\n"
+
+
+def test_a_position_is_asked_for_in_the_columns_unit(call_shell, tiny_overlay, tmp_path):
+    phantoms = ["--config", tiny_overlay, "--set", "data.position_column=slice_mm", "--until", 8]
+    assert call_shell("train.py", *phantoms, "--run", tmp_path / "run").returncode == 0
+    ask = ["generate.py", "--run", tmp_path / "run", "--count", 2, "--label", "AD"]
+    assert call_shell(*ask, "--position", 17, "--to", tmp_path / "a").returncode == 0
+    refused(call_shell(*ask, "--position", "99", "--to", tmp_path / "b"), "position 99: expected")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_run_without_positions_is_asked_for_none(call_shell, tiny_run, tmp_path):
+    asked = call_shell("generate.py", "--run", tiny_run.run_dir, "--position", 10, "--to", tmp_path / "a")
+    refused(asked, "was trained without positions; see data.position_column")
