@@ -21,11 +21,11 @@ FORMAT = 1
 PREVIOUS = "checkpoint-previous.pt"
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a run's state; the one before it stays beside it as checkpoint-previous.pt."""
+def save_state(path: Path, state: dict[str, Any], keep: bool = True) -> None:
+    """Write a run's state; keep: the one before it stays beside it as checkpoint-previous.pt."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
-    write_whole(path, buffer.getvalue(), before=path.with_name(PREVIOUS))
+    write_whole(path, buffer.getvalue(), before=path.with_name(PREVIOUS) if keep else None)
 
 
 def load_state(path: Path) -> dict[str, Any]:

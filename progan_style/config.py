@@ -162,6 +162,7 @@ class TrainingConfig(Section):
     checkpoint_kimg: float = Field(gt=0)
     eval_kimg: float | None = Field(gt=0)
     eval_samples: int = Field(ge=8)
+    on_divergence: Literal["stop", "rollback"]
 
 
 class Config(Section):
@@ -235,6 +236,7 @@ FREE = {
     "training.checkpoint_kimg",
     "training.eval_kimg",
     "training.eval_samples",
+    "training.on_divergence",
 }
 
 

@@ -3,7 +3,7 @@
 A loss sees `critic(images) -> logits` and images: no label, no growth, no network. It returns named scalars; the
 optimiser gets their sum, the log each of them. Reals and fakes of one index have one label. `gamma` > 0 asks for the
 penalty; a lazy caller gives it times its interval. Images that carry a penalty go to the critic as leaves that require
-gradients. The first call of the critic is on the reals.
+gradients. The first call of the critic is on the reals, the second on the fakes.
 
 Letters: N batch, R resolution.
 """

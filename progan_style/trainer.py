@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from progan_style import distributed, rng, runlog
-from progan_style.checkpoint import load_state, save_network, save_state, transfer
+from progan_style.checkpoint import PREVIOUS, load_state, save_network, save_state, transfer
 from progan_style.conditioning import CONDITIONINGS, scale_gradient
 from progan_style.config import Config, parse_config, refuse_changes, save_config
 from progan_style.data.dataset import Dataset
@@ -35,6 +35,7 @@ from progan_style.run import stage_dir
 from progan_style.sampling import save_samples, to_float
 from progan_style.schedule import GrowthSchedule, Phase, Stage
 from progan_style.shell import is_out_of_memory
+from progan_style.watchdog import ROLLBACKS, Watchdog, not_finite
 
 Evaluate = Callable[[Growing, Phase], dict[str, float]]
 
@@ -109,6 +110,7 @@ class Trainer:
         self.best: dict[int, float] = {}  # resolution -> lowest KID so far
         self.sums: dict[str, Tensor] = {}  # statistics since the last line of the log
         self.steps = 0
+        self.watchdog = Watchdog()
 
     # ---------------------------------------------------------------- one step
 
@@ -203,7 +205,9 @@ class Trainer:
         on_classes = [F.cross_entropy(class_logits, classes) for class_logits in heard]
         (share * torch.stack([*terms.values(), *on_classes]).sum()).backward()
         right = (heard[0].detach().argmax(dim=1) == classes).float().mean()
-        self._count(real_pred=share * critic.seen[0][1].sigmoid().mean(), real_class_acc=share * right)
+        real_logits, fake_logits = (logits for _, logits in critic.seen[:2])
+        self._count(real_pred=share * real_logits.sigmoid().mean(), real_class_acc=share * right)
+        self._count(margin=share * (real_logits.mean() - fake_logits.mean()))
         return {key: share * term.detach() for key, term in terms.items()}
 
     def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
@@ -236,7 +240,7 @@ class Trainer:
             part.label_weight.fill_(phase.label_weight)
         for optimizer, rate in ((self.opt_G, phase.lr_g), (self.opt_D, phase.lr_d)):
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * self.watchdog.rate
             if phase.resolution != self.moments_of:
                 optimizer.state.clear()
         if self.config.training.compile and phase.resolution != self.compiled_for:
@@ -280,12 +284,17 @@ class Trainer:
             # In place and on the device: nothing waits for the GPU until a line is printed.
             self.sums.setdefault(key, torch.zeros((), device=self.device)).add_(value)
 
+    def _means(self) -> dict[str, float]:
+        """Of the statistics since the last line; of all ranks, once their sums are added."""
+        return {k: float(v) / max(self.steps, 1) for k, v in self.sums.items()}
+
     def _statistics(self) -> dict[str, Any]:
-        """Means since the last line, of all ranks, and the phase of the last step."""
-        phase = self.last_phase()
-        numbers: dict[str, Any] = {k: float(v) / max(self.steps, 1) for k, v in self.sums.items()}
+        """The means, and the phase of the last step. The next line begins."""
+        phase, rate = self.last_phase(), self.watchdog.rate
+        numbers = {"resolution": phase.resolution, "alpha": phase.alpha}
+        numbers |= {"lr_d": phase.lr_d * rate, "lr_g": phase.lr_g * rate} | self._means()
         self.sums, self.steps = {}, 0
-        return {"resolution": phase.resolution, "alpha": phase.alpha, "lr_d": phase.lr_d, "lr_g": phase.lr_g} | numbers
+        return numbers
 
     # ---------------------------------------------------------------- checkpoints
 
@@ -300,6 +309,7 @@ class Trainer:
             "best": self.best,
             "sums": self.sums,
             "steps": self.steps,
+            "watchdog": self.watchdog.state(),
             "G": self.G.state_dict(),
             "D": self.D.state_dict(),
             "G_ema": self.G_ema.state_dict(),
@@ -312,6 +322,7 @@ class Trainer:
         self.nimg, self.moments_of = state["nimg"], state["moments_of"]
         self.best, self.steps = state["best"], state["steps"]
         self.sums = {k: v.to(self.device) for k, v in state["sums"].items()}
+        self.watchdog.load(state["watchdog"])
         for name in ("G", "D", "G_ema", "opt_G", "opt_D"):
             getattr(self, name).load_state_dict(state[name])
 
@@ -394,18 +405,22 @@ class Trainer:
         log = runlog.RunLog(run_dir, self.nimg) if writer else None
         bar: tqdm | None = None
         shown: Stage | None = None
-        done_upkeep = self.nimg if resumed else -1
+        done_upkeep = self.saved = self.nimg if resumed else -1
         clock, clock_nimg = time.monotonic(), self.nimg
         try:
             while True:
                 stopping = distributed.any_rank(stop())
                 over = self.nimg >= last.end
                 if self.nimg != done_upkeep:
-                    saving = self._due("checkpoint_kimg") or self._stage_ended() or stopping or over
+                    saving = self._due("checkpoint_kimg") or self._stage_ended() or stopping or over or self._first()
                     logging = self._due("log_kimg") or self._stage_ended()
                     if saving or logging:
                         distributed.add(self.sums.values(), divide=True)
-                        self._refuse_broken(run_dir)
+                        if why := self._diverged(logging):
+                            log = self._go_back(run_dir, why, log)
+                            done_upkeep, shown = self.nimg, None
+                            clock, clock_nimg = time.monotonic(), self.nimg
+                            continue
                     if logging:
                         numbers = self._statistics()
                     if log is not None:
@@ -423,7 +438,7 @@ class Trainer:
                         if self._stage_ended():
                             self._finish_stage(run_dir)
                         if saving:
-                            save_state(path, self.state())
+                            self._save(path)
                 if over or stopping:
                     return over
                 stage = self.schedule.stage(self.nimg)
@@ -451,14 +466,53 @@ class Trainer:
         for network in (self.G, self.D, self.G_ema):
             distributed.copy_from_first(network.state_dict().values())
 
-    def _refuse_broken(self, run_dir: Path) -> None:
-        """Nothing that is not finite is logged or saved."""
-        if not all(math.isfinite(float(v)) for v in self.sums.values()):
-            r = self.last_phase().resolution
+    def _save(self, path: Path) -> None:
+        """The state; the one before it is kept if it is known to be good, else the one before that still is."""
+        save_state(path, self.state(), keep=self.saved <= self.watchdog.good)
+        self.saved = self.nimg
+
+    def _first(self) -> bool:
+        """Whether there is nothing yet that a run could go back to."""
+        return self.nimg == 0 and self.config.training.on_divergence == "rollback"
+
+    def _diverged(self, logging: bool) -> str | None:
+        """What the watchdog says to a line of the log; nothing that is not finite is saved between two lines either."""
+        numbers = self._means()
+        return self.watchdog.look(numbers, self.last_phase().resolution, self.nimg) if logging else not_finite(numbers)
+
+    def _go_back(self, run_dir: Path, why: str, log: runlog.RunLog | None) -> runlog.RunLog | None:
+        """Go on from the last good checkpoint at half the learning rates, saved at once; returns the log from there.
+
+        The same images and latents come again; with other rates they lead elsewhere.
+        Raises ValueError if training.on_divergence is stop, or if going back has not helped twice.
+        """
+        nimg, r, rollbacks = self.nimg, self.last_phase().resolution, self.watchdog.rollbacks + 1
+        path = run_dir / "checkpoint.pt"
+        saved = ((p, load_state(p)) for p in (path, path.with_name(PREVIOUS)) if p.exists())
+        name, state = next(((p.name, s) for p, s in saved if s["nimg"] <= self.watchdog.good), ("", None))
+        seen = f"diverged at {nimg} images ({r} px): {why}"
+        if self.config.training.on_divergence == "stop" or state is None or rollbacks > ROLLBACKS:
+            kept = f"{name} of {state['nimg']} images is from before" if state else "no checkpoint is from before"
+            kept += f" (rename it to {path.name} to go on from it)" if name == PREVIOUS else ""
+            seen += f", after {ROLLBACKS} rollbacks" if rollbacks > ROLLBACKS else ""
             raise ValueError(
-                f"{run_dir}: the losses at {self.nimg} images are not finite; the checkpoint before is kept. Lower "
-                f"schedule.lr_g.{r} and schedule.lr_d.{r}, or raise schedule.r1_gamma.{r}, with --set"
+                f"{run_dir}: {seen}; {kept}. Lower schedule.lr_g.{r} and schedule.lr_d.{r}, or raise "
+                f"schedule.r1_gamma.{r}, with --set"
             )
+        self.load(state)
+        self.watchdog.went_back(rollbacks, self.nimg)
+        distributed.any_rank(False)  # all have read what the first now writes
+        runlog.say(f"{seen}; back to {self.nimg} images with the learning rates times {self.watchdog.rate:g}")
+        if log is None:
+            return None
+        for stage in self.schedule.stages:
+            if stage.end > self.nimg:
+                (stage_dir(run_dir, stage.resolution) / "generator.safetensors").unlink(missing_ok=True)
+        self._save(path)
+        log.close()
+        log = runlog.RunLog(run_dir, self.nimg)
+        log.write({"rollback": rollbacks, "from": nimg, "rate": self.watchdog.rate, "why": why}, self.nimg)
+        return log
 
     def _bar(self, stage: Stage) -> tqdm:
         """images/s and the time left of a stage; quiet when the output is not a terminal."""

@@ -298,15 +298,108 @@ def test_memory_that_ran_out_is_told_with_the_batch_to_lower(make, monkeypatch):
         trainer.run(run_dir)
 
 
+# ---------------------------------------------------------------- divergence
+
+WILD = (
+    "schedule.hold_kimg.8=0.4",
+    "schedule.lr_g={8: 0.4, 16: 0.001}",  # 400 times StyleGAN's
+    "schedule.lr_d={8: 0.4, 16: 0.001}",
+)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_run_that_diverges_stops_with_advice(make, loss):
+    trainer, run_dir = make("run", f"loss.name={loss}", *WILD)
+    with pytest.raises(
+        ValueError, match=r"diverged at \d+ images \(8 px\): .*; (checkpoint|no check).* Lower schedule.lr_g.8"
+    ):
+        trainer.run(run_dir)
+    assert trainer.nimg < 400
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_run_that_diverges_goes_back_and_reaches_its_end(make, loss, capsys):
+    wild = (f"loss.name={loss}", "training.on_divergence=rollback", *WILD)
+    trainer, run_dir = make("run", *wild)
+    assert trainer.run(run_dir)
+    rollbacks = trainer.watchdog.rollbacks
+    lines = log_of(run_dir)
+    events = [line for line in lines if "rollback" in line]
+    assert 1 <= rollbacks <= 2 and [line["rollback"] for line in events] == list(range(1, rollbacks + 1))
+    assert all(line["from"] > line["nimg"] and "margin" in line["why"] for line in events)
+    assert capsys.readouterr().out.count("with the learning rates times") == rollbacks
+    # Each image count once, in order; the rate of the second stage is halved like the first's.
+    counts = [line["nimg"] for line in lines if "loss_d" in line]
+    assert counts == sorted(set(counts)) and lines[-1]["lr_g"] == 0.001 * 0.5**rollbacks
+    assert {g["lr"] for g in trainer.opt_G.param_groups + trainer.opt_D.param_groups} == {0.001 * 0.5**rollbacks}
+
+
+def test_a_run_that_went_back_and_was_cut_equals_one_that_was_not(make):
+    wild = ("training.on_divergence=rollback", *WILD)
+    trainer, whole_dir = make("whole", *wild)
+    assert trainer.run(whole_dir)
+    asked = []
+    first, cut_dir = make("cut", *wild)
+    first.run(cut_dir, stop=lambda: first.watchdog.rollbacks == 1 and (asked.append(1) or len(asked) > 1))
+    second, _ = make("cut", *wild)
+    assert second.run(cut_dir)
+    same(load_state(whole_dir / "checkpoint.pt"), load_state(cut_dir / "checkpoint.pt"))
+    assert log_of(whole_dir) == log_of(cut_dir)
+
+
+def diverge_at(trainer, *counts):
+    """Lines of the log at these counts show a margin that no healthy run has."""
+    means = trainer._means
+    trainer._means = lambda: means() | ({"margin": 1e6} if trainer.nimg in counts else {})
+
+
+def test_what_was_saved_in_the_bad_window_is_passed_over(make, capsys):
+    """Lines at 16, 32 (bad), 48 (bad); saved at 0, 24 and, in doubt, at 40 by a stop and at 48 by a stage's end."""
+    trainer, run_dir = make("run", "training.on_divergence=rollback")
+    diverge_at(trainer, 32, 48)
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 40)
+    counts = [load_state(run_dir / name)["nimg"] for name in ("checkpoint.pt", "checkpoint-previous.pt")]
+    assert counts == [40, 0]  # 24 lies behind the last healthy line, at 16
+    again, _ = make("run", "training.on_divergence=rollback")
+    diverge_at(again, 32, 48)
+    again.run(run_dir, stop=lambda: again.watchdog.rollbacks == 1)
+    assert "diverged at 48 images (8 px): D's margin" in capsys.readouterr().out
+    state = load_state(run_dir / "checkpoint.pt")
+    assert state["nimg"] == 0 and state["watchdog"]["rollbacks"] == 1
+
+
+def test_a_stage_that_ended_in_the_bad_window_is_not_finished(make):
+    trainer, run_dir = make("run", "training.on_divergence=rollback")
+    diverge_at(trainer, 48, 64)
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 56)
+    assert (run_dir / "stage-008" / "generator.safetensors").is_file()
+    again, _ = make("run", "training.on_divergence=rollback")
+    diverge_at(again, 48, 64)
+    again.run(run_dir, stop=lambda: again.watchdog.rollbacks == 1)
+    assert again.nimg == 24 and not (run_dir / "stage-008" / "generator.safetensors").exists()
+
+
+def test_a_run_that_diverges_a_third_time_stops(make):
+    trainer, run_dir = make("run", "training.on_divergence=rollback")
+    diverge_at(trainer, 16, 32)
+    with pytest.raises(
+        ValueError, match=r"diverged at 32 images .* row, after 2 rollbacks; checkpoint-previous.pt of 0"
+    ):
+        trainer.run(run_dir)
+
+
 def test_losses_that_are_not_finite_stop_the_run_with_advice(make, monkeypatch):
     trainer, run_dir = make()
     trainer.run(run_dir, stop=lambda: trainer.nimg >= 24)
     with torch.no_grad():
         trainer.D.logit.bias.fill_(float("nan"))
     monkeypatch.setattr(trainer, "load", lambda state: None)
-    with pytest.raises(ValueError, match=r"losses at 32 images are not finite; .* Lower schedule.lr_g.8"):
+    with pytest.raises(ValueError, match=r"diverged at 32 images .*: not finite: .*loss_d.* Lower schedule.lr_g.8"):
         trainer.run(run_dir)
     assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
+
+
+# ---------------------------------------------------------------- configuration and data
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(make):

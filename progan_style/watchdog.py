@@ -1,0 +1,88 @@
+"""Has the training diverged? Reads the log's statistics, one line after the other.
+
+Pure: no tensor, no file, no clock. It knows no loss either. The three signs, and where their limits come from:
+
+    not finite       any statistic; at once
+    D's margin       |mean D(real) - mean D(fake)| > 4 R at R pixels. The largest distance of two images in [-1, 1] is
+                     2 R, and a WGAN critic of slope 1 cannot part them by more; the factor of two is for slopes that
+                     overshoot. For the logits of the other losses it is 32 or more, where every probability of D is
+                     0 or 1 in float32 and nothing is left to learn from.
+    gradient norms   of D or G, above 100 times the median of the healthy lines before
+
+Margins and gradients must be so in two lines in a row: Adam's steps do not grow with the gradient, so that a single
+wild step passes. What healthy and diverged runs measure: docs/performance.md.
+"""
+
+import math
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+MARGIN_PER_PIXEL = 4.0
+GRADIENT_FACTOR = 100.0
+GRADIENTS = {"grad_d": "D's", "grad_g": "G's"}
+LINES_KEPT = 64  # of the healthy lines, for the median
+LINES_NEEDED = 4  # before a gradient can be called large; the first lines have only the other signs
+PATIENCE = 2  # lines in a row
+ROLLBACKS = 2
+
+
+class Watchdog:
+    """Its memory is a few numbers, which travel in the checkpoint."""
+
+    def __init__(self) -> None:
+        self.gradients: dict[str, list[float]] = {key: [] for key in GRADIENTS}  # of the healthy lines
+        self.good = 0  # images seen at the last healthy line: what was saved up to there is good
+        self.doubts = 0  # lines in a row since then
+        self.rollbacks = 0
+
+    @property
+    def rate(self) -> float:
+        """What the learning rates of all stages are multiplied by: halved with each rollback."""
+        return 0.5**self.rollbacks
+
+    def look(self, numbers: Mapping[str, float], resolution: int, nimg: int) -> str | None:
+        """The means of a line of the log, at `nimg` images -> what was seen if the run has diverged, else None."""
+        if fault := not_finite(numbers):
+            return fault
+        fault = self._suspicion(numbers, resolution)
+        if fault is None:
+            self.good, self.doubts = nimg, 0
+            for key, values in self.gradients.items():
+                values.append(numbers[key])
+                del values[:-LINES_KEPT]
+            return None
+        self.doubts += 1
+        return f"{fault}, in {self.doubts} lines of the log in a row" if self.doubts >= PATIENCE else None
+
+    def _suspicion(self, numbers: Mapping[str, float], resolution: int) -> str | None:
+        limit = MARGIN_PER_PIXEL * resolution
+        if abs(numbers["margin"]) > limit:
+            return f"D's margin (mean D(real) - mean D(fake)) is {numbers['margin']:.3g}, beyond {limit:g}"
+        for key, whose in GRADIENTS.items():
+            before = self.gradients[key]
+            if len(before) >= LINES_NEEDED and numbers[key] > GRADIENT_FACTOR * median(before):
+                return f"{whose} gradient norm is {numbers[key]:.3g}, after {median(before):.3g} in the median"
+        return None
+
+    def went_back(self, rollbacks: int, nimg: int) -> None:
+        """The run goes on from a good checkpoint of `nimg` images, for the `rollbacks`-th time."""
+        self.rollbacks, self.good, self.doubts = rollbacks, nimg, 0
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "gradients": {key: list(values) for key, values in self.gradients.items()},
+            "good": self.good,
+            "doubts": self.doubts,
+            "rollbacks": self.rollbacks,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.gradients = {key: list(values) for key, values in state["gradients"].items()}
+        self.good, self.doubts, self.rollbacks = state["good"], state["doubts"], state["rollbacks"]
+
+
+def not_finite(numbers: Mapping[str, float]) -> str | None:
+    """Which statistics are not finite, in words; None if all are."""
+    names = [key for key, value in numbers.items() if not math.isfinite(value)]
+    return f"not finite: {', '.join(names)}" if names else None
