@@ -214,7 +214,7 @@ def with_unseen_phantoms(
     if not file.is_file():
         return data
     settings = json.loads(file.read_text())
-    names = ("slices", "seed", "overlap")
+    names = ("slices", "seed", "overlap", "pattern")
     arguments = {name: settings[name] for name in names} | {"persons": persons, "size": resolution}
     arguments["seed"] += OTHER_SEED * (1 + which)
     name = "phantoms-unseen-" + hashlib.sha256(json.dumps([settings["version"], arguments]).encode()).hexdigest()[:10]

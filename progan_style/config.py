@@ -26,6 +26,7 @@ class PhantomConfig(Section):
     slices: int = Field(ge=1)
     seed: int = Field(ge=0)
     overlap: Literal["clear", "real"]
+    pattern: Literal["ventricular", "frontal"]
 
 
 class DataConfig(Section):

@@ -11,11 +11,17 @@ is downloaded. A phantom person is that template seen through
 How far the ventricles open follows the person's severity s, drawn from one of two overlapping normals (CN, AD), so the
 best possible accuracy is known: Phi(d' / 2), d' being the distance of the means in standard deviations.
 
+Where the atrophy sits is the pattern: `ventricular` opens the whole of the ventricles, `frontal` their frontal horns
+and the sulci of the frontal lobe, as frontotemporal dementia does. The class of the patients is called AD in both.
+Person i of a seed has the same severity and, but for the atrophy, the same head in both: persons who must differ, as in
+a transfer from one pattern to the other, need another seed.
+
 Pictures are axial, nose up, in the neurological convention (the person's left is on the left), 0.88 mm per pixel at
 256 x 256.
 
 Run as a program it writes such a folder:
-    python -m progan_style.data.phantom --to DIR [--persons N --slices K --seed S --overlap clear|real --size 256]
+    python -m progan_style.data.phantom --to DIR [--persons N --slices K --seed S --overlap clear|real --size 256
+        --pattern ventricular|frontal]
 """
 
 from __future__ import annotations
@@ -75,6 +81,19 @@ SAMPLED = ((-80.0, 80.0), (-116.0, 84.0), (-16.0, 50.0))  # MNI mm: the brain, a
 SEVERITY_SD = 0.18
 ACCURACY = {"clear": 0.92, "real": 0.80}  # best possible accuracy from the known severity
 
+
+@dataclass(frozen=True)
+class Pattern:
+    """Where atrophy sits. The step from behind to the front lies at FRONT_MM and is 2 * FRONT_WIDTH_MM wide."""
+
+    behind: float  # factor of how far the ventricles' wall moves
+    front: float
+    sulci: float  # share of the cortical grey matter of the front that is lost more, per unit of severity
+
+
+PATTERNS = {"ventricular": Pattern(1.0, 1.0, 0.0), "frontal": Pattern(0.15, 1.5, 0.35)}
+FRONT_MM, FRONT_WIDTH_MM = 0.0, 10.0  # MNI y: the frontal horns begin at the foramen of Monro, near y = 0
+
 # Channels of the prepared template, the last axis of its array.
 DISTANCE, TOWARDS_X, TOWARDS_Y, TOWARDS_Z = 0, 1, 2, 3
 BRAIN, VENTRICLES, GREY, WHITE, SULCI = 0, 1, 2, 3, 4
@@ -87,6 +106,7 @@ class Person:
     index: int
     label: int  # index into CLASSES
     split: str
+    pattern: Pattern
     severity: float
     ventricles_mm: float  # how far the ventricles' wall is pushed outwards
     sulci: float  # share of the cortical grey matter that is lost to sulcal CSF
@@ -127,12 +147,14 @@ def means_apart(overlap: str) -> float:
     return 2.0 * float(ndtri(ACCURACY[overlap]))
 
 
-def draw_person(index: int, split: str, seed: int, overlap: str) -> Person:
+def draw_person(index: int, split: str, seed: int, overlap: str, pattern: str = "ventricular") -> Person:
     """Person `index` of the data set of this seed; the anatomy does not depend on the class, nor on who else is there.
 
     Contrast, gain, size and the sulci's width vary more between persons than between classes: a histogram alone must
     not give the class away.
     """
+    if pattern not in PATTERNS:
+        raise ValueError(f"pattern is {pattern!r}; expected one of {', '.join(PATTERNS)}")
     rng = np.random.default_rng([seed, index])
     label = index % 2
     severity = draw_severity(label, overlap, rng)
@@ -144,6 +166,7 @@ def draw_person(index: int, split: str, seed: int, overlap: str) -> Person:
         index=index,
         label=label,
         split=split,
+        pattern=PATTERNS[pattern],
         severity=severity,
         ventricles_mm=opened,
         sulci=max(0.0, 0.04 * severity + rng.uniform(0.0, 0.52)),
@@ -164,7 +187,7 @@ def draw_person(index: int, split: str, seed: int, overlap: str) -> Person:
     )
 
 
-def draw_persons(persons: int, seed: int, overlap: str) -> list[Person]:
+def draw_persons(persons: int, seed: int, overlap: str, pattern: str = "ventricular") -> list[Person]:
     """Everyone, half of each class, split 80/10/10 by person within each class."""
     rng = np.random.default_rng([seed])
     split = [""] * persons
@@ -173,7 +196,7 @@ def draw_persons(persons: int, seed: int, overlap: str) -> list[Person]:
         held_out = max(1, round(0.1 * len(mine))) if len(mine) >= 3 else 0
         for rank, index in enumerate(mine):
             split[index] = "test" if rank < held_out else "validate" if rank < 2 * held_out else "train"
-    return [draw_person(index, split[index], seed, overlap) for index in range(persons)]
+    return [draw_person(index, split[index], seed, overlap, pattern) for index in range(persons)]
 
 
 def rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -290,6 +313,11 @@ def smooth_field(xs: Array, ys: Array, zs: Array, knot_mm: float, fields: int, r
     return field / np.float32((151.0 / 315.0) ** 1.5)  # mean of the squared basis, for each axis
 
 
+def frontal(points: Array) -> Array:
+    """How far in front points [N, 3] lie: 0 behind .. 1 in the frontal lobe, [N]."""
+    return 0.5 + 0.5 * np.tanh((points[:, 1] - np.float32(FRONT_MM)) / np.float32(FRONT_WIDTH_MM))
+
+
 def open_ventricles(points: Array, person: Person, geometry: Array) -> Array:
     """Where the atrophied brain's points [N, 3] come from in the brain before atrophy.
 
@@ -298,7 +326,8 @@ def open_ventricles(points: Array, person: Person, geometry: Array) -> Array:
     comes from 1.5 mm inside the ventricle, not from further, or a thin horn would show the tissue behind it.
     """
     side = np.tanh(points[:, 0] / 8.0) * person.ventricle_asymmetry
-    amount = np.float32(person.ventricles_mm) * (1.0 + side)
+    place = person.pattern.behind + (person.pattern.front - person.pattern.behind) * frontal(points)
+    amount = np.float32(person.ventricles_mm) * (1.0 + side) * place
     here = sample(geometry, points)
     distance, away = here[:, DISTANCE], here[:, TOWARDS_X:]
     target = distance - amount * np.clip(1.0 - distance / 45.0, 0.0, 1.0) ** 2
@@ -329,7 +358,9 @@ def draw_slices(
         head, here = head[brain], here[brain]
         ratios[k] = here[:, VENTRICLES].sum() / len(here)
 
-        lost = here[:, GREY] * np.clip((here[:, SULCI] - 1.0 + thinner[k].ravel()[head]) / 0.12, 0.0, 1.0)
+        thin = thinner[k].ravel()[head]
+        thin = thin + np.float32(person.pattern.sulci * max(person.severity, 0.0)) * frontal(points[k, head])
+        lost = here[:, GREY] * np.clip((here[:, SULCI] - 1.0 + thin) / 0.12, 0.0, 1.0)
         grey, white = here[:, GREY] - lost, here[:, WHITE]
         signal = (1.0 - grey - white) * person.csf + grey * person.grey + white * texture[k].ravel()[head]
         window = np.zeros(ROWS * COLS, np.float32)
@@ -410,6 +441,7 @@ def make_phantoms(
     slices: int = 8,
     seed: int = 999,
     overlap: str = "clear",
+    pattern: str = "ventricular",
     size: int = SIDE,
     workers: int | None = None,
     progress: bool = True,
@@ -430,9 +462,9 @@ def make_phantoms(
         raise ValueError(f"seed is {seed}; expected 0 or more")
     if size not in (8, 16, 32, 64, 128, 256):
         raise ValueError(f"size is {size}; expected a power of two from 8 to {SIDE}")
-    everyone = draw_persons(persons, seed, overlap)
-    settings = dict(version=VERSION, persons=persons, slices=slices, seed=seed, overlap=overlap, size=size)
-    settings["best_accuracy"] = ACCURACY[overlap]
+    everyone = draw_persons(persons, seed, overlap, pattern)
+    settings = dict(version=VERSION, persons=persons, slices=slices, seed=seed, overlap=overlap, pattern=pattern)
+    settings["size"], settings["best_accuracy"] = size, ACCURACY[overlap]
     directory = Path(directory)
     if directory.exists():
         if not directory.is_dir():
@@ -471,6 +503,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slices", type=int, default=8, help="per person")
     parser.add_argument("--seed", type=int, default=999)
     parser.add_argument("--overlap", choices=list(ACCURACY), default="clear", help="of the two groups' severities")
+    parser.add_argument("--pattern", choices=list(PATTERNS), default="ventricular", help="where the atrophy sits")
     parser.add_argument("--size", type=int, default=SIDE, help="pixels per side")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: all cores")
     given = vars(parser.parse_args(arguments))

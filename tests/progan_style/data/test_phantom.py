@@ -174,3 +174,52 @@ def test_block_average_is_exact_and_rounds_half_up():
     picture[0, :2, 4:6] = [[1, 0], [0, 0]]  # 0.25
     assert phantom.reduce(picture, 128)[0, 0, :4].tolist() == [1, 255, 0, 0]
     assert phantom.reduce(picture, 256) is not None and (phantom.reduce(picture, 256) == picture).all()
+
+
+# ---------------------------------------------------------------- patterns
+
+
+def drawn_as(pattern, template, index=1, mm=14.0):
+    person = phantom.draw_person(index, "train", 3, "clear", pattern)
+    pictures, ratios = phantom.draw_slices(person, [mm], 3, *template)
+    return person, pictures[0].astype(np.float64), float(ratios[0])
+
+
+def test_the_ventricular_pattern_knows_no_place(template, monkeypatch):
+    """The numbers of before there were patterns; wherever the front is, every pixel is the same."""
+    _, picture, ratio = drawn_as("ventricular", template)
+    assert picture.mean() == pytest.approx(47.672, abs=0.01) and ratio == pytest.approx(0.09649, abs=1e-4)
+    monkeypatch.setattr(phantom, "frontal", lambda points: np.ones(len(points), np.float32))
+    assert (drawn_as("ventricular", template)[1] == picture).all()
+
+
+def test_the_frontal_pattern_opens_the_front_and_leaves_the_back(template):
+    """The same person in both, with the same outline; what atrophy took lies in front."""
+    known, ventricular, wide = drawn_as("ventricular", template)
+    person, frontal, narrow = drawn_as("frontal", template)
+    assert person.severity == known.severity
+    assert ((frontal > 0) == (ventricular > 0)).mean() > 0.99
+    assert narrow < wide  # the horns behind stay as they are
+    healthy = dataclasses.replace(person, ventricles_mm=0.0, severity=0.0)
+    without = phantom.draw_slices(healthy, [14.0], 3, *template)[0][0].astype(np.float64)
+    darker = (without - frontal > 40.0).mean(axis=1)
+    front = round((phantom.ROWS - 1) / 2 + (phantom.CENTRE[1] - phantom.FRONT_MM) / phantom.MM_PER_PIXEL)
+    assert darker[: front + 1].sum() > 3.0 * darker[front + 1 :].sum()
+
+
+def test_severity_orders_the_frontal_ventricles(template):
+    person = phantom.draw_person(0, "train", 3, "clear", "frontal")
+    opened = [dataclasses.replace(person, ventricles_mm=float(mm)) for mm in range(6)]
+    ratios = [float(phantom.draw_slices(one, [14.0], 3, *template)[1][0]) for one in opened]
+    assert ratios == sorted(ratios) and ratios[-1] > 1.3 * ratios[0]
+
+
+def test_the_pattern_is_part_of_a_folders_settings(tmp_path, quick):
+    settings = dict(persons=2, slices=1, size=32, workers=1, progress=False)
+    folders = [phantom.make_phantoms(tmp_path / name, pattern=name, **settings) for name in phantom.PATTERNS]
+    truths = [[(row["path"], row["severity"]) for row in rows_of(folder)] for folder in folders]
+    assert truths[0] == truths[1] and bytes_of(folders[0]) != bytes_of(folders[1])
+    with pytest.raises(ValueError, match="holds something else"):
+        phantom.make_phantoms(folders[0], pattern="frontal", **settings)
+    with pytest.raises(ValueError, match="pattern is 'temporal'; expected one of ventricular, frontal"):
+        phantom.make_phantoms(tmp_path / "x", pattern="temporal", **settings)
