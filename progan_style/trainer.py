@@ -492,8 +492,9 @@ class Trainer:
         name, state = next(((p.name, s) for p, s in saved if s["nimg"] <= self.watchdog.good), ("", None))
         seen = f"diverged at {nimg} images ({r} px): {why}"
         if self.config.training.on_divergence == "stop" or state is None or rollbacks > ROLLBACKS:
-            kept = f"{name} of {state['nimg']} images is from before" if state else "no checkpoint is from before"
-            kept += f" (rename it to {path.name} to go on from it)" if name == PREVIOUS else ""
+            kept = f"{name} of {state['nimg']} images is from before" if state else "no checkpoint is from before it"
+            advice = {PREVIOUS: f" (rename it to {path.name} to go on from it)", "": ": begin again with another --run"}
+            kept += advice.get(name, "")
             seen += f", after {ROLLBACKS} rollbacks" if rollbacks > ROLLBACKS else ""
             raise ValueError(
                 f"{run_dir}: {seen}; {kept}. Lower schedule.lr_g.{r} and schedule.lr_d.{r}, or raise "

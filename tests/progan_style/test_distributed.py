@@ -145,6 +145,17 @@ def test_torchrun_trains_one_process_writes_and_one_process_goes_on(tiny_overlay
     assert load_state(run_dir / "checkpoint.pt")["nimg"] == 128
 
 
+def test_ranks_that_diverge_go_back_together(tiny_overlay, toy_root, tmp_path):
+    command = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "run", "--until", 8]
+    wild = ("training.on_divergence=rollback", "schedule.hold_kimg.8=0.2", "schedule.lr_g.8=0.4", "schedule.lr_d.8=0.4")
+    done = finish(start(2, *command, *(argument for change in wild for argument in ("--set", change))))
+    assert [code for code, _, _ in done] == [0, 0], done
+    state = load_state(tmp_path / "run" / "checkpoint.pt")
+    assert state["nimg"] == 200 and 1 <= state["watchdog"]["rollbacks"] <= 2
+    assert done[0][1].count("with the learning rates times") == state["watchdog"]["rollbacks"]
+    assert "learning rates times" not in done[1][1]
+
+
 def test_ranks_that_were_given_different_things_are_refused(tiny_overlay, toy_root, tmp_path):
     command = ("train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "run")
     done = finish(start(2, *command, each=(("--set", "seed=1"), ("--set", "seed=2"))))

@@ -311,7 +311,7 @@ WILD = (
 def test_a_run_that_diverges_stops_with_advice(make, loss):
     trainer, run_dir = make("run", f"loss.name={loss}", *WILD)
     with pytest.raises(
-        ValueError, match=r"diverged at \d+ images \(8 px\): .*; (checkpoint|no check).* Lower schedule.lr_g.8"
+        ValueError, match=r"diverged at \d+ images \(8 px\): .*; (checkpoint|no checkpoint).* Lower schedule.lr_g.8"
     ):
         trainer.run(run_dir)
     assert trainer.nimg < 400
