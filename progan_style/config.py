@@ -100,6 +100,53 @@ class ConditioningConfig(Section):
         return self
 
 
+class AugmentConfig(Section):
+    name: str
+    p: float | None = Field(ge=0, le=1)
+    target: float | None = Field(gt=0, lt=1)
+    half_time_kimg: float | None = Field(gt=0)
+    operations: dict[str, float]
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from progan_style.augment import STRENGTHS
+
+        return _one_of(value, tuple(STRENGTHS))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, tree: Any) -> Any:
+        """null becomes the default of the chosen name, so that a run's config.yaml says what it ran with."""
+        from progan_style.augment import STRENGTHS, arguments_of
+
+        if not isinstance(tree, dict) or tree.get("name") not in STRENGTHS:
+            return tree
+        own = {k: v for k, v in arguments_of(tree["name"]).items() if v is not inspect.Parameter.empty}
+        return tree | {k: v for k, v in own.items() if k in tree and tree[k] is None}
+
+    @model_validator(mode="after")
+    def _arguments(self) -> "AugmentConfig":
+        from progan_style.augment import AUGMENTS, STRENGTHS, arguments_of
+
+        for key in sorted({key for name in STRENGTHS for key in arguments_of(name)}):
+            given, owner = getattr(self, key), next(name for name in STRENGTHS if key in arguments_of(name))
+            if key in arguments_of(self.name) and given is None:
+                raise ValueError(f"{key}: augment.name {self.name} needs a number, got null")
+            if key not in arguments_of(self.name) and given is not None:
+                raise ValueError(f"{key}: belongs to augment.name {owner}, got it with {self.name}; set it to null")
+        for name in (name for name in AUGMENTS if name not in self.operations):
+            raise ValueError(f"operations.{name}: the row is missing; 0 turns the operation off")
+        for name, value in self.operations.items():
+            if name not in AUGMENTS:
+                raise ValueError(f"operations: expected one of {', '.join(AUGMENTS)}, got {name}")
+            if not 0 <= value <= AUGMENTS[name].most:
+                raise ValueError(
+                    f"operations.{name}: expected 0 to {AUGMENTS[name].most:g} ({AUGMENTS[name].unit}), got {value:g}"
+                )
+        return self
+
+
 class ScheduleConfig(Section):
     resolutions: tuple[int, ...] = Field(min_length=1)
     fade_kimg: dict[int, float]
@@ -174,6 +221,7 @@ class Config(Section):
     network: NetworkConfig
     loss: LossConfig
     conditioning: ConditioningConfig
+    augment: AugmentConfig
     schedule: ScheduleConfig
     training: TrainingConfig
 
@@ -352,7 +400,9 @@ def _one_line(error: ValidationError, name: str) -> str:
         elif e["type"] == "value_error":
             message = str(e["ctx"]["error"])
             row = message.partition(":")[0].replace(".", "").replace("_", "").isalnum() and ": " in message
-            faults.append(f"{key}.{message}" if row and key in ("schedule", "conditioning") else f"{key}: {message}")
+            faults.append(
+                f"{key}.{message}" if row and key in ("schedule", "conditioning", "augment") else f"{key}: {message}"
+            )
         else:
             message = re.sub(r"^(Input|\w+) should (be|have) | after validation.*", "", e["msg"])
             got = e["input"] if not isinstance(e["input"], dict) else "a section"

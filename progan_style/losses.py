@@ -3,7 +3,7 @@
 A loss sees `critic(images) -> logits` and images: no label, no growth, no network. It returns named scalars; the
 optimiser gets their sum, the log each of them. Reals and fakes of one index have one label. `gamma` > 0 asks for the
 penalty; a lazy caller gives it times its interval. Images that carry a penalty go to the critic as leaves that require
-gradients. The first call of the critic is on the reals, the second on the fakes.
+gradients. In D's terms the first call of the critic is on the reals, the second on the fakes.
 
 Letters: N batch, R resolution.
 """
@@ -22,6 +22,9 @@ DRIFT = 0.001  # ProGAN, appendix A.1
 
 
 class Loss(Protocol):
+    # Whether D's logits have a zero with reals above and fakes below it; else only their differences mean something.
+    has_zero: bool
+
     def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float, u: Tensor) -> Terms:
         """reals, fakes [N, 1, R, R]; u [N] uniform numbers, for a loss that needs chance."""
 
@@ -45,6 +48,8 @@ class Logistic:
     D: softplus(-D(x)) + softplus(D(G(z))) + gamma / 2 |grad_x D(x)|^2        G: softplus(-D(G(z)))
     """
 
+    has_zero = True
+
     def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float, u: Tensor) -> Terms:
         reals = leaf(reals, gamma)
         real_logits = critic(reals)
@@ -64,6 +69,8 @@ class Relativistic:
 
     Each fake is paired with the real of its own class. A mode that G drops stays a mode where D wins.
     """
+
+    has_zero = False
 
     def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float, u: Tensor) -> Terms:
         reals, fakes = leaf(reals, gamma), leaf(fakes, gamma)
@@ -87,6 +94,8 @@ class WassersteinGP:
     The papers take gamma 10 in each step: schedule.r1_gamma 10, loss.penalty_interval 1.
     """
 
+    has_zero = False
+
     def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float, u: Tensor) -> Terms:
         real_logits = critic(reals.detach())
         terms = {
@@ -109,6 +118,8 @@ class Hinge:
 
     D: max(0, 1 - D(x)) + max(0, 1 + D(G(z))) + gamma / 2 |grad_x D(x)|^2        G: -D(G(z))
     """
+
+    has_zero = True
 
     def discriminator(self, critic: Critic, reals: Tensor, fakes: Tensor, gamma: float, u: Tensor) -> Terms:
         reals = leaf(reals, gamma)

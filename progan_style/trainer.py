@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from progan_style import distributed, rng, runlog
+from progan_style.augment import CALLS_OF_D, STRENGTHS, Augment, arguments_of
 from progan_style.checkpoint import PREVIOUS, load_state, save_network, save_state, transfer
 from progan_style.conditioning import CONDITIONINGS, scale_gradient
 from progan_style.config import Config, parse_config, refuse_changes, save_config
@@ -41,12 +43,20 @@ Evaluate = Callable[[Growing, Phase], dict[str, float]]
 
 
 class Critic:
-    """images -> logits, with the labels and the precision filled in; keeps what it computed for the log."""
+    """images -> logits, with augmentation, labels and precision filled in; keeps what it computed for the log.
+
+    augment: images and the number of the call, from 0 -> images.
+    """
 
     def __init__(
-        self, D: Growing, labels: Tensor, amp: Callable[[bool], Any], features: Callable[[Tensor], Tensor] | None = None
+        self,
+        D: Growing,
+        labels: Tensor,
+        amp: Callable[[bool], Any],
+        features: Callable[[Tensor], Tensor] | None = None,
+        augment: Callable[[Tensor, int], Tensor] | None = None,
     ):
-        self.D, self.labels, self.amp = D, labels, amp
+        self.D, self.labels, self.amp, self.augment = D, labels, amp, augment
         self.features = features or D.features  # of images without a penalty; a compiled pass has no second derivative
         self.seen: list[tuple[Tensor, Tensor]] = []  # features, with their graph, and logits of each call
 
@@ -54,6 +64,8 @@ class Critic:
         # Images that carry a penalty are leaves that require gradients: all of their forward runs in fp32, since the
         # penalty differentiates it twice.
         penalised = images.is_leaf and images.requires_grad
+        if self.augment is not None:
+            images = self.augment(images, len(self.seen))
         with self.amp(not penalised):
             features = (self.D.features if penalised else self.features)(images)  # type: ignore[operator]
         logits = self.D.logits(features, self.labels)  # type: ignore[operator]
@@ -78,6 +90,7 @@ class Trainer:
         self.class_weight = self.conditioning.class_weight if weights.class_weight is None else weights.class_weight
         own = self.conditioning.generator_weight if weights.generator_weight is None else weights.generator_weight
         self.generator_weight = own or 0.0
+        self.augment = make_augment(config, self.loss.has_zero, self.device)
         self.amp_dtype = choose_precision(config.training.precision, self.device)
         architecture = ARCHITECTURES[config.network.name]
         sizes = config.network.model_dump(exclude={"name"})
@@ -103,6 +116,7 @@ class Trainer:
         self.opt_D = torch.optim.Adam(self.D.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
         # Gathered in a step, settled at its end (networks/__init__.py)
         self.running = [m for network in (self.G, self.D) for m in network.modules() if hasattr(m, "settle")]
+        self.running += [self.augment] if self.augment else []
         self.synthesis, self.features = self.G.synthesis, self.D.features  # compiled where that is asked for
         self.compiled_for = 0
         self.nimg = 0
@@ -128,9 +142,8 @@ class Trainer:
         """
         phase = self.schedule.at(self.nimg)
         self._enter(phase)
-        first, n = self.share(phase)
-        assert len(images) == n and images.shape[-1] == phase.resolution, (images.shape, phase)
-        index = torch.arange(first, first + n, device=self.device)
+        index = self._index(phase)
+        assert len(images) == len(index) and images.shape[-1] == phase.resolution, (images.shape, phase)
         reals = fade_reals(to_float(images), phase.alpha)
         fakes = self._fakes(index, labels)  # one batch serves both updates: D sees it detached, G through the updated D
         terms_d = self._update_D(reals, fakes, labels, phase)
@@ -153,13 +166,20 @@ class Trainer:
             labels = self.positions.beside(labels, rows, len(self.config.data.classes))
         return images, labels
 
-    def critic(self, labels: Tensor) -> Critic:
-        return Critic(self.D, labels, self.amp, self.features)
+    def critic(self, labels: Tensor, index: Tensor, first_call: int = 0) -> Critic:
+        """D as the loss sees it, for images numbered `index`; first_call: of the step, for the augmentation."""
+        augment = partial(self.augment, index=index, first_call=first_call) if self.augment else None
+        return Critic(self.D, labels, self.amp, self.features, augment)
 
     def share(self, phase: Phase) -> tuple[int, int]:
         """This rank's part of the step's batch: the number of its first image in the run, and how many."""
         n = phase.batch_size // self.ranks
         return self.nimg + self.rank * n, n
+
+    def _index(self, phase: Phase) -> Tensor:
+        """The numbers of this rank's images of the step, [N]."""
+        first, n = self.share(phase)
+        return torch.arange(first, first + n, device=self.device)
 
     def _fakes(self, index: Tensor, labels: Tensor) -> Tensor:
         """G's images numbered `index`, with their graph: [N], [N] -> [N, 1, R, R]."""
@@ -180,12 +200,17 @@ class Trainer:
         parts = parts_of(len(reals)) if penalised else 1
         self.opt_D.zero_grad(set_to_none=True)
         terms: Terms = {}
-        first, n = self.share(phase)
-        u = rng.uniform(self.config.seed, "penalty", torch.arange(first, first + n, device=self.device), 1)[:, 0]
-        batch = (reals, fakes.detach(), labels, u)
-        for x, fake, y, chance in zip(*(tensor.chunk(parts) for tensor in batch), strict=True):
-            part = self._backward_D(x, fake, y, chance, gamma, 1.0 / parts, phase.label_weight)
+        index = self._index(phase)
+        u = rng.uniform(self.config.seed, "penalty", index, 1)[:, 0]
+        batch = (reals, fakes.detach(), labels, index, u)
+        logits: list[Tensor] = []  # of reals and fakes, [2, N] of each part
+        for x, fake, y, numbers, chance in zip(*(tensor.chunk(parts) for tensor in batch), strict=True):
+            critic = self.critic(y, numbers)
+            part = self._backward_D(critic, x, fake, chance, gamma, 1.0 / parts, phase.label_weight)
             terms = {key: terms.get(key, 0.0) + value for key, value in part.items()}
+            logits.append(torch.stack([critic.seen[0][1], critic.seen[1][1]]))
+        if self.augment:
+            self._count(augment_p=self.augment.p, r_t=self.augment.watch(*torch.cat(logits, dim=1)))
         distributed.add(gradients(self.D), divide=True)
         # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
         self._count(loss_d=sum(terms.values()), grad_d=gradient_norm(self.D))
@@ -193,12 +218,11 @@ class Trainer:
         return terms
 
     def _backward_D(
-        self, reals: Tensor, fakes: Tensor, labels: Tensor, u: Tensor, gamma: float, share: float, label_weight: float
+        self, critic: Critic, reals: Tensor, fakes: Tensor, u: Tensor, gamma: float, share: float, label_weight: float
     ) -> Terms:
         """Gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
-        critic = self.critic(labels)
         terms = self.loss.discriminator(critic, reals, fakes, gamma, u)
-        classes = class_of(labels)
+        classes = class_of(critic.labels)
         # The class head learns at its full rate; what of its gradient goes on into the trunk is the conditioning's.
         seen = [features for features, _ in critic.seen[: 2 if self.conditioning.fakes_too else 1]]
         heard = [self.D.class_logits(scale_gradient(f, self.class_weight * label_weight)) for f in seen]
@@ -213,7 +237,7 @@ class Trainer:
     def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
         """One step of G through the updated D."""
         self.D.requires_grad_(False)
-        critic = self.critic(labels)
+        critic = self.critic(labels, self._index(phase), CALLS_OF_D)
         terms = self.loss.generator(critic, reals, fakes)
         if self.generator_weight:
             class_logits = self.D.class_logits(critic.seen[-1][0])  # of the fakes
@@ -315,6 +339,7 @@ class Trainer:
             "G_ema": self.G_ema.state_dict(),
             "opt_G": self.opt_G.state_dict(),
             "opt_D": self.opt_D.state_dict(),
+            **({"augment": self.augment.state_dict()} if self.augment else {}),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -323,7 +348,7 @@ class Trainer:
         self.best, self.steps = state["best"], state["steps"]
         self.sums = {k: v.to(self.device) for k, v in state["sums"].items()}
         self.watchdog.load(state["watchdog"])
-        for name in ("G", "D", "G_ema", "opt_G", "opt_D"):
+        for name in ("G", "D", "G_ema", "opt_G", "opt_D", *(["augment"] if self.augment else [])):
             getattr(self, name).load_state_dict(state[name])
 
     def start_from(self, path: Path) -> None:
@@ -596,6 +621,22 @@ def gradients(network: nn.Module) -> list[Tensor]:
 def gradient_norm(network: nn.Module) -> Tensor:
     """L2 norm over all gradients, on the device."""
     return torch.stack(torch._foreach_norm(gradients(network))).norm()
+
+
+def make_augment(config: Config, has_zero: bool, device: torch.device) -> Augment | None:
+    """What stands before D; None where nothing does."""
+    section = config.augment
+    strength = STRENGTHS[section.name]
+    if strength is None:
+        return None
+    arguments = {key: getattr(section, key) for key in arguments_of(section.name)}
+    return Augment(
+        seed=config.seed,
+        operations=section.operations,
+        strength=strength(**arguments),
+        has_zero=has_zero,
+        device=device,
+    )
 
 
 def parts_of(n: int) -> int:

@@ -60,6 +60,18 @@ MESSAGES = {
     "schedule.label_kimg=[5,5]": "schedule.label_kimg: expected two points in kimg, the second after the first",
     "schedule.label_kimg=[0,99999]": "schedule.label_kimg: expected an end within the run's 7200.32 kimg, got 99999",
     "data.sampling=fair": "data.sampling: expected 'natural' or 'balanced', got 'fair'",
+    "augment.name=foo": "augment.name: expected one of none, fixed, ada, got foo",
+    "augment.p=0.5": "augment.p: belongs to augment.name fixed, got it with none; set it to null",
+    "augment.target=0.5": "augment.target: belongs to augment.name ada, got it with none; set it to null",
+    "augment.half_time_kimg=9": "augment.half_time_kimg: belongs to augment.name ada, got it with none; set it to null",
+    "augment.name=fixed": "augment.p: augment.name fixed needs a number, got null",
+    "augment.operations.cutout=1": "augment.operations: expected one of translate, subpixel, rotate, scale, flip, "
+    "brightness, contrast, noise, got cutout",
+    "augment.operations.rotate=90": "augment.operations.rotate: expected 0 to 45 (degrees), got 90",
+    "augment.operations.flip=1": "augment.operations.flip: expected 0 to 0.5 (share of the images), got 1",
+    "augment.operations.noise=-1": "augment.operations.noise: expected 0 to 0.5 (standard deviation), got -1",
+    "augment.operations={rotate: 1}": "augment.operations.translate: the row is missing; 0 turns the operation off",
+    "augment.kind=ada": "augment.kind is not known; did you mean augment.",
     "seed=abc": "seed: expected a valid integer, unable to parse string as an integer, got 'abc'",
     "data.classes=[]": "data.classes: expected at least 1 item, got []",
     "data.classes=[CN,cn]": "data.classes: the same class twice",
@@ -68,6 +80,13 @@ MESSAGES = {
     "x": "--set x: expected KEY=VALUE, as in --set schedule.fade_kimg.64=200",
     "a.b.c=1": "--set: a.b.c is not known",
 }
+
+
+def test_null_becomes_the_default_of_the_chosen_augmentation():
+    chosen = load_config(overrides=["augment.name=ada"]).augment
+    assert (chosen.p, chosen.target, chosen.half_time_kimg) == (None, 0.6, 50.0)
+    assert load_config(overrides=["augment.name=ada", "augment.half_time_kimg=250"]).augment.half_time_kimg == 250
+    assert load_config(overrides=["augment.name=fixed", "augment.p=0.2"]).augment.target is None
 
 
 @pytest.mark.parametrize("override", MESSAGES)

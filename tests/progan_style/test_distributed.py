@@ -41,7 +41,8 @@ for _ in range(10):
         raise SystemExit(3)
 if distributed.rank() == 0:
     running = [trainer.G.mapping.centers, trainer.D.head.minibatch_std.running]
-    torch.save({"losses": losses, "first": first, "running": running}, sys.argv[2])
+    strength = {} if trainer.augment is None else {"p": trainer.augment.p, "gathered": trainer.augment.gathered}
+    torch.save({"losses": losses, "first": first, "running": running, "augment": strength}, sys.argv[2])
 distributed.stop(together=True)
 """
 

@@ -66,15 +66,24 @@ CUTS = {
 }
 
 
+ADA = ("augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01")
+
+
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_trains_and_resumes_bit_for_bit(make, loss):
-    trainer, whole_dir = make("whole", f"loss.name={loss}")
+def test_every_loss_trains_and_resumes_bit_for_bit_with_ada(make, loss):
+    """Cut at a growth step's fade, two steps after p moved."""
+    options = (f"loss.name={loss}", *ADA)
+    trainer, whole_dir = make("whole", *options)
     assert trainer.run(whole_dir)
-    first, cut_dir = make("cut", f"loss.name={loss}")
-    assert not first.run(cut_dir, stop=lambda: first.nimg >= 64)
-    second, _ = make("cut", f"loss.name={loss}")
+    first, cut_dir = make("cut", *options)
+    assert not first.run(cut_dir, stop=lambda: first.nimg >= 80)
+    second, _ = make("cut", *options)
     assert second.run(cut_dir)
-    same(load_state(whole_dir / "checkpoint.pt"), load_state(cut_dir / "checkpoint.pt"))
+    whole, cut = load_state(whole_dir / "checkpoint.pt"), load_state(cut_dir / "checkpoint.pt")
+    same(whole, cut)
+    assert log_of(whole_dir) == log_of(cut_dir)
+    strengths = [line["augment_p"] for line in log_of(whole_dir)]
+    assert 0 < first.augment.p < 1 and first.augment.steps == 2 and len(set(strengths)) > 3, strengths
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -460,8 +469,9 @@ class NoReading(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_the_host_reads_nothing_back_in_a_step(make):
-    trainer, _ = make()
+@pytest.mark.parametrize("options", ((), (*ADA, "augment.operations.flip=0.5", "loss.name=relativistic")))
+def test_the_host_reads_nothing_back_in_a_step(make, options):
+    trainer, _ = make("run", *options)
     for nimg in (0, 8, 48, 56):  # penalised and plain, held and fading
         trainer.nimg = nimg
         phase = trainer.schedule.at(nimg)
@@ -471,10 +481,11 @@ def test_the_host_reads_nothing_back_in_a_step(make):
             trainer.step(*batch)
 
 
-def test_a_batch_in_parts_has_the_gradient_of_the_whole(make, monkeypatch):
+@pytest.mark.parametrize("options", ((), ("augment.name=fixed", "augment.p=0.9")))
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(make, monkeypatch, options):
     gradients = []
     for parts in (1, 2):
-        trainer, _ = make()
+        trainer, _ = make("run", *options)
         monkeypatch.setattr("progan_style.trainer.parts_of", lambda n, parts=parts: parts)
         trainer.opt_D.step = lambda: None
         terms = trainer.step(*trainer.data.batch(0, 0, 8, 8))
@@ -522,6 +533,73 @@ def test_a_compiled_run_steps_like_a_plain_one_and_a_fade_is_one_program(make, m
             assert torch.allclose(a, b, rtol=1e-3, atol=1e-4)
     assert graphs[8] == graphs[9]  # alpha moved, no new program
     torch.compiler.reset()
+
+
+# ---------------------------------------------------------------- augmentation
+
+
+class Seen(Critic):
+    """Keeps what D is shown."""
+
+    shown: list
+
+    def __init__(self, D, labels, amp, features=None, augment=None):
+        def keep(images, call, **numbers):
+            Seen.shown.append((images, augment(images, call=call)))
+            return Seen.shown[-1][1]
+
+        super().__init__(D, labels, amp, features, keep)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_d_sees_reals_and_fakes_changed_alike_and_differently_in_each_call(make, monkeypatch, loss):
+    Seen.shown = []
+    monkeypatch.setattr("progan_style.trainer.Critic", Seen)
+    trainer, _ = make("run", f"loss.name={loss}", "augment.name=fixed", "augment.p=1.0", "augment.operations.noise=0")
+    trainer.step(*trainer.data.batch(0, 0, 8, 8))  # penalised, in two parts
+    in_D, in_G = {"logistic": (2, 1), "hinge": (2, 1), "wgan-gp": (3, 1), "relativistic": (2, 2)}[loss]
+    assert len(Seen.shown) == 2 * in_D + in_G
+    for before, after in Seen.shown:
+        assert (before != after).flatten(1).any(dim=1).all()  # reals, fakes, what is between them
+    # The same gray image in each call: its tone says which numbers it had.
+    calls = [trainer.augment(torch.zeros(8, 1, 8, 8), k, trainer._index(trainer.schedule.at(0)), 0) for k in range(8)]
+    levels = torch.stack([c[:, 0, 4, 4] for c in calls])
+    assert len(levels.flatten().unique()) == levels.numel()
+
+
+def test_the_generators_images_are_never_augmented(make, monkeypatch):
+    """G's own output and what D is given before the pipe are those of a run without augmentation."""
+    made = []
+    for options in ((), ("augment.name=fixed", "augment.p=1.0")):
+        trainer, _ = make("run", *options)
+        fakes = trainer._fakes
+        monkeypatch.setattr(trainer, "_fakes", lambda *a, fakes=fakes: made.append(fakes(*a)) or made[-1])
+        trainer.step(*trainer.data.batch(0, 0, 8, 8))
+    assert torch.equal(*made)
+
+
+def test_at_p_0_a_step_is_that_of_a_run_without_augmentation(make):
+    """To the last bit, from fakes in one memory layout: D's first layer rounds by it."""
+    states = []
+    for options in ((), ("augment.name=fixed", "augment.p=0"), ("augment.name=ada",)):
+        trainer, _ = make("run", *options)
+        trainer._fakes = lambda *a, fakes=trainer._fakes: fakes(*a).flatten(1).view(8, 1, 8, 8)
+        for _ in range(2):
+            trainer.step(*trainer.data.batch(0, trainer.nimg, 8, 8))
+        states.append((trainer.G.state_dict(), trainer.D.state_dict()))
+    same(states[0], states[1])
+    same(states[0], states[2])
+
+
+def test_p_and_r_t_are_in_the_log(make):
+    trainer, run_dir = make("run", *ADA)
+    trainer.run(run_dir, stop=lambda: trainer.nimg >= 48)
+    lines = log_of(run_dir)
+    assert [line["augment_p"] for line in lines][:2] == [0.0, 0.0]  # p is that of the step; it moved after 32 images
+    assert all(-1 <= line["r_t"] <= 1 for line in lines)
+    plain, plain_dir = make("plain")
+    plain.run(plain_dir, stop=lambda: plain.nimg >= 16)
+    assert "r_t" not in log_of(plain_dir)[0] and "augment_p" not in log_of(plain_dir)[0]
 
 
 # ---------------------------------------------------------------- transfer
