@@ -49,7 +49,9 @@ PRESETS = {
 }
 
 
-def make_trainer(preset: Preset, resolution: int, device: torch.device, *changes: Change) -> Trainer:
+def make_trainer(
+    preset: Preset, resolution: int, device: torch.device, *changes: Change, overrides: tuple[str, ...] = ()
+) -> Trainer:
     """The product's Trainer at one fixed resolution, on 64 random slices."""
     base, most = preset.widths
     config = load_config(
@@ -61,6 +63,7 @@ def make_trainer(preset: Preset, resolution: int, device: torch.device, *changes
             f"network.channel_max={most}",
             f"network.z_dim={preset.latent}",
             f"network.w_dim={preset.latent}",
+            *overrides,
         ]
     )
     rng = np.random.default_rng(0)
