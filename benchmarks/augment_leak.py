@@ -10,7 +10,6 @@ check is blind.
 
 import argparse
 import json
-import math
 import sys
 import time
 
@@ -24,7 +23,7 @@ from progan_style.sampling import to_float
 
 SIDE = 8
 ARMS = ("none", "before D", "on the data")
-# The shipped ranges, without what the measured quantities cannot show
+# What the readings can see, several times as wide as the reals' own spread
 OPERATIONS = {"translate": 0.125, "rotate": 20.0, "brightness": 0.4}
 
 
@@ -68,7 +67,7 @@ def train(arm: str, reals: Tensor, p: float, steps: int, seed: int) -> Trainer:
             "network.mapping_depth=2",
             "training.precision=fp32",
             "data.classes=[all]",
-            *([f"augment.name=fixed", f"augment.p={p}"] if arm == "before D" else []),
+            *(["augment.name=fixed", f"augment.p={p}"] if arm == "before D" else []),
             *(f"augment.operations.{name}={OPERATIONS.get(name, 0)}" for name in load_config().augment.operations),
         ]
     )

@@ -120,7 +120,7 @@ class AugmentConfig(Section):
         """null becomes the default of the chosen name, so that a run's config.yaml says what it ran with."""
         from progan_style.augment import STRENGTHS, arguments_of
 
-        if not isinstance(tree, dict) or tree.get("name") not in STRENGTHS:
+        if not isinstance(tree, dict) or str(tree.get("name")) not in STRENGTHS:
             return tree
         own = {k: v for k, v in arguments_of(tree["name"]).items() if v is not inspect.Parameter.empty}
         return tree | {k: v for k, v in own.items() if k in tree and tree[k] is None}

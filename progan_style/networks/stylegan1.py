@@ -218,7 +218,7 @@ class Discriminator(Discriminating):
         """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
         r = self.resolution
         assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
-        # Channels last; contiguous() leaves the strides of one-channel images as they are, and all maps would follow them
+        # Channels last: contiguous() leaves the strides of one-channel images as they are, and all maps follow them.
         images = images.reshape(-1, r, r, 1).permute(0, 3, 1, 2)
         x = self.blocks[str(r)](self._from_image(r, images))
         r //= 2

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import train_step
+from benchmarks import augment_cost, augment_leak, train_step
 from benchmarks.levers import EXACT, LEVERS
 from benchmarks.machine import Clock, conv_flops_per_second, peak_rss_mb
 
@@ -107,3 +107,26 @@ def test_the_machine_is_described():
     clock.time("a", lambda: None, warm=True)
     clock.time("a", lambda: None)
     assert clock.rows()["a"]["calls"] == 1
+
+
+def test_the_cost_of_augmentation_is_told(capsys):
+    assert augment_cost.main(["--rounds", "1", "--widths", "128", "8", "--resolutions", "8"]) == 0
+    assert "with ADA at p = 0.5, ratio" in capsys.readouterr().out
+
+
+def test_readings_of_the_leak_are_those_of_the_ellipses():
+    """The reals themselves have the spread they were drawn with, and on the data the pipe widens it."""
+    seen = augment_leak.readings(augment_leak.ellipses(2000, seed=3))
+    expected = {"x": (3.5, 0.15), "y": (3.5, 0.15), "angle": (0.5, 0.06)}
+    for name, (mean, spread) in expected.items():
+        assert seen[name].mean() == pytest.approx(mean, abs=0.03), name
+        assert seen[name].std() == pytest.approx(spread, rel=0.15), name
+
+
+def test_the_generator_does_not_learn_the_augmentation():
+    """A short training; benchmarks/augment_leak.py has the long one. On the data alone it is learnt: the control."""
+    before = augment_leak.leak("before D", p=0.6, steps=500, seed=0)
+    control = augment_leak.leak("on the data", p=0.6, steps=500, seed=0)
+    for name in ("x", "y", "angle", "brightness"):
+        assert before[f"spread of {name}"] < 2 < control[f"spread of {name}"], name
+        assert before[f"offset of {name}"] < 2, name

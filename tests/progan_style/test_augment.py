@@ -4,14 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from progan_style import augment, rng
+from progan_style import augment, load_config, rng
 from progan_style.augment import AUGMENTS, COLUMNS, STRENGTHS, Adaptive, Augment, Fixed, Pipe
 from progan_style.losses import LOSSES
 
 OFF = dict.fromkeys(AUGMENTS, 0.0)
 # The ranges of hyperparameters.yaml, and the flip
 RANGES = {
-    "translate": 0.125,
+    "translate": 0.0625,
     "subpixel": 0.5,
     "rotate": 10.0,
     "scale": 0.1,
@@ -202,7 +202,7 @@ def test_the_slope_that_r1_sees_is_that_of_a_difference_through_the_augmentation
 def test_statistics_of_shifts():
     images = spot(len(MANY))
     x, y, _, _ = moments(images)
-    for name, reach in (("translate", 4.5), ("subpixel", 0.5)):  # 0.125 of 32 px is 4: nine whole shifts
+    for name, reach in (("translate", 2.5), ("subpixel", 0.5)):  # of 32 px: five whole shifts
         a, b, _, _ = moments(pipe(**{name: RANGES[name]})(images, MANY, 0, 1.0))
         is_uniform(a - x, -reach, reach)
         is_uniform(b - y, -reach, reach)
@@ -257,6 +257,12 @@ def test_moves_are_composed_mirror_size_and_turn_about_the_middle_then_the_shift
     # mirrored to (-4, 0), size (-6, 0), turned (0, -6), shifted (3, -5)
     assert a.item() == pytest.approx(middle + 3, abs=0.01) and b.item() == pytest.approx(middle - 5, abs=0.01)
     assert (size / before[3]).item() == pytest.approx(1.5, rel=0.01)
+
+
+def test_every_operation_has_its_row_in_the_configuration_and_only_the_mirror_is_off():
+    shipped = load_config().augment.operations
+    assert list(shipped) == list(AUGMENTS) and [name for name in shipped if not shipped[name]] == ["flip"]
+    assert shipped | {"flip": 0.5} == RANGES
 
 
 def test_every_operation_has_its_own_numbers():

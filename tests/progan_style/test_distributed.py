@@ -99,7 +99,12 @@ def test_without_torchrun_everything_is_the_identity():
     assert distributed.all_say("a") == ["a"] and distributed.one_first(lambda: 7) == 7
 
 
-def test_two_ranks_have_the_losses_and_first_gradients_of_one(tiny_config, tmp_path):
+@pytest.mark.parametrize("augmented", (False, True), ids=("plain", "ada"))
+def test_two_ranks_have_the_losses_and_first_gradients_of_one(tiny_config, tmp_path, augmented):
+    """With ADA too, whose p then moves by the sums over the ranks; wgan-gp, whose r_t needs the mean over all fakes."""
+    if augmented:
+        options = ("augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01", "loss.name=wgan-gp")
+        save_config(load_config(tiny_config, overrides=options), tiny_config)
     seen = []
     for ranks in (1, 2):
         path = tmp_path / f"{ranks}.pt"
@@ -117,6 +122,9 @@ def test_two_ranks_have_the_losses_and_first_gradients_of_one(tiny_config, tmp_p
         assert all(float(a[k]) == pytest.approx(float(b[k]), rel=5e-3, abs=1e-4) for k in a)
     for a, b in zip(one["running"], two["running"], strict=True):
         assert torch.allclose(a, b, rtol=1e-3, atol=1e-5)
+    assert one["augment"] == {} or (one["augment"]["p"] > 0 and one["augment"]["gathered"][1] == 16)
+    same = {key: torch.equal(value, two["augment"][key]) for key, value in one["augment"].items()}
+    assert all(same.values()), (one["augment"], two["augment"])
 
 
 def test_a_rank_that_fails_ends_the_others(tiny_config, tmp_path):
