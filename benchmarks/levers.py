@@ -48,16 +48,14 @@ def own_forward(trainer: Trainer) -> None:
 def two_fake_batches(trainer: Trainer) -> None:
     """A new batch of fakes for G's update; D's is made without a graph."""
     made, update = trainer._fakes, trainer._update_G
-    seen: dict[str, Tensor] = {}
 
     def for_D(index: Tensor, labels: Tensor) -> Tensor:
-        seen["index"] = index
         with torch.no_grad():
             return made(index, labels)
 
-    def for_G(reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
+    def for_G(reals: Tensor, fakes: Tensor, labels: Tensor, index: Tensor, phase: Phase) -> Terms:
         # Other images than D's: numbers past the end of any run.
-        return update(reals, made(seen["index"] + 2**40, labels), labels, phase)
+        return update(reals, made(index + 2**40, labels), labels, index, phase)
 
     trainer._fakes, trainer._update_G = for_D, for_G  # type: ignore[method-assign]
 
@@ -73,7 +71,7 @@ def high_resolution_convolution(trainer: Trainer) -> None:
             c = x.shape[1]
             x = F.conv2d(F.pad(x, (1, 2, 1, 2)), self.blur.expand(c, 1, 4, 4), groups=c)
         if self.up:
-            return x + self.bias.to(x.dtype)[:, None, None]
+            return self.add_bias(x)
         x = F.conv2d(x, weight, self.bias, padding=self.padding)
         return F.avg_pool2d(x, 2) if self.down else x
 

@@ -69,6 +69,8 @@ class NetworkConfig(Section):
 class LossConfig(Section):
     name: str
     penalty_interval: int = Field(ge=1)
+    path_length: float = Field(ge=0)
+    path_length_interval: int = Field(ge=1)
 
     @field_validator("name")
     @classmethod
@@ -224,6 +226,25 @@ class Config(Section):
     augment: AugmentConfig
     schedule: ScheduleConfig
     training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _suits_the_architecture(self) -> "Config":
+        from progan_style.networks import ARCHITECTURES
+
+        name, architecture = self.network.name, ARCHITECTURES[self.network.name]
+        stages = self.schedule.resolutions
+        if not architecture.GROWS and len(stages) > 1:
+            raise ValueError(
+                f"schedule.resolutions: {name} does not grow; expected one resolution, as in "
+                f"schedule.resolutions: [{stages[-1]}], got {list(stages)}"
+            )
+        if not architecture.TWICE_DIFFERENTIABLE and self.loss.path_length:
+            able = ", ".join(key for key, value in ARCHITECTURES.items() if value.TWICE_DIFFERENTIABLE)
+            raise ValueError(
+                f"loss.path_length: {name} does not have it, its generator is differentiated once; expected 0, or "
+                f"network.name {able}, got {self.loss.path_length}"
+            )
+        return self
 
 
 def _one_of(value: str, names: Sequence[str]) -> str:
@@ -400,9 +421,8 @@ def _one_line(error: ValidationError, name: str) -> str:
         elif e["type"] == "value_error":
             message = str(e["ctx"]["error"])
             row = message.partition(":")[0].replace(".", "").replace("_", "").isalnum() and ": " in message
-            faults.append(
-                f"{key}.{message}" if row and key in ("schedule", "conditioning", "augment") else f"{key}: {message}"
-            )
+            inside = row and key in ("schedule", "conditioning", "augment")
+            faults.append(f"{key}.{message}" if inside else f"{key}: {message}".removeprefix(": "))
         else:
             message = re.sub(r"^(Input|\w+) should (be|have) | after validation.*", "", e["msg"])
             got = e["input"] if not isinstance(e["input"], dict) else "a section"

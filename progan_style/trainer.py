@@ -33,6 +33,7 @@ from progan_style.losses import LOSSES, Terms
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.layers import Growing, class_of, fade_reals
 from progan_style.networks.mapping import mix_styles
+from progan_style.path_length import SHARE, PathLength
 from progan_style.run import stage_dir
 from progan_style.sampling import save_samples, to_float
 from progan_style.schedule import GrowthSchedule, Phase, Stage
@@ -114,9 +115,10 @@ class Trainer:
         betas, fused = config.training.adam_betas, self.device.type in ("cpu", "cuda")
         self.opt_G = torch.optim.Adam(self.G.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
         self.opt_D = torch.optim.Adam(self.D.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
+        self.path_length = PathLength(config.loss.path_length, config.loss.path_length_interval, self.device)
         # Gathered in a step, settled at its end (networks/__init__.py)
-        self.running = [m for network in (self.G, self.D) for m in network.modules() if hasattr(m, "settle")]
-        self.running += [self.augment] if self.augment else []
+        self.running: list[Any] = [m for network in (self.G, self.D) for m in network.modules() if hasattr(m, "settle")]
+        self.running += [self.path_length, *([self.augment] if self.augment else [])]
         self.synthesis, self.features = self.G.synthesis, self.D.features  # compiled where that is asked for
         self.compiled_for = 0
         self.nimg = 0
@@ -147,7 +149,7 @@ class Trainer:
         reals = fade_reals(to_float(images), phase.alpha)
         fakes = self._fakes(index, labels)  # one batch serves both updates: D sees it detached, G through the updated D
         terms_d = self._update_D(reals, fakes, labels, phase)
-        terms_g = self._update_G(reals, fakes, labels, phase)
+        terms_g = self._update_G(reals, fakes, labels, index, phase)
         distributed.add(m.sums for m in self.running)
         for module in self.running:
             module.settle()
@@ -185,6 +187,8 @@ class Trainer:
         """G's images numbered `index`, with their graph: [N], [N] -> [N, 1, R, R]."""
         with self.amp():
             ws = self._styles(index, labels)
+            with self.amp(False):
+                self.G.mapping.track(ws, class_of(labels))
             return self.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))
 
     def _update_D(self, reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
@@ -194,8 +198,7 @@ class Trainer:
         peak of a training's memory.
         """
         interval = self.config.loss.penalty_interval
-        steps_in_stage = (self.nimg - self.schedule.stage(self.nimg).start) // phase.batch_size
-        penalised = phase.r1_gamma > 0 and steps_in_stage % interval == 0
+        penalised = phase.r1_gamma > 0 and self._step_of_stage(phase) % interval == 0
         gamma = phase.r1_gamma * interval if penalised else 0.0
         parts = parts_of(len(reals)) if penalised else 1
         self.opt_D.zero_grad(set_to_none=True)
@@ -234,10 +237,13 @@ class Trainer:
         self._count(margin=share * (real_logits.mean() - fake_logits.mean()))
         return {key: share * term.detach() for key, term in terms.items()}
 
-    def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor, phase: Phase) -> Terms:
-        """One step of G through the updated D."""
+    def _step_of_stage(self, phase: Phase) -> int:
+        return (self.nimg - self.schedule.stage(self.nimg).start) // phase.batch_size
+
+    def _update_G(self, reals: Tensor, fakes: Tensor, labels: Tensor, index: Tensor, phase: Phase) -> Terms:
+        """One step of G through the updated D; where it is due, with the path length penalty."""
         self.D.requires_grad_(False)
-        critic = self.critic(labels, self._index(phase), CALLS_OF_D)
+        critic = self.critic(labels, index, CALLS_OF_D)
         terms = self.loss.generator(critic, reals, fakes)
         if self.generator_weight:
             class_logits = self.D.class_logits(critic.seen[-1][0])  # of the fakes
@@ -246,10 +252,24 @@ class Trainer:
         self.opt_G.zero_grad(set_to_none=True)
         sum(terms.values()).backward()  # type: ignore[union-attr]
         self.D.requires_grad_(True)
+        if self.path_length.due(self._step_of_stage(phase)):
+            terms["path_length"] = self._backward_path(index[::SHARE], labels[::SHARE])
         distributed.add(gradients(self.G), divide=True)
         self._count(loss_g=sum(v.detach() for v in terms.values()), grad_g=gradient_norm(self.G))
         self.opt_G.step()
         return {key: term.detach() for key, term in terms.items()}
+
+    def _backward_path(self, index: Tensor, labels: Tensor) -> Tensor:
+        """Gradients of the path length penalty on the images numbered `index`, made again, all in fp32.
+
+        After those of the loss, whose graph is then gone: never both in memory.
+        """
+        with self.amp(False):
+            ws, seed = self._styles(index, labels), self.config.seed
+            images = self.G.synthesis(ws, rng.normal(seed, "noise", index, self.G.noise_size))
+            penalty = self.path_length.penalty(images, ws, rng.normal(seed, "path", index, images[0].numel()))
+            penalty.backward()
+        return penalty.detach()
 
     def _enter(self, phase: Phase) -> None:
         """Give the networks their size and label weight and the optimisers their rates.
@@ -278,8 +298,6 @@ class Trainer:
         seed, z_dim = self.config.seed, self.G.mapping.z_dim
         z = rng.normal(seed, "latent", index, 2 * z_dim)
         ws = self.G.mapping(z[:, :z_dim], labels)
-        with self.amp(False):
-            self.G.mapping.track(ws, class_of(labels))
         if self.config.training.style_mixing > 0:
             other = self.G.mapping(z[:, z_dim:], labels)
             u = rng.uniform(seed, "mixing", index, 2)
@@ -331,6 +349,7 @@ class Trainer:
             "nimg": self.nimg,
             "moments_of": self.moments_of,
             "best": self.best,
+            "path_length": self.path_length.mean,
             "sums": self.sums,
             "steps": self.steps,
             "watchdog": self.watchdog.state(),
@@ -346,6 +365,7 @@ class Trainer:
         """Go on where `state` was taken, bit for bit on the CPU at the same number of threads."""
         self.nimg, self.moments_of = state["nimg"], state["moments_of"]
         self.best, self.steps = state["best"], state["steps"]
+        self.path_length.mean.copy_(state["path_length"])
         self.sums = {k: v.to(self.device) for k, v in state["sums"].items()}
         self.watchdog.load(state["watchdog"])
         for name in ("G", "D", "G_ema", "opt_G", "opt_D", *(["augment"] if self.augment else [])):

@@ -7,18 +7,18 @@ black), label embedding and projection, a class head on the features.
 Letters: N batch, C channels, R resolution, L styles, W style width, F features, K classes.
 """
 
-import math
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from progan_style.networks.generating import Generating
 from progan_style.networks.layers import (
     Conv,
     Discriminating,
-    Growing,
     Linear,
+    channels_last,
     downsample2,
     fade,
     leaky_,
@@ -26,7 +26,9 @@ from progan_style.networks.layers import (
     upsample2,
     widths,
 )
-from progan_style.networks.mapping import Mapping
+
+GROWS = True
+TWICE_DIFFERENTIABLE = False  # AdaIN
 
 
 class AdaIN(torch.autograd.Function):
@@ -97,84 +99,27 @@ class Block(nn.Module):
         return self.second(x, ws[:, 1], noise[1] if noise else None)
 
 
-class Generator(Growing):
+class Generator(Generating):
     """ws -> images. See networks/__init__.py for the contract."""
 
-    per_class = ("mapping.embed.weight", "mapping.centers")
-
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        max_resolution: int,
-        z_dim: int,
-        w_dim: int,
-        mapping_depth: int,
-        mapping_lr_mul: float,
-        channel_base: int,
-        channel_max: int,
-        positions: bool = False,
-    ):
-        super().__init__(max_resolution)
-        channels = widths(channel_base, channel_max, max_resolution)
-        self.mapping = Mapping(
-            z_dim=z_dim,
-            w_dim=w_dim,
-            num_layers=2 * len(channels),
-            num_classes=num_classes,
-            depth=mapping_depth,
-            lr_mul=mapping_lr_mul,
-            positions=positions,
-        )
-        self.const = nn.Parameter(torch.randn(1, channels[4], 4, 4))  # ones have no variance for AdaIN to divide by
-        self.blocks = nn.ModuleDict()
+    def __init__(self, **arguments: Any):
+        super().__init__(**arguments)
         c_in = None
-        for resolution, c_out in channels.items():
-            self.blocks[str(resolution)] = Block(c_in, c_out, w_dim)
+        for resolution, c_out in self.channels.items():
+            self.blocks[str(resolution)] = Block(c_in, c_out, arguments["w_dim"])
             c_in = c_out
-
-    @property
-    def active(self) -> list[int]:
-        """Resolutions of the blocks at work, from 4 up."""
-        return [2**k for k in range(2, int(math.log2(self.resolution)) + 1)]
-
-    @property
-    def active_layers(self) -> int:
-        return 2 * len(self.active)
-
-    @property
-    def noise_size(self) -> int:
-        """Numbers of noise for one image at the present resolution."""
-        return sum(2 * r * r for r in self.active)
 
     def synthesis(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
         """ws [N, L, W], noise [N, noise_size] (None: no noise) -> images [N, 1, R, R], nominal range [-1, 1]."""
-        before, last = self._run(ws, noise)
-        newest = str(self.resolution)
-        image = self._to_image(newest, last)
+        *_, before, last = self.feature_maps(ws, noise)
+        image = self._to_image(str(self.resolution), last)
         if self.fading:
             old = self._to_image(str(self.resolution // 2), before)
             image = fade(upsample2(old.float()), image.float(), self.weight)
         return image.float()
 
-    def features(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
-        """ws [N, L, W] -> the last feature map [N, C, R, R], before it becomes an image."""
-        return self._run(ws, noise)[1].float()
-
     def _to_image(self, block: str, x: Tensor) -> Tensor:
         return cast(Block, self.blocks[block]).to_image(x)
-
-    def _run(self, ws: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The feature maps of the last two blocks."""
-        x = self.const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        before, start = x, 0
-        for i, r in enumerate(self.active):
-            maps = None
-            if noise is not None:
-                maps = [noise[:, start + j * r * r : start + (j + 1) * r * r].reshape(-1, 1, r, r) for j in (0, 1)]
-                start += 2 * r * r
-            before, x = x, self.blocks[str(r)](x, ws[:, 2 * i : 2 * i + 2], maps)
-        return before, x
 
 
 class DownBlock(nn.Module):
@@ -218,8 +163,7 @@ class Discriminator(Discriminating):
         """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
         r = self.resolution
         assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
-        # Channels last: contiguous() leaves the strides of one-channel images as they are, and all maps follow them.
-        images = images.reshape(-1, r, r, 1).permute(0, 3, 1, 2)
+        images = channels_last(images)
         x = self.blocks[str(r)](self._from_image(r, images))
         r //= 2
         if self.fading:

@@ -9,6 +9,7 @@ from progan_style.networks.layers import (
     Conv,
     Linear,
     MinibatchStd,
+    channels_last,
     downsample2,
     fade_reals,
     upsample2,
@@ -16,21 +17,35 @@ from progan_style.networks.layers import (
 )
 from progan_style.networks.mapping import mix_styles
 from progan_style.networks.stylegan1 import AdaIN
+from progan_style.networks.stylegan2 import StyledLayer
 
 MAX = 64
 SIZES = (8, 16, 32)
 
 
+GROWING = [name for name, architecture in ARCHITECTURES.items() if architecture.GROWS]
+TWICE = [name for name, architecture in ARCHITECTURES.items() if architecture.TWICE_DIFFERENTIABLE]
+
+
+def build(name, resolution=MAX, channels=16):
+    """Both networks at a resolution, grown there where they grow."""
+    architecture = ARCHITECTURES[name]
+    torch.manual_seed(0)
+    largest = MAX if architecture.GROWS else resolution
+    shared = {"num_classes": 3, "max_resolution": largest, "channel_base": 256, "channel_max": channels}
+    G = architecture.Generator(**shared, z_dim=12, w_dim=10, mapping_depth=2, mapping_lr_mul=0.01)
+    D = architecture.Discriminator(**shared)
+    for key, p in G.named_parameters():
+        if key.endswith("strength"):  # starts at 0; noise must count in these tests
+            torch.nn.init.normal_(p)
+    G.grow(resolution)
+    D.grow(resolution)
+    return G.eval(), D.eval()
+
+
 @pytest.fixture(params=ARCHITECTURES)
 def nets(request):
-    torch.manual_seed(0)
-    shared = {"num_classes": 3, "max_resolution": MAX, "channel_base": 256, "channel_max": 16}
-    G = ARCHITECTURES[request.param].Generator(**shared, z_dim=12, w_dim=10, mapping_depth=2, mapping_lr_mul=0.01)
-    D = ARCHITECTURES[request.param].Discriminator(**shared)
-    for name, p in G.named_parameters():
-        if name.endswith("strength"):  # starts at 0; noise must count in these tests
-            torch.nn.init.normal_(p)
-    return G.eval(), D.eval()
+    return build(request.param, 16)
 
 
 def sample(G, n=4):
@@ -41,9 +56,10 @@ def sample(G, n=4):
 # ---------------------------------------------------------------- seamless growth
 
 
+@pytest.mark.parametrize("name", GROWING)
 @pytest.mark.parametrize("r", SIZES)
-def test_generator_at_twice_the_size_and_alpha_0_is_the_upsampled_output(nets, r):
-    G, _ = nets
+def test_generator_at_twice_the_size_and_alpha_0_is_the_upsampled_output(name, r):
+    G, _ = build(name)
     G.grow(2 * r, 0.0)
     ws, noise, _ = sample(G)
     grown = G.synthesis(ws, noise)
@@ -51,9 +67,10 @@ def test_generator_at_twice_the_size_and_alpha_0_is_the_upsampled_output(nets, r
     assert torch.equal(grown, upsample2(G.synthesis(ws, noise[:, : G.noise_size])))
 
 
+@pytest.mark.parametrize("name", GROWING)
 @pytest.mark.parametrize("r", SIZES)
-def test_discriminator_at_twice_the_size_and_alpha_0_sees_the_downsampled_image(nets, r):
-    _, D = nets
+def test_discriminator_at_twice_the_size_and_alpha_0_sees_the_downsampled_image(name, r):
+    _, D = build(name)
     images, labels = torch.randn(4, 1, 2 * r, 2 * r), torch.tensor([0, 1, 2, 0])
     D.grow(2 * r, 0.0)
     grown = D(images, labels)
@@ -73,8 +90,9 @@ def test_up_then_down_is_the_identity():
     assert torch.allclose(downsample2(upsample2(images)), images)
 
 
-def test_alpha_counts(nets):
-    G, D = nets
+@pytest.mark.parametrize("name", GROWING)
+def test_alpha_counts(name):
+    G, D = build(name)
     G.grow(32, 0.5)
     D.grow(32, 0.5)
     ws, noise, labels = sample(G)
@@ -86,16 +104,25 @@ def test_alpha_counts(nets):
     assert not torch.allclose(logits, D(half, labels))
 
 
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - GROWING))
+def test_what_does_not_grow_accepts_its_own_size_only(name):
+    for network in build(name, 16):
+        network.grow(16, 1.0)
+        for asked in ((8, 1.0), (32, 1.0), (16, 0.5)):
+            with pytest.raises(AssertionError):
+                network.grow(*asked)
+
+
 # ---------------------------------------------------------------- shapes
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("r", (*SIZES, MAX))
-def test_shapes(nets, r):
-    G, D = nets
-    G.grow(r)
-    D.grow(r)
+def test_shapes(name, r):
+    G, D = build(name, r)
     ws, noise, labels = sample(G)
     images = G.synthesis(ws, noise)
+    assert G.active_layers == len(G.active) * 2 and G.noise_size == sum(2 * k * k for k in G.active)
     assert ws.shape == (4, G.mapping.num_layers, 10) and images.shape == (4, 1, r, r)
     assert G.features(ws, noise).shape[0] == 4 and G.features(ws, noise).shape[2:] == (r, r)
     features = D.features(images)
@@ -113,8 +140,6 @@ def test_widths():
 
 def test_the_label_changes_image_and_logit(nets):
     G, D = nets
-    G.grow(16)
-    D.grow(16)
     z, noise = torch.randn(4, 12).repeat(2, 1)[:4], torch.randn(4, G.noise_size)
     zero, one = (G.synthesis(G.mapping(z, torch.full([4], k)), noise) for k in (0, 1))
     assert (zero - one).abs().mean() > 1e-3
@@ -123,8 +148,6 @@ def test_the_label_changes_image_and_logit(nets):
 
 def test_the_embedding_gets_a_gradient(nets):
     G, D = nets
-    G.grow(16)
-    D.grow(16)
     ws, noise, labels = sample(G)
     D(G.synthesis(ws, noise), labels).sum().backward()
     assert G.mapping.embed.weight.grad.abs().sum() > 0 and D.embed.weight.grad.abs().sum() > 0
@@ -183,12 +206,30 @@ def test_style_mixing_keeps_the_head_and_takes_the_tail():
     assert set(crossover[u[:, 0] >= 0.9].tolist()) == {6}
 
 
+# ---------------------------------------------------------------- derivatives
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_generator_that_says_so_is_twice_differentiable(name):
+    """By the styles, as path length regularisation asks; against finite differences."""
+    G, _ = build(name, 8, channels=2)
+    G = G.double()
+    noise = torch.randn(1, G.noise_size, dtype=torch.float64)
+    ws = torch.randn(1, G.mapping.num_layers, 10, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda ws: G.synthesis(ws, noise), ws)
+    direction = torch.randn(10, dtype=torch.float64)
+
+    def along(t):  # one number in: the second derivative by 40 numbers would take half a minute
+        return G.synthesis(ws.detach() + t * direction, noise)
+
+    assert torch.autograd.gradgradcheck(along, torch.zeros((), dtype=torch.float64, requires_grad=True))
+
+
 # ---------------------------------------------------------------- no image depends on its neighbours
 
 
 def test_eval_features_do_not_depend_on_the_batch(nets):
     _, D = nets
-    D.grow(16)
     D.train()
     D.features(torch.randn(8, 1, 16, 16))
     D.head.minibatch_std.settle()
@@ -220,6 +261,20 @@ def plain_adain(x, y_s, y_b):
     return y_s[:, :, None, None] * (x - mean) / (var + 1e-8).sqrt() + y_b[:, :, None, None]
 
 
+def test_means_have_both_derivatives():
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.allclose(downsample2(x), torch.nn.functional.avg_pool2d(x, 2))
+    assert torch.autograd.gradcheck(downsample2, x)
+    assert torch.autograd.gradgradcheck(lambda x: downsample2(x).square(), x)
+
+
+def test_a_batch_of_one_channel_makes_maps_in_channels_last_memory():
+    images = torch.randn(4, 1, 16, 16)
+    made = Conv(1, 8, 1)(channels_last(images))
+    assert torch.equal(channels_last(images), images)
+    assert made.is_contiguous(memory_format=torch.channels_last) and upsample2(made).stride()[1] == 1
+
+
 @pytest.mark.parametrize("padding", (1, 2))
 def test_blur_is_a_depthwise_convolution_with_both_derivatives(padding):
     torch.manual_seed(0)
@@ -247,6 +302,44 @@ def test_adain_in_bf16_keeps_fp32_statistics_and_styles():
     true = torch.autograd.grad(plain_adain(*exact), exact, g.bfloat16().double())
     for a, b, most in zip(ours, true, (4e-3, 4e-3, 1e-6), strict=True):
         assert (a.double() - b).norm() <= most * b.norm()
+
+
+@pytest.mark.parametrize("up", (False, True))
+def test_a_demodulated_layer_is_a_convolution_with_weights_of_its_own_for_each_image(up):
+    """StyleGAN2, equations 1 and 3, written out: scaled and normalised weights, one group per image."""
+    torch.manual_seed(0)
+    layer = StyledLayer(3, 5, 4, up=up).double()
+    layer.strength.data.fill_(0.7)
+    layer.bias.data = torch.randn(5).double()
+    x, w = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 6, 6), (2, 4)))
+    side = 12 if up else 6
+    noise = torch.randn(2, 1, side, side, dtype=torch.float64)
+
+    def by_groups(x, w):
+        s = w @ (layer.affine.weight * layer.affine.scale).T + layer.affine.bias
+        weight = layer.conv.weight * layer.conv.scale * s[:, None, :, None, None]  # [N, C_out, C_in, 3, 3]
+        weight = weight / (weight.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).sqrt()
+        one = x.reshape(1, 6, 6, 6)
+        if up:
+            weight = weight.transpose(1, 2).reshape(6, 5, 3, 3)
+            out = torch.nn.functional.conv_transpose2d(one, weight, stride=2, groups=2).reshape(2, 5, 13, 13)
+            taps = layer.conv.blur.expand(5, 1, 4, 4)
+            out = torch.nn.functional.conv2d(out, taps, padding=1, groups=5)
+        else:
+            out = torch.nn.functional.conv2d(one, weight.reshape(10, 3, 3, 3), padding=1, groups=2).reshape(2, 5, 6, 6)
+        out = 2**0.5 * out + layer.strength * noise + layer.bias[:, None, None]
+        return torch.nn.functional.leaky_relu(out, 0.2)
+
+    slope = torch.randn(2, 5, side, side, dtype=torch.float64)
+    inputs = [x, w, *layer.parameters()]
+    ours, theirs = layer(x, w, noise), by_groups(x, w)
+    assert torch.allclose(ours, theirs, atol=1e-7)
+    for a, b in zip(
+        torch.autograd.grad(ours, inputs, slope),
+        torch.autograd.grad(theirs, inputs, slope),
+        strict=True,
+    ):
+        assert torch.allclose(a, b, atol=1e-6)
 
 
 def test_equalised_layers_start_at_unit_variance():

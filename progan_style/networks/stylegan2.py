@@ -1,0 +1,173 @@
+"""StyleGAN2's generator and discriminator, conditional, at one resolution with all layers at work.
+
+Karras et al. 2020a, "Analyzing and Improving the Image Quality of StyleGAN"; the conditioning is that of Karras et al.
+2020b, "Training Generative Adversarial Networks with Limited Data". Differences from the papers: two convolutions at
+4x4 too, so that each resolution has two styles and two noise maps as in stylegan1; repetition and 2x2 means in both
+skips, the project's one pair of filters; projection and a class head on the features.
+
+Letters: N batch, C channels, R resolution, L styles, W style width, F features.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from progan_style.networks.generating import Generating
+from progan_style.networks.layers import (
+    Conv,
+    Discriminating,
+    Growing,
+    Linear,
+    channels_last,
+    downsample2,
+    leaky_,
+    maps,
+    upsample2,
+    widths,
+)
+
+GROWS = False
+TWICE_DIFFERENTIABLE = True
+
+
+class Fixed(Growing):
+    """A network of one size."""
+
+    def grow(self, resolution: int, alpha: float = 1.0) -> None:
+        """Accepts what it is."""
+        assert resolution == self.max_resolution and alpha == 1.0, (resolution, alpha, self.max_resolution)
+
+
+class StyledLayer(nn.Module):
+    """Modulated and demodulated convolution, noise, bias, leaky ReLU (StyleGAN2, figure 2d, equations 1 and 3).
+
+    The scaled and normalised weights w'_ijk = s_i w_ijk / sqrt(sum_ik (s_i w_ijk)^2 + eps) differ from image to image;
+    since a convolution is linear, the same comes from scaling its input by s_i and its output by the root's inverse
+    d_j, with one convolution for all images. Factors in fp32, maps in their own type.
+    """
+
+    def __init__(self, c_in: int, c_out: int, w_dim: int, *, up: bool = False):
+        super().__init__()
+        self.affine = Linear(w_dim, c_in, bias=1.0)
+        self.conv = Conv(c_in, c_out, 3, up=up, bias=False)
+        self.strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            s = self.affine(w)  # [N, C_in]
+            squares = (self.conv.weight * self.conv.scale).square().sum(dim=(2, 3))  # [C_out, C_in]
+            # The root of 2 makes up for what the leaky ReLU takes.
+            d = torch.rsqrt(s.square() @ squares.T + 1e-8) * math.sqrt(2)  # [N, C_out]
+        x = self.conv(x * maps(s, x))
+        x = torch.addcmul(maps(self.bias[None], x), x, maps(d, x))
+        if noise is not None:
+            x = x.add_((noise * self.strength).to(x.dtype))
+        return leaky_(x)
+
+
+class ToImage(nn.Module):
+    """Feature map -> its part of the image, modulated, not demodulated: [N, C, R, R], [N, W] -> [N, 1, R, R] fp32.
+
+    With one channel of output a modulated 1x1 convolution is a scalar product of each pixel with a vector per image.
+    """
+
+    def __init__(self, channels: int, w_dim: int):
+        super().__init__()
+        self.affine = Linear(w_dim, channels, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(channels))
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.scale = 1.0 / math.sqrt(channels)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        n, _, h, width = x.shape
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.affine(w) * self.weight * self.scale  # [N, C]
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # [N, P, C]: a view of channels-last memory
+        image = pixels @ weight.to(x.dtype)[:, :, None]
+        return image.reshape(n, 1, h, width) + self.bias
+
+
+class Block(nn.Module):
+    """Two styled layers; the first doubles the resolution (but at 4x4)."""
+
+    def __init__(self, c_in: int, c_out: int, w_dim: int, *, up: bool):
+        super().__init__()
+        self.first = StyledLayer(c_in, c_out, w_dim, up=up)
+        self.second = StyledLayer(c_out, c_out, w_dim)
+        self.to_image = ToImage(c_out, w_dim)
+
+    def forward(self, x: Tensor, ws: Tensor, noise: list[Tensor] | None) -> Tensor:
+        x = self.first(x, ws[:, 0], noise[0] if noise else None)
+        return self.second(x, ws[:, 1], noise[1] if noise else None)
+
+
+class Generator(Fixed, Generating):
+    """ws -> images by output skips (StyleGAN2, figure 7b). See networks/__init__.py for the contract."""
+
+    def __init__(self, **arguments: Any):
+        super().__init__(**arguments)
+        c_in = self.channels[4]
+        for resolution, c_out in self.channels.items():
+            self.blocks[str(resolution)] = Block(c_in, c_out, arguments["w_dim"], up=resolution > 4)
+            c_in = c_out
+
+    def synthesis(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
+        """ws [N, L, W], noise [N, noise_size] (None: no noise) -> images [N, 1, R, R], nominal range [-1, 1]."""
+        image = None
+        for i, (block, x) in enumerate(zip(self.blocks.values(), self.feature_maps(ws, noise), strict=True)):
+            part = cast(Block, block).to_image(x, ws[:, 2 * i + 1])
+            image = part if image is None else upsample2(image) + part
+        assert image is not None
+        return image
+
+
+class DownBlock(nn.Module):
+    """Two convolutions, the second halves the resolution; a 1x1 one beside them (StyleGAN2, figure 7c).
+
+    The sum's 1 / sqrt(2) stands in the gains of what is added: a leaky ReLU passes a positive factor on.
+    """
+
+    def __init__(self, c_in: int, c_out: int):
+        super().__init__()
+        self.first = Conv(c_in, c_in, 3)
+        self.second = Conv(c_in, c_out, 3, down=True, gain=1.0)
+        self.skip = Conv(c_in, c_out, 1, gain=0.5**0.5, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.skip(downsample2(x)).add_(leaky_(self.second(leaky_(self.first(x)))))
+
+
+class Discriminator(Fixed, Discriminating):
+    """Images -> features by residual blocks; the rest is layers.Discriminating."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        max_resolution: int,
+        channel_base: int,
+        channel_max: int,
+        in_logit: bool = True,
+        positions: bool = False,
+    ):
+        channels = widths(channel_base, channel_max, max_resolution)
+        from_image = Conv(1, channels[max_resolution], 1)
+        blocks = [DownBlock(channels[r], channels[r // 2]) for r in reversed(channels) if r > 4]
+        super().__init__(
+            max_resolution=max_resolution,
+            channels=channels[4],
+            num_classes=num_classes,
+            in_logit=in_logit,
+            positions=positions,
+        )
+        self.from_image, self.blocks = from_image, nn.Sequential(*blocks)
+
+    def features(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
+        r = self.resolution
+        assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
+        images = channels_last(images)
+        return self.head(self.blocks(leaky_(self.from_image(images))))
