@@ -40,11 +40,14 @@ for _ in range(10):
     if FAILING and distributed.rank() == 1:
         raise SystemExit(3)
 if distributed.rank() == 0:
-    running = [trainer.G.mapping.centers, trainer.D.head.minibatch_std.running]
+    running = [trainer.G.mapping.centers, trainer.D.head.minibatch_std.running, trainer.path_length.mean]
     strength = {} if trainer.augment is None else {"p": trainer.augment.p, "gathered": trainer.augment.gathered}
     torch.save({"losses": losses, "first": first, "running": running, "augment": strength}, sys.argv[2])
 distributed.stop(together=True)
 """
+
+
+OF_STYLEGAN2 = ["network.name=stylegan2", "schedule.resolutions=[16]", "loss.path_length=2.0"]
 
 
 def free_port() -> int:
@@ -99,12 +102,13 @@ def test_without_torchrun_everything_is_the_identity():
     assert distributed.all_say("a") == ["a"] and distributed.one_first(lambda: 7) == 7
 
 
-@pytest.mark.parametrize("augmented", (False, True), ids=("plain", "ada"))
-def test_two_ranks_have_the_losses_and_first_gradients_of_one(tiny_config, tmp_path, augmented):
-    """With ADA too, whose p then moves by the sums over the ranks; wgan-gp, whose r_t needs the mean over all fakes."""
-    if augmented:
-        options = ("augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01", "loss.name=wgan-gp")
-        save_config(load_config(tiny_config, overrides=options), tiny_config)
+# wgan-gp, since its r_t needs the mean over all fakes
+OF_ADA = ["augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01", "loss.name=wgan-gp"]
+
+
+@pytest.mark.parametrize("overrides", ([], OF_STYLEGAN2, OF_ADA), ids=("plain", "stylegan2", "ada"))
+def test_two_ranks_have_the_losses_and_first_gradients_of_one(tiny_config, tmp_path, overrides):
+    save_config(load_config(tiny_config, overrides=overrides), tiny_config)
     seen = []
     for ranks in (1, 2):
         path = tmp_path / f"{ranks}.pt"

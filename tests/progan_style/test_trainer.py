@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from progan_style import GrowthSchedule, Trainer, load_config, load_data, save_config
 from progan_style.checkpoint import load_state
 from progan_style.losses import LOSSES
+from progan_style.networks import ARCHITECTURES
 from progan_style.trainer import Critic, choose_precision
 
 REPO = Path(__file__).parents[2]
@@ -66,13 +67,19 @@ CUTS = {
 }
 
 
+# What a run of each architecture needs beside its name, and what only it can do.
+OF_ARCHITECTURE = {
+    "stylegan1": [],
+    "stylegan2": ["schedule.resolutions=[16]", "loss.path_length=2.0", "schedule.hold_kimg.16=0.128"],
+}
 ADA = ("augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01")
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_trains_and_resumes_bit_for_bit_with_ada(make, loss):
-    """Cut at a growth step's fade, two steps after p moved."""
-    options = (f"loss.name={loss}", *ADA)
+def test_every_architecture_resumes_bit_for_bit_with_every_loss_and_ada(make, architecture, loss):
+    """Cut two steps after p moved; where the network grows, in a fade."""
+    options = [*OF_ARCHITECTURE[architecture], f"network.name={architecture}", f"loss.name={loss}", *ADA]
     trainer, whole_dir = make("whole", *options)
     assert trainer.run(whole_dir)
     first, cut_dir = make("cut", *options)
@@ -469,9 +476,13 @@ class NoReading(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("options", ((), (*ADA, "augment.operations.flip=0.5", "loss.name=relativistic")))
-def test_the_host_reads_nothing_back_in_a_step(make, options):
-    trainer, _ = make("run", *options)
+OF_PAIRS = (*ADA, "augment.operations.flip=0.5", "loss.name=relativistic")
+
+
+@pytest.mark.parametrize("options", ((), OF_PAIRS), ids=("plain", "ada"))
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_host_reads_nothing_back_in_a_step(make, architecture, options):
+    trainer, _ = make("run", f"network.name={architecture}", *OF_ARCHITECTURE[architecture], *options)
     for nimg in (0, 8, 48, 56):  # penalised and plain, held and fading
         trainer.nimg = nimg
         phase = trainer.schedule.at(nimg)
@@ -479,6 +490,15 @@ def test_the_host_reads_nothing_back_in_a_step(make, options):
         trainer._enter(phase)  # sets alpha and the rates: writes, and reads nothing either
         with NoReading():
             trainer.step(*batch)
+
+
+def test_the_path_length_is_penalised_every_fourth_step_and_its_mean_is_kept(make):
+    trainer, run_dir = make("run", "network.name=stylegan2", *OF_ARCHITECTURE["stylegan2"])
+    step, terms = trainer.step, []
+    trainer.step = lambda *batch: terms.append(step(*batch)) or terms[-1]
+    trainer.run(run_dir)
+    assert [i for i, t in enumerate(terms) if "G/path_length" in t] == [0, 4, 8, 12]
+    assert 0 < load_state(run_dir / "checkpoint.pt")["path_length"] < 1
 
 
 @pytest.mark.parametrize("options", ((), ("augment.name=fixed", "augment.p=0.9")))
