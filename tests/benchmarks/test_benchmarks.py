@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 
-from benchmarks import augment_cost, augment_leak, train_step
+from benchmarks import architectures, augment_cost, augment_leak, train_step
 from benchmarks.levers import EXACT, LEVERS
 from benchmarks.machine import Clock, conv_flops_per_second, peak_rss_mb
+from progan_style.networks.stylegan2 import StyledLayer
 
 CPU = torch.device("cpu")
 TINY = train_step.Preset(batches={16: 8, 64: 4}, compared=16, rounds=1, widths=(128, 8), latent=8)
@@ -99,6 +100,24 @@ def test_the_gpu_preset_wants_a_gpu(capsys):
     with pytest.raises(SystemExit) as stop:
         train_step.main(["--preset", "gpu"])
     assert stop.value.code == 2 and "no CUDA device here; use --preset cpu" in capsys.readouterr().err
+
+
+def test_grouped_weights_are_the_demodulated_layer():
+    torch.manual_seed(0)
+    layer = StyledLayer(3, 5, 4)
+    layer.strength.data.fill_(0.5)
+    inputs = torch.randn(2, 3, 8, 8), torch.randn(2, 4), torch.randn(2, 1, 8, 8)
+    assert torch.allclose(layer(*inputs), architectures.grouped(layer, *inputs), atol=1e-5)
+
+
+def test_the_architectures_are_compared(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(architectures, "SIZES", (8,))
+    small = ["--widths", "64", "8", "--resolution", "8", "--batch", "4", "--rounds", "1"]
+    assert architectures.main([*small, "--json", str(tmp_path / "out.json")]) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert result["step, images per CPU second"]["stylegan2, path length over stylegan1"] > 0
+    assert result["grouped weights over scaled activations, bf16"].keys() == {"8 px"}
+    assert "over stylegan1" in capsys.readouterr().out
 
 
 def test_the_machine_is_described():
