@@ -256,6 +256,25 @@ def test_minibatch_std_by_hand():
 # ---------------------------------------------------------------- layers
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_symmetric_networks_keep_what_is_symmetric(name):
+    """With every kernel and the constant their own mirror images, no block moves anything by half a pixel."""
+    G, D = build(name)
+    for p in (*G.parameters(), *D.parameters()):
+        if p.dim() == 4:
+            p.copy_((p + p.flip(3)) / 2)
+    ws, _, _ = sample(G)
+    images = G.synthesis(ws)
+    assert torch.allclose(images, images.flip(3), atol=1e-4 * float(images.abs().max()))
+    seen = []
+    D.head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    x = torch.randn(4, 1, MAX, MAX)
+    D.features(x)
+    D.features(x.flip(3))
+    assert torch.allclose(seen[0].flip(3), seen[1], atol=1e-4 * float(seen[0].abs().max()))
+
+
 def plain_adain(x, y_s, y_b):
     mean, var = x.mean(dim=(2, 3), keepdim=True), x.var(dim=(2, 3), keepdim=True, unbiased=False)
     return y_s[:, :, None, None] * (x - mean) / (var + 1e-8).sqrt() + y_b[:, :, None, None]

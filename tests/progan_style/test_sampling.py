@@ -3,12 +3,17 @@ import pytest
 import torch
 
 from progan_style import generate, generator_features, load_generator, stage_dir, to_float, to_uint8, untrained_like
+from progan_style.checkpoint import build
+from progan_style.networks import ARCHITECTURES
 from progan_style.sampling import grid_picture
 
 
-@pytest.fixture
-def G(tiny_run):
-    return load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+@pytest.fixture(params=ARCHITECTURES)
+def G(tiny_run, request):
+    """A generator out of a file, or one of another architecture in the same way."""
+    trained = load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+    header = trained.header
+    return trained if request.param == header["architecture"] else build(header | {"architecture": request.param})
 
 
 def test_eight_bits_there_and_back():
