@@ -25,7 +25,7 @@ class PhantomConfig(Section):
     persons: int = Field(ge=20)
     slices: int = Field(ge=1)
     seed: int = Field(ge=0)
-    overlap: Literal["clear", "real"]
+    overlap: Literal["apart", "clear", "real"]
     pattern: Literal["ventricular", "frontal"]
 
 

@@ -20,7 +20,7 @@ Pictures are axial, nose up, in the neurological convention (the person's left i
 256 x 256.
 
 Run as a program it writes such a folder:
-    python -m progan_style.data.phantom --to DIR [--persons N --slices K --seed S --overlap clear|real --size 256
+    python -m progan_style.data.phantom --to DIR [--persons N --slices K --seed S --overlap apart|clear|real --size 256
         --pattern ventricular|frontal]
 """
 
@@ -79,7 +79,7 @@ TEMPLATE_ORIGIN = (-98.0, -134.0, -72.0)  # MNI mm of the template's first voxel
 SAMPLED = ((-80.0, 80.0), (-116.0, 84.0), (-16.0, 50.0))  # MNI mm: the brain, as high and low as a tilted slice reaches
 
 SEVERITY_SD = 0.18
-ACCURACY = {"clear": 0.92, "real": 0.80}  # best possible accuracy from the known severity
+ACCURACY = {"apart": 0.995, "clear": 0.92, "real": 0.80}  # best possible accuracy from the known severity
 
 
 @dataclass(frozen=True)

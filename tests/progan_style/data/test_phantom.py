@@ -80,7 +80,7 @@ def test_the_same_phantoms_are_not_made_twice_and_other_files_not_touched(tmp_pa
         (dict(size=100), "size is 100; expected a power of two"),
         (dict(seed=-1), "seed is -1; expected 0 or more"),
         (dict(workers=-1), "workers is -1; expected 1 or more"),
-        (dict(overlap="none"), "overlap is 'none'; expected one of clear, real"),
+        (dict(overlap="none"), "overlap is 'none'; expected one of apart, clear, real"),
     ],
 )
 def test_impossible_arguments_are_named(tmp_path, wrong, message):
@@ -94,7 +94,7 @@ def test_the_program_prints_one_line_and_ends_with_2(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("overlap", "best"), [("clear", 0.92), ("real", 0.80)])
+@pytest.mark.parametrize(("overlap", "best"), [("apart", 0.995), ("clear", 0.92), ("real", 0.80)])
 def test_bayes_accuracy_from_the_known_severity(overlap, best):
     rng = np.random.default_rng(0)
     right = [(phantom.draw_severity(k % 2, overlap, rng) > 0.5) == (k % 2 == 1) for k in range(20000)]
