@@ -469,7 +469,7 @@ def make_phantoms(
     if directory.exists():
         if not directory.is_dir():
             raise ValueError(f"{directory} is a file; expected a folder, or a name that is free")
-        if (directory / SETTINGS).is_file() and json.loads((directory / SETTINGS).read_text()) == settings:
+        if _holds(directory, settings):
             return directory
         if any(directory.iterdir()):
             raise ValueError(f"{directory} holds something else than these phantoms; name another folder or remove it")
@@ -492,8 +492,18 @@ def make_phantoms(
             csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
         (folder / "NOTICE.txt").write_text(NOTICE)
         (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n")
-        os.replace(folder, directory)  # over nothing, or over an empty folder
+        try:
+            os.replace(folder, directory)  # over nothing, or over an empty folder
+        except OSError:  # two runs may make the same phantoms at once: the first stay
+            if not _holds(directory, settings):
+                raise
     return directory
+
+
+def _holds(directory: Path, settings: dict[str, Any]) -> bool:
+    """Whether these very phantoms are there."""
+    file = directory / SETTINGS
+    return file.is_file() and json.loads(file.read_text()) == settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -45,9 +45,7 @@ class Generating(Growing):
             lr_mul=mapping_lr_mul,
             positions=positions,
         )
-        self.const = nn.Parameter(
-            torch.randn(1, self.channels[4], 4, 4)
-        )  # ones have no variance for AdaIN to divide by
+        self.const = nn.Parameter(torch.randn(1, self.channels[4], 4, 4))  # ones have no variance for AdaIN
         self.blocks = nn.ModuleDict()
 
     @property

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -70,6 +71,19 @@ def test_the_same_phantoms_are_not_made_twice_and_other_files_not_touched(tmp_pa
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match="is a file"):
         phantom.make_phantoms(tmp_path / "file")
+
+
+def test_of_two_runs_that_make_the_same_phantoms_at_once_the_first_stay(tmp_path, quick, monkeypatch):
+    make = functools.partial(phantom.make_phantoms, tmp_path / "a", persons=2, slices=1, size=8, workers=1)
+    prepare = phantom.prepare_template
+
+    def meanwhile():
+        monkeypatch.setattr(phantom, "prepare_template", prepare)
+        make()  # the other run is done while this one still draws
+        return prepare()
+
+    monkeypatch.setattr(phantom, "prepare_template", meanwhile)
+    assert make() == tmp_path / "a"
 
 
 @pytest.mark.parametrize(
