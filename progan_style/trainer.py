@@ -272,9 +272,7 @@ class Trainer:
         return penalty.detach()
 
     def _enter(self, phase: Phase) -> None:
-        """Give the networks their size and label weight and the optimisers their rates.
-
-        At a new resolution the moments are dropped.
+        """Give the networks their size and label weight, the optimisers their rates; at a new size drop the moments.
 
         Moments of another resolution make a spike at the growth step (ProGAN's `reset_opt_for_new_lod`).
         """

@@ -62,9 +62,11 @@ class Dataset:
         number = np.arange(nimg, nimg + n, dtype=np.int64)
         if not balanced:
             return self._in_epochs(seed, number, -1)
-        turn, rows = number % len(self.class_names), np.empty(n, np.int64)
-        for label in range(len(self.class_names)):
-            rows[turn == label] = self._in_epochs(seed, number[turn == label] // len(self.class_names), label)
+        classes, rows = len(self.class_names), np.empty(n, np.int64)
+        # Each round begins one class later: a term that looks at every second image of a batch sees all classes.
+        turn = (number + number // classes) % classes
+        for label in range(classes):
+            rows[turn == label] = self._in_epochs(seed, number[turn == label] // classes, label)
         return rows
 
     def _in_epochs(self, seed: int, number: np.ndarray, label: int) -> np.ndarray:
