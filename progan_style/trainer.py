@@ -381,12 +381,20 @@ class Trainer:
             fresh = transfer(network, state[name], classes, theirs)
             count = len(network.state_dict())
             if 2 * len(fresh) > count:
-                raise ValueError(
-                    f"{path}: {len(fresh)} of {count} tensors do not fit; expected network.channel_base, channel_max, "
-                    f"z_dim and w_dim of that run, whose network is {state['config']['network']}"
-                )
+                unlike = self._unlike(state["config"])
+                raise ValueError(f"{path}: {len(fresh)} of {count} tensors do not fit ({unlike}); set these as there")
             if name != "G_ema":
                 runlog.say(f"{name} begins with {path}" + (f", but for {', '.join(fresh)}" if fresh else ""))
+
+    def _unlike(self, theirs: dict[str, Any]) -> str:
+        """Which keys make the networks of another run's configuration other ones than these."""
+        here, there = self.config.network.model_dump(), theirs["network"]
+        pairs = {f"network.{key}": (here[key], there.get(key)) for key in here}
+        pairs["the last of schedule.resolutions"] = (
+            self.config.schedule.resolutions[-1],
+            theirs["schedule"]["resolutions"][-1],
+        )
+        return "; ".join(f"{key}: here {a}, there {b}" for key, (a, b) in pairs.items() if a != b)
 
     def _data_digest(self) -> str:
         """Tells the training slices apart: their names and labels, in order."""
