@@ -48,7 +48,7 @@ def predict(args: argparse.Namespace) -> int:
 
     import torch
 
-    from analysis import check_parts, make_report, run_context, summary, with_unseen_phantoms
+    from analysis import check_parts, report_and_say, run_context, with_unseen_phantoms
     from progan_style import choose_device, finished_stages, load_data
 
     parts = check_parts(args.parts.split(",")) if args.parts else None
@@ -75,12 +75,7 @@ def predict(args: argparse.Namespace) -> int:
         say=say,
         progress=True,
     )
-    numbers = make_report(context, parts, public=args.public)
-    print("\n".join(summary(numbers)))
-    print(f"pictures and numbers: {context.folder}")
-    print(f"page: {context.folder / numbers['page']}")
-    if numbers["failed"]:
-        raise ValueError(f"left out: {'; '.join(numbers['failed'])}")
+    report_and_say(context, parts, args.public)
     return 0
 
 

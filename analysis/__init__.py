@@ -5,7 +5,7 @@ from analysis.features import SOURCES, FeatureTable, Judge, Slices, train_judge
 from analysis.metrics import accuracy, auc, confusion, coverage, kid, shuffled_auc
 from analysis.page import summary
 from analysis.plots import Picture
-from analysis.report import PARTS, check_parts, evaluator, make_report
+from analysis.report import PARTS, check_parts, evaluator, make_report, report_and_say
 
 __all__ = [
     "PARTS",
@@ -24,6 +24,7 @@ __all__ = [
     "folder_context",
     "kid",
     "make_report",
+    "report_and_say",
     "run_context",
     "shuffled_auc",
     "summary",

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def compare(args: argparse.Namespace) -> int:
-    from analysis import check_parts, folder_context, make_report, summary
+    from analysis import check_parts, folder_context, report_and_say
     from progan_style import choose_device
 
     parts = check_parts(args.parts.split(",")) if args.parts else None
@@ -64,12 +64,7 @@ def compare(args: argparse.Namespace) -> int:
         say=say,
         progress=True,
     )
-    numbers = make_report(context, parts, public=args.public)
-    print("\n".join(summary(numbers)))
-    print(f"pictures and numbers: {context.folder}")
-    print(f"page: {context.folder / numbers['page']}")
-    if numbers["failed"]:
-        raise ValueError(f"left out: {'; '.join(numbers['failed'])}")
+    report_and_say(context, parts, args.public)
     return 0
 
 

@@ -110,6 +110,16 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     return numbers
 
 
+def report_and_say(context: Context, chosen: Iterable[str] | None, public: bool) -> None:
+    """make_report and its summary, as a command ends. Raises ValueError for what could not be had."""
+    numbers = make_report(context, chosen, public)
+    print("\n".join(page.summary(numbers)))
+    print(f"pictures and numbers: {context.folder}")
+    print(f"page: {context.folder / numbers['page']}")
+    if numbers["failed"]:
+        raise ValueError(f"left out: {'; '.join(numbers['failed'])}")
+
+
 def default_parts(context: Context) -> list[str]:
     """What is run without being asked for by name."""
     left_out = APART if context.generator is not None else APART + OF_NETWORKS

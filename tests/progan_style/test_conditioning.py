@@ -5,25 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from progan_style import Trainer, generate, load_config, load_data, load_generator, rank_of, save_config
+from progan_style import generate, load_generator, rank_of
 from progan_style.checkpoint import load_state
 from progan_style.conditioning import CONDITIONINGS, scale_gradient
 from progan_style.data.position import Positions
 from progan_style.losses import LOSSES
 from progan_style.networks import ARCHITECTURES
-
-
-@pytest.fixture
-def make(tiny_overlay, toy_root, tmp_path):
-    def build(*overrides, root=toy_root, name="run"):
-        torch.set_num_threads(1)
-        run_dir = tmp_path / name
-        run_dir.mkdir(exist_ok=True)
-        config = load_config(overlay=tiny_overlay, overrides=[f"data.root={root}", *overrides])
-        save_config(config, run_dir / "config.yaml")
-        return Trainer(config, load_data(config, 16, progress=False).train), run_dir
-
-    return build
 
 
 @pytest.fixture(scope="session")
@@ -86,11 +73,11 @@ def test_without_the_label_in_the_logit_there_is_no_embedding():
 
 
 def test_auxiliary_teaches_the_trunk_and_G_the_classes(make):
-    trainer, _ = make("conditioning.name=auxiliary")
+    trainer, _ = make("run", "conditioning.name=auxiliary")
     assert trainer.D.embed is None
     terms = trainer.step(*trainer.data.batch(0, 0, 8, 8))
     assert 0 < terms["G/class"] < 5
-    only_class, _ = make("conditioning.name=auxiliary")
+    only_class, _ = make("run", "conditioning.name=auxiliary")
     trainer._enter(trainer.schedule.at(0))
     before = weights(trainer.D)
     images, labels = torch.rand(8, 1, 8, 8), torch.arange(8) % 2
@@ -105,7 +92,7 @@ def test_auxiliary_teaches_the_trunk_and_G_the_classes(make):
 def test_class_weight_sends_the_head_s_gradient_into_the_trunk(make):
     """With class_weight the trunk moves otherwise than without; the terms of the first step are the same."""
     plain, _ = make()
-    taught, _ = make("conditioning.class_weight=0.5")
+    taught, _ = make("run", "conditioning.class_weight=0.5")
     batch = plain.data.batch(0, 0, 8, 8)
     first, second = plain.step(*batch), taught.step(*batch)
     assert torch.equal(first["D/real"], second["D/real"])
@@ -118,7 +105,7 @@ def test_class_weight_sends_the_head_s_gradient_into_the_trunk(make):
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_any_loss_takes_any_conditioning_and_a_rising_label(make, conditioning, loss):
     trainer, run_dir = make(
-        f"loss.name={loss}", f"conditioning.name={conditioning}", "schedule.label_kimg=[0.016, 0.064]"
+        "run", f"loss.name={loss}", f"conditioning.name={conditioning}", "schedule.label_kimg=[0.016, 0.064]"
     )
     assert trainer.run(run_dir)
     assert trainer.G_ema.mapping.label_weight == 1.0
@@ -126,7 +113,7 @@ def test_any_loss_takes_any_conditioning_and_a_rising_label(make, conditioning, 
 
 
 def test_until_the_label_rises_neither_network_hears_of_it(make):
-    trainer, _ = make("schedule.label_kimg=[0.040, 0.064]")
+    trainer, _ = make("run", "schedule.label_kimg=[0.040, 0.064]")
     before = weights(trainer.D) | {f"G.{k}": v for k, v in weights(trainer.G).items()}
     for _ in range(5):
         phase = trainer.schedule.at(trainer.nimg)
@@ -145,11 +132,11 @@ def test_a_conditioned_run_resumes_bit_for_bit(make, placed_root):
         "data.sampling=balanced",
         "data.position_column=slice_mm",
     )
-    whole, whole_dir = make(*settings, root=placed_root, name="whole")
+    whole, whole_dir = make("whole", *settings, root=placed_root)
     assert whole.run(whole_dir)
-    first, cut_dir = make(*settings, root=placed_root, name="cut")
+    first, cut_dir = make("cut", *settings, root=placed_root)
     assert not first.run(cut_dir, stop=lambda: first.nimg >= 64)
-    second, _ = make(*settings, root=placed_root, name="cut")
+    second, _ = make("cut", *settings, root=placed_root)
     assert second.run(cut_dir)
     a, b = (load_state(d / "checkpoint.pt") for d in (whole_dir, cut_dir))
     for network in ("G", "D", "G_ema"):
@@ -189,7 +176,7 @@ def test_positions_are_ranks_and_equal_heights_share_theirs(make, placed_root):
 
 
 def test_a_generator_that_knows_positions(make, placed_root):
-    trainer, run_dir = make("data.position_column=slice_mm", root=placed_root)
+    trainer, run_dir = make("run", "data.position_column=slice_mm", root=placed_root)
     assert trainer.run(run_dir)
     G = load_generator(run_dir / "stage-016" / "generator.safetensors")
     labels, seeds = torch.tensor([0, 1, 1]), torch.tensor([3, 3, 20])
@@ -202,7 +189,7 @@ def test_a_generator_that_knows_positions(make, placed_root):
 
 
 def test_the_position_changes_the_logit(make, placed_root):
-    D = make("data.position_column=slice_mm", root=placed_root)[0].D.eval()
+    D = make("run", "data.position_column=slice_mm", root=placed_root)[0].D.eval()
     D.grow(8)
     images = torch.randn(1, 1, 8, 8)
     low, high = (D(images, torch.tensor([[1.0, 0.0, x]])) for x in (-1.0, 1.0))
@@ -212,7 +199,7 @@ def test_the_position_changes_the_logit(make, placed_root):
 
 def test_what_is_missing_of_positions_is_said(make, toy_root, placed_root):
     with pytest.raises(ValueError, match=r"data.position_column: manifest.csv has no column 'height'; it has slice_mm"):
-        make("data.position_column=height", root=placed_root)
+        make("run", "data.position_column=height", root=placed_root)
     data = make(root=placed_root)[0].data
     data.columns["slice_mm"] = data.columns["slice_mm"].copy()
     data.columns["slice_mm"][:3] = ""

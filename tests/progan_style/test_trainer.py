@@ -10,28 +10,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from progan_style import GrowthSchedule, Trainer, load_config, load_data, save_config
+from progan_style import GrowthSchedule, Trainer, load_config, load_data
 from progan_style.checkpoint import load_state
 from progan_style.losses import LOSSES
 from progan_style.networks import ARCHITECTURES
 from progan_style.trainer import Critic, choose_precision
 
 REPO = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def make(tiny_overlay, toy_root, tmp_path):
-    """A tiny run, built from scratch: (trainer, run_dir)."""
-
-    def build(name="run", *overrides):
-        torch.set_num_threads(1)
-        run_dir = tmp_path / name
-        run_dir.mkdir(exist_ok=True)
-        config = load_config(overlay=tiny_overlay, overrides=[f"data.root={toy_root}", *overrides])
-        save_config(config, run_dir / "config.yaml")
-        return Trainer(config, load_data(config, 16, progress=False).train), run_dir
-
-    return build
 
 
 def same(a, b, where="state"):

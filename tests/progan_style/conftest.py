@@ -1,0 +1,19 @@
+import pytest
+import torch
+
+from progan_style import Trainer, load_config, load_data, save_config
+
+
+@pytest.fixture
+def make(tiny_overlay, toy_root, tmp_path):
+    """A tiny run, built from scratch: (trainer, run_dir)."""
+
+    def build(name="run", *overrides, root=toy_root):
+        torch.set_num_threads(1)
+        run_dir = tmp_path / name
+        run_dir.mkdir(exist_ok=True)
+        config = load_config(overlay=tiny_overlay, overrides=[f"data.root={root}", *overrides])
+        save_config(config, run_dir / "config.yaml")
+        return Trainer(config, load_data(config, 16, progress=False).train), run_dir
+
+    return build
