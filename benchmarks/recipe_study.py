@@ -308,6 +308,7 @@ def table(questions: Sequence[Question], rows: dict[tuple[str, int], dict[str, A
             arm.name: [rows[arm.name, s] for s in question.seeds if (arm.name, s) in rows] for arm in question.arms
         }
         if not any(found.values()):
+            out += [f"**{question.title}**: not begun ({', '.join(found)})", ""]
             continue
         out += [f"**{question.title}**", "", f"| arm | seeds | {' | '.join(map(str.strip, COLUMNS))} |"]
         out += ["|" + "---|" * (2 + len(COLUMNS))]
