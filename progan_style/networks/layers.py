@@ -4,6 +4,7 @@ Letters: N batch, C channels, R resolution, F features, K classes.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -279,7 +280,7 @@ class PositionEmbedding(nn.Module):
 
 
 class Discriminating(Growing):
-    """What every discriminator ends in: 4x4 map -> features -> logits. An architecture adds `features(images)`.
+    """What every discriminator ends in: 4x4 map -> features -> logits. An architecture adds `reduce(images)`.
 
     The label enters by projection (Miyato & Koyama 2018): logit = l(f) + label_weight <embed(y), f> / sqrt(F), unless
     `in_logit` is False; so does the slice's position, if the network knows positions. `classify` is a linear head on
@@ -288,6 +289,7 @@ class Discriminating(Growing):
 
     per_class = ("embed.weight", "probe.weight", "probe.bias")
     label_weight: Tensor
+    reduce: Callable[[Tensor], Tensor]  # an architecture's own: images [N, 1, R, R], channels-last -> map [N, C, 4, 4]
 
     def __init__(self, *, max_resolution: int, channels: int, num_classes: int, in_logit: bool, positions: bool):
         super().__init__(max_resolution)
@@ -301,7 +303,9 @@ class Discriminating(Growing):
 
     def features(self, images: Tensor) -> Tensor:
         """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
-        raise NotImplementedError
+        r = self.resolution
+        assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
+        return cast(Tensor, self.head(self.reduce(channels_last(images))))
 
     def logits(self, features: Tensor, labels: Tensor) -> Tensor:
         """Features [N, F], labels [N] (or conditions, see split_condition) -> logits [N]: real where positive."""

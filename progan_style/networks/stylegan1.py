@@ -18,7 +18,6 @@ from progan_style.networks.layers import (
     Conv,
     Discriminating,
     Linear,
-    channels_last,
     downsample2,
     fade,
     leaky_,
@@ -159,11 +158,9 @@ class Discriminator(Discriminating):
         )
         self.blocks = blocks
 
-    def features(self, images: Tensor) -> Tensor:
-        """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
+    def reduce(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R] -> [N, C, 4, 4]."""
         r = self.resolution
-        assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
-        images = channels_last(images)
         x = self.blocks[str(r)](self._from_image(r, images))
         r //= 2
         if self.fading:
@@ -172,7 +169,7 @@ class Discriminator(Discriminating):
         while r > 4:
             x = self.blocks[str(r)](x)
             r //= 2
-        return self.head(x)
+        return x
 
     def _from_image(self, r: int, images: Tensor) -> Tensor:
         return leaky_(cast(DownBlock, self.blocks[str(r)]).from_image(images))

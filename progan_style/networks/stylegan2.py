@@ -20,7 +20,6 @@ from progan_style.networks.layers import (
     Discriminating,
     Growing,
     Linear,
-    channels_last,
     downsample2,
     leaky_,
     maps,
@@ -165,9 +164,6 @@ class Discriminator(Fixed, Discriminating):
         )
         self.from_image, self.blocks = from_image, nn.Sequential(*blocks)
 
-    def features(self, images: Tensor) -> Tensor:
-        """[N, 1, R, R] -> [N, F] fp32, the final layer; takes no labels."""
-        r = self.resolution
-        assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
-        images = channels_last(images)
-        return self.head(self.blocks(leaky_(self.from_image(images))))
+    def reduce(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R] -> [N, C, 4, 4]."""
+        return cast(Tensor, self.blocks(leaky_(self.from_image(images))))
