@@ -5,7 +5,7 @@
     python -m benchmarks.recipe_study --arm NAME --seed S   one row, in this process, on one thread
     python -m benchmarks.recipe_study --table               the rows so far, and what they decide
 
-Every arm trains on the built-in phantoms with the widths of configs/cpu.yaml. Its lengths are scaled so that its own
+Every arm trains on the built-in phantoms with the widths of configs/cpu.yaml. Its lengths are scaled so that its kind's
 speed, timed over some steps of each stage, fills the budget. It is judged on 250 persons whom no training saw and who
 are not those that the final reports are made on. A stopped arm goes on from its checkpoint. Runs that fail are rows
 too.
@@ -14,6 +14,7 @@ too.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -37,15 +38,19 @@ KIMG = {  # what is scaled: fade and hold of configs/cpu.yaml
     64: {"fade_kimg": {8: 0, 16: 20, 32: 20, 64: 20}, "hold_kimg": {8: 30, 16: 40, 32: 60, 64: 80}},
 }
 MINUTES = {32: 20.0, 64: 60.0}  # CPU time of an arm, by its size
-TIMED = 32  # steps timed in each stage: two penalties, eight path lengths
+TIMED, ROUNDS = 32, 3  # steps timed in each stage (two penalties, eight path lengths), and how often: the median counts
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A recipe: an overlay and settings on top of it. few: trained on 400 slices. grows: through all sizes, or not."""
+    """A recipe: an overlay and settings on top of it. few: trained on 400 slices. grows: through all sizes, or not.
+
+    pace: what its speed is known by. Arms that differ in gamma or seed alone share it, and so are of one length.
+    """
 
     name: str
     settings: tuple[str, ...]
+    pace: str = ""
     size: int = 32
     config: str = "cpu"
     few: bool = False
@@ -79,10 +84,15 @@ FRONTAL = ("data.phantom.pattern=frontal", "data.phantom.seed=5")
 FROM = "saved_output/study/{loss}-gamma-{gamma:g}-s0/checkpoint.pt"  # a finished arm, for the transfer
 
 
-def recipe(loss: str, gamma: float, *more: str, name: str = "", size: int = 32, **kind: Any) -> Arm:
-    parts = [name, f"{loss}-gamma-{gamma:g}", "" if size == 32 else f"{size}px"]
+def recipe(loss: str, gamma: float, *more: str, name: str = "", pace: str = "", size: int = 32, **kind: Any) -> Arm:
+    """pace: of the name, what changes the speed."""
     settings = (f"loss.name={loss}", *LOSSES[loss][1], *gammas(size, gamma), *more)
-    return Arm("-".join(part for part in parts if part), settings, size, **kind)
+    last = "" if size == 32 else f"{size}px"
+    full, timed = (
+        "-".join(part for part in parts if part)
+        for parts in ((name, f"{loss}-gamma-{gamma:g}", last), (pace, loss, last))
+    )
+    return Arm(full, settings, timed, size, **kind)
 
 
 def best(*more: str, name: str, **kind: Any) -> Arm:
@@ -90,7 +100,7 @@ def best(*more: str, name: str, **kind: Any) -> Arm:
 
 
 def labels_rise(size: int) -> str:
-    """Transitional conditioning over the middle half of a run, before its lengths are scaled."""
+    """Transitional conditioning over the middle half of an unscaled run: about a seventh to two fifths of an arm."""
     kimg = sum(sum(table.values()) for table in KIMG[size].values())
     return f"schedule.label_kimg=[{0.25 * kimg:g}, {0.75 * kimg:g}]"
 
@@ -103,23 +113,26 @@ QUESTIONS: list[Question] = [
     Question(
         "architecture and loss",
         tuple(recipe(loss, GAMMA[loss]) for loss in LOSSES)
-        + tuple(recipe(loss, GAMMA[loss], name="stylegan2", config="stylegan2", grows=False) for loss in LOSSES),
+        + tuple(
+            recipe(loss, GAMMA[loss], name="stylegan2", pace="stylegan2", config="stylegan2", grows=False)
+            for loss in LOSSES
+        ),
     ),
     Question(
         "conditioning",
         (
             best(*APART, name="projection"),
-            best(*APART, "conditioning.name=auxiliary", name="auxiliary"),
+            best(*APART, "conditioning.name=auxiliary", name="auxiliary", pace="auxiliary"),
             best(*APART, labels_rise(32), name="transitional"),
         ),
     ),
     Question(
         "augmentation, all slices",
-        (recipe(LOSS, GAMMA[LOSS]), best("augment.name=ada", name="ada")),
+        (recipe(LOSS, GAMMA[LOSS]), best("augment.name=ada", name="ada", pace="ada")),
     ),
     Question(
         "augmentation, 400 slices",
-        (best(name="400", few=True), best("augment.name=ada", name="400-ada", few=True)),
+        (best(name="400", few=True), best("augment.name=ada", name="400-ada", pace="ada", few=True)),
     ),
     Question(
         "transfer to frontal atrophy, 400 slices",
@@ -129,6 +142,7 @@ QUESTIONS: list[Question] = [
                 *FRONTAL,
                 f"init={FROM.format(loss=LOSS, gamma=GAMMA[LOSS])}",
                 name="frontal-400-init",
+                pace="fixed",
                 few=True,
                 grows=False,
             ),
@@ -158,7 +172,7 @@ def train_and_measure(arm: Arm, seed: int, to: Path) -> dict[str, Any]:
         config = load_config(known)
     else:
         config = load_config(overlay=base, overrides=settings + lengths(arm, 1.0))
-        config = load_config(overlay=base, overrides=settings + lengths(arm, budget_factor(arm, config)))
+        config = load_config(overlay=base, overrides=settings + lengths(arm, budget_factor(arm, config, to)))
         save_config(config, known)
     data = load_data(config, arm.size)
     spent = folder / "spent.json"
@@ -194,8 +208,18 @@ def lengths(arm: Arm, factor: float) -> list[str]:
     ]
 
 
-def budget_factor(arm: Arm, config: Any) -> float:
-    """By how much this recipe's lengths are stretched to fill its budget, from the CPU time of some steps."""
+def budget_factor(arm: Arm, config: Any, to: Path) -> float:
+    """By how much this recipe's lengths are stretched to fill its budget; timed once for each pace, kept in `to`."""
+    kept = to / f"{arm.pace or arm.name}.seconds"
+    if not kept.is_file():
+        seconds = statistics.median(cpu_seconds(arm, config) for _ in range(ROUNDS))
+        with contextlib.suppress(FileExistsError), open(kept, "x", encoding="utf-8") as file:  # or another was first
+            file.write(f"{seconds:.3f}")
+    return MINUTES[arm.size] * 60 / float(kept.read_text())
+
+
+def cpu_seconds(arm: Arm, config: Any) -> float:
+    """Of a run with these lengths, from some steps of each of its stages."""
     from progan_style import Trainer, load_data
 
     trainer = Trainer(config, load_data(config, arm.size).train)
@@ -210,7 +234,7 @@ def budget_factor(arm: Arm, config: Any) -> float:
             trainer.step(*trainer._batch(phase))
         per_image = (time.process_time() - start) / (TIMED * phase.batch_size)
         seconds += per_image * (stage.end - stage.start)
-    return MINUTES[arm.size] * 60 / seconds
+    return seconds
 
 
 def chosen(arm: Arm, train: Any) -> Any:

@@ -44,6 +44,14 @@ def test_every_arm_has_a_configuration_of_its_size():
             assert config.schedule.resolutions[-1] == arm.size
 
 
+def test_arms_of_one_pace_are_of_one_length(tmp_path, monkeypatch):
+    taken = iter((300.0, 100.0, 200.0, 999.0))
+    monkeypatch.setattr(recipe_study, "cpu_seconds", lambda arm, config: next(taken))
+    arms = [recipe_study.recipe("logistic", gamma) for gamma in (1.0, 4.0)]
+    factors = [recipe_study.budget_factor(arm, None, tmp_path) for arm in arms]
+    assert factors == [20 * 60 / 200.0] * 2  # the median of three, once
+
+
 def test_a_failed_run_is_a_row_and_an_arm_that_was_not_run_is_said():
     question = Question("which", (Arm("a", ()), Arm("b", ()), Arm("c", ())))
     rows = {("a", 0): {"arm": "a", "seed": 0, "kid": 0.25}, ("b", 0): {"arm": "b", "seed": 0, "failed": "not finite"}}
@@ -58,7 +66,15 @@ def tiny_study(tiny_overlay, tmp_path, monkeypatch, quick):
     (tmp_path / "configs" / "cpu.yaml").write_text(tiny_overlay.read_text())
     small = {"fade_kimg": {8: 0, 16: 0.01}, "hold_kimg": {8: 0.01, 16: 0.02}}
     arm = Arm("a", ("loss.name=hinge",), size=16)
-    changes = {"TOP": tmp_path, "KIMG": {16: small}, "MINUTES": {16: 0.02}, "TIMED": 4, "PERSONS": 20, "SLICES": 20}
+    changes = {
+        "TOP": tmp_path,
+        "KIMG": {16: small},
+        "MINUTES": {16: 0.02},
+        "TIMED": 4,
+        "ROUNDS": 1,
+        "PERSONS": 20,
+        "SLICES": 20,
+    }
     for name, value in (changes | {"QUESTIONS": [Question("which", (arm,), seeds=(0,))]}).items():
         monkeypatch.setattr(recipe_study, name, value)
     return tmp_path
