@@ -67,7 +67,8 @@ class Question:
 
 
 def gammas(size: int, value: float) -> tuple[str, ...]:
-    return tuple(f"schedule.r1_gamma.{r}={value:g}" for r in (8, 16, 32, 64) if r <= size)
+    """At 64x64 half of it, as in configs/cpu.yaml."""
+    return tuple(f"schedule.r1_gamma.{r}={value if r < 64 else value / 2:g}" for r in (8, 16, 32, 64) if r <= size)
 
 
 LOSSES = {  # the gamma in the middle of each pilot, and what else the loss is run with in its paper
@@ -147,6 +148,11 @@ QUESTIONS: list[Question] = [
                 grows=False,
             ),
         ),
+    ),
+    Question(
+        "finalists at 64x64",
+        tuple(recipe(loss, GAMMA[loss], size=64) for loss in ("logistic", "relativistic")),
+        seeds=(0, 1, 2),
     ),
 ]
 
