@@ -233,7 +233,8 @@ class Trainer:
         (share * torch.stack([*terms.values(), *on_classes]).sum()).backward()
         right = (heard[0].detach().argmax(dim=1) == classes).float().mean()
         real_logits, fake_logits = (logits for _, logits in critic.seen[:2])
-        self._count(real_pred=share * real_logits.sigmoid().mean(), real_class_acc=share * right)
+        middle = 0.0 if self.loss.has_zero else fake_logits
+        self._count(real_pred=share * (real_logits - middle).sigmoid().mean(), real_class_acc=share * right)
         self._count(margin=share * (real_logits.mean() - fake_logits.mean()))
         return {key: share * term.detach() for key, term in terms.items()}
 

@@ -421,6 +421,19 @@ def test_loss_d_in_the_log_is_the_mean_of_its_terms(make):
     assert any("D/penalty" in t for t in terms) and log_of(run_dir)[0]["loss_d"] == pytest.approx(total / 4, rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_real_pred_is_measured_from_the_fakes_where_logits_have_no_zero(make, loss):
+    """A constant added to all logits then changes nothing."""
+    seen = []
+    for added in (0.0, 3.0):
+        trainer, _ = make("run", f"loss.name={loss}")
+        with torch.no_grad():
+            trainer.D.logit.bias.add_(added)
+        trainer.step(*trainer.data.batch(0, 0, 8, 8))
+        seen.append(trainer._means()["real_pred"])
+    assert (seen[0] == pytest.approx(seen[1], abs=1e-4)) != LOSSES[loss].has_zero
+
+
 def test_alpha_in_the_log_is_the_last_steps(make):
     trainer, run_dir = make()
     trainer.run(run_dir)
