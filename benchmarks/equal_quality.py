@@ -33,9 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     args = p.parse_args(argv)
 
     torch.set_num_threads(1)
-    config = load_config(
-        overlay=CONFIG, overrides=[f"seed={args.seed}", "threads=1", f"schedule.hold_kimg.32={args.kimg}"]
-    )
+    settings = [f"seed={args.seed}", "threads=1", f"schedule.hold_kimg.32={args.kimg}", "loss.name=logistic"]
+    config = load_config(overlay=CONFIG, overrides=settings)  # the loss that the levers are written for
     data = load_data(config, 32)
     trainer = Trainer(config, data.train)
     if args.arm != "all":

@@ -52,7 +52,7 @@ PRESETS = {
 def make_trainer(
     preset: Preset, resolution: int, device: torch.device, *changes: Change, overrides: tuple[str, ...] = ()
 ) -> Trainer:
-    """The product's Trainer at one fixed resolution, on 64 random slices."""
+    """The product's Trainer at one fixed resolution, on 64 random slices, with the reference's loss."""
     base, most = preset.widths
     config = load_config(
         overrides=[
@@ -63,6 +63,7 @@ def make_trainer(
             f"network.channel_max={most}",
             f"network.z_dim={preset.latent}",
             f"network.w_dim={preset.latent}",
+            "loss.name=logistic",
             *overrides,
         ]
     )
