@@ -308,7 +308,7 @@ class Discriminating(Growing):
         return cast(Tensor, self.head(self.reduce(channels_last(images))))
 
     def logits(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Features [N, F], labels [N] (or conditions, see split_condition) -> logits [N]: real where positive."""
+        """Features [N, F], labels [N] (or conditions, see split_condition) -> logits [N]: higher is more real."""
         with torch.autocast(features.device.type, enabled=False):
             classes, position = split_condition(labels, self.num_classes)
             out = self.logit(features)[:, 0]
