@@ -50,7 +50,7 @@ class Arm:
 
     name: str
     settings: tuple[str, ...]
-    pace: str = ""
+    pace: str
     size: int = 32
     config: str = "cpu"
     few: bool = False
@@ -82,7 +82,7 @@ LOSS = "relativistic"  # what the question of architecture and loss chose
 APART = ("data.phantom.overlap=apart",)
 # Other persons with another pattern of atrophy: the same seed would give the same heads.
 FRONTAL = ("data.phantom.pattern=frontal", "data.phantom.seed=5")
-FROM = "saved_output/study/{loss}-gamma-{gamma:g}-s0/checkpoint.pt"  # a finished arm, for the transfer
+FROM = "saved_output/study/projection-{loss}-gamma-{gamma:g}-s0/checkpoint.pt"  # a finished arm, for the transfer
 
 
 def recipe(loss: str, gamma: float, *more: str, name: str = "", pace: str = "", size: int = 32, **kind: Any) -> Arm:
@@ -157,10 +157,13 @@ QUESTIONS: list[Question] = [
 ]
 
 
+Rows = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
+
+
 # ---------------------------------------------------------------- one row
 
 
-def train_and_measure(arm: Arm, seed: int, to: Path) -> dict[str, Any]:
+def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, Any]:
     """Time, train (or go on), judge: a row. Runs on one thread, in this process."""
     import torch
 
@@ -171,14 +174,11 @@ def train_and_measure(arm: Arm, seed: int, to: Path) -> dict[str, Any]:
     folder = to / f"{arm.name}-s{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     known = folder / "config.yaml"
-    base = TOP / "configs" / f"{arm.config}.yaml"
-    settings = [f"seed={seed}", "threads=1", "training.eval_kimg=null", *arm.settings]
     row: dict[str, Any] = {"arm": arm.name, "seed": seed, "size": arm.size}
     if known.is_file():
         config = load_config(known)
     else:
-        config = load_config(overlay=base, overrides=settings + lengths(arm, 1.0))
-        config = load_config(overlay=base, overrides=settings + lengths(arm, budget_factor(arm, config, to)))
+        config = configured(arm, seed, budget_factor(arm, configured(arm, seed, 1.0), to, rows))
         save_config(config, known)
     data = load_data(config, arm.size)
     spent = folder / "spent.json"
@@ -214,14 +214,42 @@ def lengths(arm: Arm, factor: float) -> list[str]:
     ]
 
 
-def budget_factor(arm: Arm, config: Any, to: Path) -> float:
-    """By how much this recipe's lengths are stretched to fill its budget; timed once for each pace, kept in `to`."""
-    kept = to / f"{arm.pace or arm.name}.seconds"
+def budget_factor(arm: Arm, config: Any, to: Path, rows: Rows) -> float:
+    """By how much this recipe's lengths are stretched to fill its budget.
+
+    As much as in a row of its pace, whichever machine made it. A pace without one is timed in turn with one that has,
+    and gets the images that fit into the CPU time of that one's row; kept in `to`. The first of all fills MINUTES.
+    """
+    total = sum(sum(table.values()) for table in KIMG[arm.size].values())
+    arms = all_arms()
+    factors = {
+        other.pace: row["kimg"] / total
+        for (name, _), row in rows.items()
+        if (other := arms.get(name)) and other.size == arm.size and "kimg" in row
+    }
+    if arm.pace in factors:
+        return factors[arm.pace]
+    kept = to / f"{arm.pace}.factor"
     if not kept.is_file():
-        seconds = statistics.median(cpu_seconds(arm, config) for _ in range(ROUNDS))
+        other = next((known for known in arms.values() if known.size == arm.size and known.pace in factors), None)
+        timed = [(arm, config)] if other is None else [(arm, config), (other, configured(other, 0, 1.0))]
+        rounds = [[cpu_seconds(*each) for each in timed] for _ in range(ROUNDS)]
+        mine, *reference = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
+        factor = MINUTES[arm.size] * 60 / mine if other is None else factors[other.pace] * reference[0] / mine
         with contextlib.suppress(FileExistsError), open(kept, "x", encoding="utf-8") as file:  # or another was first
-            file.write(f"{seconds:.3f}")
-    return MINUTES[arm.size] * 60 / float(kept.read_text())
+            file.write(f"{factor:.4f}")
+    return float(kept.read_text())
+
+
+def all_arms() -> dict[str, Arm]:
+    return {arm.name: arm for question in QUESTIONS for arm in question.arms}
+
+
+def configured(arm: Arm, seed: int, factor: float) -> Any:
+    from progan_style import load_config
+
+    overrides = [f"seed={seed}", "threads=1", "training.eval_kimg=null", *arm.settings, *lengths(arm, factor)]
+    return load_config(overlay=TOP / "configs" / f"{arm.config}.yaml", overrides=overrides)
 
 
 def cpu_seconds(arm: Arm, config: Any) -> float:
@@ -279,13 +307,13 @@ PER_CLASS = tuple((key, suffix) for key in ("kid", "coverage") for suffix in (""
 # ---------------------------------------------------------------- all rows
 
 
-def read_rows(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
+def read_rows(path: Path) -> Rows:
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     rows = [json.loads(line) for line in lines]
     return {(row["arm"], row["seed"]): row for row in rows}
 
 
-def missing(questions: Sequence[Question], rows: dict[tuple[str, int], dict[str, Any]]) -> list[tuple[Arm, int]]:
+def missing(questions: Sequence[Question], rows: Rows) -> list[tuple[Arm, int]]:
     """What is still to be run, in order: the first seeds of all arms of a question before their second ones."""
     out: dict[tuple[str, int], tuple[Arm, int]] = {}
     for question in questions:
@@ -330,7 +358,7 @@ COLUMNS = {  # of the table: title -> key of a row, decimals
 BETTER = {"kid": -1, "coverage": 1, "tstr.auc": 1}  # what a choice looks at, and which way is better
 
 
-def table(questions: Sequence[Question], rows: dict[tuple[str, int], dict[str, Any]]) -> str:
+def table(questions: Sequence[Question], rows: Rows) -> str:
     """Markdown: for each question its arms, mean and half the spread of the seeds, and what they decide."""
     out = []
     for question in questions:
@@ -405,10 +433,10 @@ def main(argv: list[str] | None = None) -> int:
     if options.arm is None:
         run_missing(missing(questions, read_rows(options.rows)), options)
         return 0
-    arms = {arm.name: arm for question in QUESTIONS for arm in question.arms}
+    arms = all_arms()
     if options.arm not in arms:
         p.error(f"--arm: expected one of {', '.join(arms)}; got {options.arm}")
-    row = train_and_measure(arms[options.arm], options.seed, options.to)
+    row = train_and_measure(arms[options.arm], options.seed, options.to, read_rows(options.rows))
     with open(options.rows, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     print(json.dumps(row))

@@ -24,7 +24,7 @@ def test_a_winner_needs_more_than_twice_the_pooled_spread():
 
 
 def test_what_is_missing_comes_seed_by_seed_and_once():
-    a, b, c = (Arm(name, ()) for name in "abc")
+    a, b, c = (Arm(name, (), name) for name in "abc")
     questions = [Question("one", (a, b)), Question("two", (a, c), seeds=(0,))]
     left = missing(questions, {("a", 0): {}})
     assert [(arm.name, seed) for arm, seed in left] == [("b", 0), ("a", 1), ("b", 1), ("c", 0)]
@@ -48,12 +48,21 @@ def test_arms_of_one_pace_are_of_one_length(tmp_path, monkeypatch):
     taken = iter((300.0, 100.0, 200.0, 999.0))
     monkeypatch.setattr(recipe_study, "cpu_seconds", lambda arm, config: next(taken))
     arms = [recipe_study.recipe("logistic", gamma) for gamma in (1.0, 4.0)]
-    factors = [recipe_study.budget_factor(arm, None, tmp_path) for arm in arms]
+    factors = [recipe_study.budget_factor(arm, None, tmp_path, {}) for arm in arms]
     assert factors == [20 * 60 / 200.0] * 2  # the median of three, once
 
 
+def test_lengths_follow_the_rows_of_another_machine(tmp_path, monkeypatch):
+    """Here everything takes ten times as long as where the row was made: only the ratio of two paces counts."""
+    rows = {("logistic-gamma-1", 0): {"arm": "logistic-gamma-1", "seed": 0, "kimg": 340.0}}  # twice KIMG's 170
+    speeds = {"logistic-gamma-4": 6000.0, "logistic-gamma-1": 6000.0, "relativistic-gamma-1": 8000.0}
+    monkeypatch.setattr(recipe_study, "cpu_seconds", lambda arm, config: speeds[arm.name])
+    arms = [recipe_study.recipe(loss, gamma) for loss, gamma in (("logistic", 4.0), ("relativistic", 1.0))]
+    assert [recipe_study.budget_factor(arm, None, tmp_path, rows) for arm in arms] == [2.0, 1.5]
+
+
 def test_a_failed_run_is_a_row_and_an_arm_that_was_not_run_is_said():
-    question = Question("which", (Arm("a", ()), Arm("b", ()), Arm("c", ())))
+    question = Question("which", (Arm("a", (), "a"), Arm("b", (), "b"), Arm("c", (), "c")))
     rows = {("a", 0): {"arm": "a", "seed": 0, "kid": 0.25}, ("b", 0): {"arm": "b", "seed": 0, "failed": "not finite"}}
     text = table([question], rows)
     assert "| a | 0 | 0.250 |" in text and "| b | 0 failed |" in text and "| c | not run |" in text
@@ -65,7 +74,7 @@ def tiny_study(tiny_overlay, tmp_path, monkeypatch, quick):
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "cpu.yaml").write_text(tiny_overlay.read_text())
     small = {"fade_kimg": {8: 0, 16: 0.01}, "hold_kimg": {8: 0.01, 16: 0.02}}
-    arm = Arm("a", ("loss.name=hinge",), size=16)
+    arm = Arm("a", ("loss.name=hinge",), "a", size=16)
     changes = {
         "TOP": tmp_path,
         "KIMG": {16: small},
