@@ -40,6 +40,11 @@ def start() -> None:
     """Join the others, where torchrun started more than one."""
     global joined
     if world() > 1 and not dist.is_initialized():
+        # The first optimiser imports this. Its functions have the group as it then is for a default argument, which
+        # would keep the group and its threads beyond stop(); and a thread that frees a tensor while the interpreter
+        # ends aborts the process.
+        import torch.distributed.nn.functional
+
         joined = True
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=PATIENCE)
@@ -59,11 +64,14 @@ def stop(together: bool) -> None:
 def _exchange(call: Callable[[], Any]) -> None:
     try:
         call()
+        return
     except RuntimeError as error:
-        raise ConnectionError(
-            f"rank {rank()}: stopped, since another rank did; its own message says why, and the last checkpoint is "
-            f"kept ({str(error).splitlines()[0][:120]})"
-        ) from None
+        why = str(error).splitlines()[0][:120]
+    # Outside of the handler: the first error's frames hold the group, which stop() is to free.
+    raise ConnectionError(
+        f"rank {rank()}: stopped, since another rank did; its own message says why, and the last checkpoint is kept "
+        f"({why})"
+    )
 
 
 def say(text: str) -> None:
