@@ -28,6 +28,7 @@ PER_CLASS: tuple[Row, ...] = (
             ("from", "kid.{}.low"),
             ("to", "kid.{}.high"),
             ("real-real floor", "kid.{}.floor"),
+            ("to", "kid.{}.floor.high"),
             ("untrained", "kid.{}.untrained"),
         ),
     ),
@@ -44,6 +45,7 @@ PER_CLASS: tuple[Row, ...] = (
         "coverage.{}",
         (
             ("real-real", "coverage.{}.floor"),
+            ("from", "coverage.{}.floor.low"),
             ("equal", "coverage.{}.expected"),
             ("untrained", "coverage.{}.untrained"),
         ),

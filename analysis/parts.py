@@ -104,7 +104,7 @@ def _same_size(context: Context, label: int) -> dict[str, Slices]:
 
 
 def _distances(context: Context, name: str, unseen: Slices, sets: dict[str, Slices]) -> Numbers:
-    """Numbers in the judge's features: of generated slices with their intervals, of the floor, of untrained noise."""
+    """Numbers in the judge's features: of generated slices and of the floor with intervals, of untrained noise."""
     x = SOURCES["judge"](context.judge, unseen)
     tables = {suffix: SOURCES["judge"](context.judge, slices) for suffix, slices in sets.items()}
     count = min(metrics.independent(table.subjects) for table in (x, *tables.values()))
@@ -123,9 +123,9 @@ def _distances(context: Context, name: str, unseen: Slices, sets: dict[str, Slic
             **metrics.prdc_of_persons(x.features, y.features, x.subjects, y.subjects, count),
         }
         numbers |= {f"{key}.{name}{suffix}": value for key, value in values.items()}
-        if not suffix:
+        if suffix != ".untrained":
             for key, (low, high) in _intervals(x, y, values).items():
-                numbers |= {f"{key}.{name}.low": low, f"{key}.{name}.high": high}
+                numbers |= {f"{key}.{name}{suffix}.low": low, f"{key}.{name}{suffix}.high": high}
     return numbers
 
 
@@ -145,7 +145,8 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
     if half < FEWEST_IN_HALF:
         return {}
     found = metrics.interval(statistic, x.subjects, y.subjects, whole)
-    bounded = {key: (max(0.0, found[key][0]), min(1.0, found[key][1])) for key in ("precision", "recall", "coverage")}
+    tops = {"fid": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
+    bounded = {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items()}
     return found | bounded
 
 
@@ -165,6 +166,11 @@ def _pixels(name: str, unseen: Slices, sets: dict[str, Slices]) -> Numbers:
     return numbers
 
 
+def _with_interval(numbers: Numbers, key: str) -> tuple[float, ...]:
+    """The number; behind it the ends of its interval, where it has one."""
+    return tuple(numbers[k] for k in (key, f"{key}.low", f"{key}.high") if k in numbers)
+
+
 def _similarity_picture(context: Context, numbers: Numbers) -> Picture:
     figure = plots.new_figure(11, 6.4)
     names = context.class_names
@@ -172,14 +178,8 @@ def _similarity_picture(context: Context, numbers: Numbers) -> Picture:
         ax = plots.beside_floor(
             figure.add_subplot(2, 3, place),
             names,
-            [numbers[f"{key}.{name}"] for name in names],
-            [
-                (numbers[f"{key}.{name}.low"], numbers[f"{key}.{name}.high"])
-                if f"{key}.{name}.low" in numbers
-                else None
-                for name in names
-            ],
-            [numbers[f"{key}.{name}.floor"] for name in names],
+            [_with_interval(numbers, f"{key}.{name}") for name in names],
+            [_with_interval(numbers, f"{key}.{name}.floor") for name in names],
             title,
             numbers.get(f"{key}.{names[0]}.expected"),
         )
@@ -192,7 +192,7 @@ def _similarity_picture(context: Context, numbers: Numbers) -> Picture:
         "FID and KID are distances: low is near. Precision: generated slices that could be real; recall: real ones "
         "that could be generated; density and coverage: the same, less moved by outliers. Whiskers: the middle 95 % "
         "over half-samples of persons. In the features of " + f"{context.judge.name} ({context.judge.hash}).",
-        "the gray bars: training reals in the generated slices' place, at the same n",
+        "the gray bars: training reals in the generated slices' place, at the same n, with their own 95 %",
         private=False,
     )
 

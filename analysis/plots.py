@@ -128,17 +128,21 @@ def scatter_values(ax: Axes, points: NDArray[Any], values: NDArray[Any], title: 
 def beside_floor(
     ax: Axes,
     names: Sequence[str],
-    values: Sequence[float],
-    intervals: Sequence[tuple[float, float] | None],
-    floors: Sequence[float],
+    values: Sequence[tuple[float, ...]],
+    floors: Sequence[tuple[float, ...]],
     title: str,
     expected: float | None = None,
 ) -> Axes:
-    """A number of each class as a dot with its interval, its real-real floor as a bar, equality as a line."""
-    for i, (value, between, floor) in enumerate(zip(values, intervals, floors, strict=True)):
+    """A number of each class as a dot, its real-real floor as a bar, equality as a line.
+
+    values, floors: the number alone, or with the two ends of its interval behind it.
+    """
+    for i, ((value, *between), (floor, *around)) in enumerate(zip(values, floors, strict=True)):
         label = i == 0
+        if around:
+            ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.85", lw=0)
         ax.plot([i - 0.25, i + 0.25], [floor] * 2, color="0.35", lw=2, label="real-real" if label else None)
-        if between is not None:
+        if between:
             ax.plot([i, i], between, color=COLOURS[0], lw=1.5)
         ax.plot(i, value, "o", color=COLOURS[0], label="generated" if label else None)
     if expected is not None:

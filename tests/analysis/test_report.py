@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 from analysis import context as contexts
 from analysis import make_report, page, parts, report, run_context, with_unseen_phantoms
+from analysis.features import FeatureTable
 from progan_style import Phase, finished_stages, load_generator, stage_dir
 
 REPO = Path(__file__).parents[2]
@@ -95,6 +97,30 @@ def test_predict_writes_a_page_pictures_and_numbers_with_their_controls(run, she
     printed = capsys.readouterr().out
     assert "KID AD" in printed and "real-real floor" in printed and "untrained" in printed
     assert "shuffled labels" in printed and "report.html" in printed
+
+
+def test_a_floor_has_an_interval_and_a_sample_of_the_same_lies_in_it(monkeypatch):
+    """Three samples of one distribution: 60 persons, 2 images each, and 120 images of nobody."""
+    rng = np.random.default_rng(0)
+
+    def sample(people):
+        subjects = np.repeat([f"p{i}" for i in range(60)], 2) if people else np.full(120, "")
+        columns = (np.zeros(120, np.int64), np.full(120, people), subjects)
+        return FeatureTable(rng.normal(size=(120, 4)).astype(np.float32), *columns, ("CN",), "test")
+
+    monkeypatch.setitem(parts.SOURCES, "judge", lambda judge, table: table)
+    sets = {"": sample(False), ".floor": sample(True), ".untrained": sample(False)}
+    numbers = parts._distances(SimpleNamespace(judge=None), "CN", sample(True), sets)
+    assert not undocumented(numbers)
+    for key in ("kid", "fid", "precision", "recall", "density", "coverage"):
+        low, high = numbers[f"{key}.CN.floor.low"], numbers[f"{key}.CN.floor.high"]
+        assert low < numbers[f"{key}.CN.floor"] < high
+        assert f"{key}.CN.untrained.low" not in numbers
+    assert numbers["kid.CN.floor.low"] < numbers["kid.CN"] < numbers["kid.CN.floor.high"]
+    picture = parts._similarity_picture(
+        SimpleNamespace(class_names=("CN",), judge=SimpleNamespace(name="", hash="")), numbers
+    )
+    assert len(picture.content.axes) == 6 and all(ax.collections for ax in picture.content.axes)
 
 
 def undocumented(numbers):
