@@ -82,7 +82,8 @@ LOSS = "relativistic"  # what the question of architecture and loss chose
 APART = ("data.phantom.overlap=apart",)
 # Other persons with another pattern of atrophy: the same seed would give the same heads.
 FRONTAL = ("data.phantom.pattern=frontal", "data.phantom.seed=5")
-FROM = "saved_output/study/projection-{loss}-gamma-{gamma:g}-s0/checkpoint.pt"  # a finished arm, for the transfer
+# A finished arm, for the transfer; where its folder is gone, --arm with its name trains it again.
+FROM = "saved_output/study/projection-{loss}-gamma-{gamma:g}-s0/checkpoint.pt"
 
 
 def recipe(loss: str, gamma: float, *more: str, name: str = "", pace: str = "", size: int = 32, **kind: Any) -> Arm:
