@@ -5,6 +5,7 @@ every function here is the identity, so that one process and many run the same l
 NCCL, those of the host over gloo.
 """
 
+import atexit
 import datetime
 import os
 from collections.abc import Callable, Iterable
@@ -48,6 +49,7 @@ def start() -> None:
         joined = True
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=PATIENCE)
+        atexit.register(stop, together=False)  # also of a process that ends without a word
 
 
 def stop(together: bool) -> None:
