@@ -134,7 +134,11 @@ QUESTIONS: list[Question] = [
     ),
     Question(
         "augmentation, 400 slices",
-        (best(name="400", few=True), best("augment.name=ada", name="400-ada", pace="ada", few=True)),
+        (
+            best(name="400", few=True),
+            best("augment.name=ada", name="400-ada", pace="ada", few=True),
+            best("augment.name=fixed", "augment.p=0.2", name="400-fixed", pace="ada", few=True),
+        ),
     ),
     Question(
         "transfer to frontal atrophy, 400 slices",
