@@ -411,7 +411,7 @@ def decide(key: str, sign: int, found: dict[str, list[dict[str, Any]]]) -> str:
     gain = sign * (statistics.fmean(values[best]) - statistics.fmean(values[first]))
     if best == first:
         return f"{first} is best"
-    if not several:
+    if min(len(values[first]), len(values[best])) < 2:
         return f"{best} leads {first} by {gain:.3f}, one seed: a pilot"
     spread = math.sqrt(statistics.fmean(several))
     verdict = "wins" if gain > 2 * spread else f"ties, {first} stays"

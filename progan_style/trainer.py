@@ -373,17 +373,25 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Begin with the weights of another run where names and shapes agree; moments and counter stay fresh.
 
-        Classes that the other run did not have begin anew. Raises ValueError if most of a network does not fit.
+        Classes that the other run did not have begin anew. Raises ValueError if most of a network does not fit, or if
+        an architecture that does not grow is of another resolution.
         """
         state = load_state(path)
+        here, there = (c["schedule"]["resolutions"][-1] for c in (self.config.model_dump(), state["config"]))
+        if not ARCHITECTURES[self.config.network.name].GROWS and here != there:  # its blocks count from the image
+            raise ValueError(
+                f"{path}: {self.config.network.name} of {there} px does not begin one of {here} px; expected the same "
+                f"last of schedule.resolutions"
+            )
         for name in ("G", "D", "G_ema"):
             network = getattr(self, name)
             classes, theirs = list(self.config.data.classes), list(state["class_names"])
             fresh = transfer(network, state[name], classes, theirs)
             count = len(network.state_dict())
-            if 2 * len(fresh) > count:
+            unfit = sum(key in network.state_dict() for key in fresh)  # the others are rows of new classes
+            if 2 * unfit > count:
                 unlike = self._unlike(state["config"])
-                raise ValueError(f"{path}: {len(fresh)} of {count} tensors do not fit ({unlike}); set these as there")
+                raise ValueError(f"{path}: {unfit} of {count} tensors do not fit ({unlike}); set these as there")
             if name != "G_ema":
                 runlog.say(f"{name} begins with {path}" + (f", but for {', '.join(fresh)}" if fresh else ""))
 

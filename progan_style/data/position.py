@@ -67,4 +67,6 @@ def rank_of(value: float, header: dict[str, Any]) -> float:
             f"position {value:g}: expected {quantiles[0]:g} to {quantiles[-1]:g}, the training slices' range of "
             f"{header['column']}"
         )
-    return float(np.interp(value, quantiles, np.linspace(-1.0, 1.0, len(quantiles))))
+    # Equal heights share their middle rank: the mean of the first and the last of theirs, as in training.
+    heights, ranks = np.array(quantiles), np.linspace(-1.0, 1.0, len(quantiles))
+    return float(np.interp(value, heights, ranks) - np.interp(-value, -heights[::-1], ranks)) / 2

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from progan_style import GrowthSchedule, Trainer, load_config, load_data
-from progan_style.checkpoint import load_state
+from progan_style.checkpoint import load_state, save_state
 from progan_style.losses import LOSSES
 from progan_style.networks import ARCHITECTURES
 from progan_style.trainer import Critic, choose_precision
@@ -651,6 +651,36 @@ def test_a_class_that_is_new_begins_anew_and_others_keep_their_rows(make, tiny_r
         assert torch.equal(ours[name][1], theirs["D"][name][old])
         assert torch.equal(ours[name][0], fresh[name][0])
     assert torch.equal(ours["logit.weight"], theirs["D"]["logit.weight"])
+
+
+def test_a_class_is_known_by_its_name_wherever_it_stands(make, tiny_run):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    theirs = load_state(path)
+    trainer, _ = make("run", "data.classes=[AD, MCI]", "data.aliases={CN: MCI}")
+    old = theirs["class_names"].index("AD")
+    assert old != 0
+    trainer.start_from(path)
+    for name in trainer.D.per_class:
+        assert torch.equal(weights_of(trainer.D)[name][0], theirs["D"][name][old])
+
+
+def test_many_new_classes_do_not_make_a_network_unfit(make, tiny_run, monkeypatch):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    trainer, _ = make("run")
+    rows = [f"class row {k}" for k in range(1000)]
+    monkeypatch.setattr("progan_style.trainer.transfer", lambda *given: rows)
+    trainer.start_from(path)
+
+
+def test_blocks_that_count_from_the_image_do_not_begin_another_size(make):
+    settings = ("network.name=stylegan2", "schedule.resolutions=[16]")
+    trainer, run_dir = make("run", *settings)
+    assert not trainer.run(run_dir, stop=lambda: True)
+    state = load_state(run_dir / "checkpoint.pt")
+    state["config"]["schedule"]["resolutions"] = [8]
+    save_state(run_dir / "other.pt", state)
+    with pytest.raises(ValueError, match="stylegan2 of 8 px does not begin one of 16 px; expected the same last"):
+        trainer.start_from(run_dir / "other.pt")
 
 
 def test_weights_that_do_not_fit_are_refused(make, tiny_run):
