@@ -36,8 +36,7 @@ SIZES = (8, 16, 32, 64)
 def steps(preset: Preset, resolution: int, rounds: int) -> dict[str, float]:
     """Images per CPU second of each arm, and the ratios.
 
-    A round is four plain steps, one of them with the path length where the arm has it. The R1 step is the same for all
-    arms and left out.
+    A round is four plain steps, one of them with the path length where the arm has it. Steps with R1 are left out.
     """
     trainers = {name: make_trainer(preset, resolution, CPU, overrides=overrides) for name, overrides in ARMS.items()}
     clock = Clock(CPU)

@@ -2,8 +2,9 @@
 
     python -m benchmarks.augment_cost [--rounds N] [--widths BASE MAX] [--resolutions R ...] [--device cpu|cuda]
 
-Batches of 32, all shipped operations, one thread, widths of configs/cpu.yaml unless said. Plain and penalised
-iterations are timed apart and weighted by the lazy interval. Ratios of CPU seconds (on a GPU: of wall seconds).
+Batches of 32, all shipped operations, the logistic loss, one thread, widths of configs/cpu.yaml unless said. Plain and
+penalised iterations are timed apart and weighted by the lazy interval. Ratios of CPU seconds (on a GPU: of wall
+seconds).
 """
 
 import argparse

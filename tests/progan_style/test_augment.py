@@ -96,7 +96,7 @@ def test_black_stays_black(name):
 
 
 def test_what_comes_from_outside_is_background():
-    """An image white to its edges: shifted and turned, black comes in, nothing is mirrored or smeared."""
+    """An image white to its edges: shifted, black comes in, nothing is mirrored or smeared."""
     white = torch.ones(64, 1, 16, 16)
     made = pipe(translate=0.25)(white, torch.arange(64), 0, 1.0)
     assert set(made.unique().tolist()) == {-1.0, 1.0}
