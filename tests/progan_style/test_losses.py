@@ -62,6 +62,19 @@ def test_values_of_a_critic_that_cannot_tell():
         assert LOSSES[name]().generator(nothing, images, images)["fooling"].item() == pytest.approx(of_g)
 
 
+def test_each_fake_is_paired_with_the_real_beside_it():
+    reals, fakes = (torch.tensor(x).view(3, 1, 1, 1) for x in ([2.0, 0.0, -1.0], [-0.5, 1.0, 3.0]))
+
+    def critic(images):
+        return images.mean(dim=(1, 2, 3))
+
+    gains = [-2.5, 1.0, 4.0]  # of each fake over its real
+    pairing = discriminator("relativistic", critic, reals, fakes)["pairing"].item()
+    assert pairing == pytest.approx(sum(math.log1p(math.exp(x)) for x in gains) / 3)
+    fooling = LOSSES["relativistic"]().generator(critic, reals, fakes)["fooling"].item()
+    assert fooling == pytest.approx(sum(math.log1p(math.exp(-x)) for x in gains) / 3)
+
+
 def test_values_by_hand():
     """Logits 2 for reals, -0.5 for fakes."""
     reals, fakes = torch.full((2, 1, 2, 2), 2.0), torch.full((2, 1, 2, 2), -0.5)

@@ -689,3 +689,35 @@ def test_weights_that_do_not_fit_are_refused(make, tiny_run):
         ValueError, match=r"do not fit \(network.z_dim: here 6, there 8; network.w_dim: here 6, there 8; "
     ):
         trainer.start_from(tiny_run.run_dir / "checkpoint.pt")
+
+
+def test_each_optimiser_has_its_own_rate(make):
+    trainer, _ = make("run", "schedule.lr_g.8=0.001", "schedule.lr_d.8=0.002")
+    phase = trainer.schedule.at(0)
+    trainer.step(*trainer._batch(phase))
+    assert {group["lr"] for group in trainer.opt_G.param_groups} == {0.001}
+    assert {group["lr"] for group in trainer.opt_D.param_groups} == {0.002}
+
+
+def test_a_lazy_penalty_is_multiplied_by_its_interval(make):
+    penalties = []
+    for interval in (1, 4):
+        trainer, _ = make(f"run-{interval}", f"loss.penalty_interval={interval}")
+        penalties.append(float(trainer.step(*trainer._batch(trainer.schedule.at(0)))["D/penalty"]))
+    assert penalties[1] == pytest.approx(4 * penalties[0], rel=1e-5)
+    assert penalties[0] > 0
+
+
+def test_style_centres_are_those_of_their_class(make):
+    trainer, _ = make("run")
+    phase = trainer.schedule.at(0)
+    trainer._enter(phase)
+    images, labels = trainer._batch(phase)
+    with torch.no_grad():
+        ws = trainer._styles(trainer._index(phase), labels)[:, 0]
+    before = trainer.G.mapping.centers.clone()
+    trainer.step(images, labels)
+    for k in labels.unique():
+        assert torch.allclose(
+            trainer.G.mapping.centers[k], before[k].lerp(ws[labels == k].mean(dim=0), 0.005), atol=1e-6
+        )
