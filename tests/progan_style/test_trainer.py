@@ -14,6 +14,7 @@ from progan_style import GrowthSchedule, Trainer, load_config, load_data
 from progan_style.checkpoint import load_state, save_state
 from progan_style.losses import LOSSES
 from progan_style.networks import ARCHITECTURES
+from progan_style.sampling import to_float
 from progan_style.trainer import Critic, choose_precision
 
 REPO = Path(__file__).parents[2]
@@ -284,6 +285,8 @@ def test_overfits_a_tiny_set(tiny_overlay, toy_root):
     made = generate(trainer.G_ema, labels, torch.arange(8)).float()
     error = [(made[labels == k] - images[j].float()).abs().mean().item() for k in (0, 1) for j in (0, 1)]
     assert error[0] < error[1] / 2 and error[3] < error[2] / 2, error
+    with torch.no_grad():
+        assert trainer.D.eval().classify(to_float(images)).argmax(dim=1).tolist() == [0, 1]
 
 
 def test_memory_that_ran_out_is_told_with_the_batch_to_lower(make, monkeypatch):
