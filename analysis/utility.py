@@ -172,8 +172,8 @@ def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
             )
         if strangers := source.persons - everyone:
             raise ValueError(
-                f"utility: a generator was trained on {len(strangers)} persons who are not in the train part "
-                f"({min(strangers)}, ...); give a run on a share of it (python -m progan_style.data.share)"
+                f"utility: a generator was trained on {len(strangers)} persons who are not in the train part; "
+                f"give a run on a share of it (python -m progan_style.data.share)"
             )
 
 
