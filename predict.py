@@ -13,7 +13,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--samples-per-label", metavar="N", type=int, default=1000, help="generated slices (default: %(default)s)"
     )
     p.add_argument("--parts", metavar="A,B", help="parts of the report, by name (default: all that take minutes)")
-    p.add_argument("--public", action="store_true", help="leave out every real picture, so that the page may leave")
+    p.add_argument(
+        "--public",
+        action="store_true",
+        help="leave out every real picture (generated slices stay: read copies.*)",
+    )
     p.add_argument("--inception", metavar="FILE", type=Path, help="weights of InceptionV3 for FID and KID on it")
     p.add_argument(
         "--unseen-phantoms",

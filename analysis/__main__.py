@@ -22,7 +22,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--size", metavar="SIZE", type=int, help="pixels per side (default: the folders' own, if it is one)")
     p.add_argument("--classes", metavar="A,B", default="CN,AD", help="class folders, in order (default: %(default)s)")
     p.add_argument("--parts", metavar="A,B", help="parts of the report, by name")
-    p.add_argument("--public", action="store_true", help="leave out every real picture, so that the page may leave")
+    p.add_argument(
+        "--public",
+        action="store_true",
+        help="leave out every real picture (generated slices stay: read copies.*)",
+    )
     p.add_argument("--inception", metavar="FILE", type=Path, help="weights of InceptionV3 for FID and KID on it")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

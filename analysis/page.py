@@ -28,7 +28,7 @@ PER_CLASS: tuple[Row, ...] = (
             ("from", "kid.{}.low"),
             ("to", "kid.{}.high"),
             ("real-real floor", "kid.{}.floor"),
-            ("to", "kid.{}.floor.high"),
+            ("its upper end", "kid.{}.floor.high"),
             ("untrained", "kid.{}.untrained"),
         ),
     ),
@@ -45,7 +45,7 @@ PER_CLASS: tuple[Row, ...] = (
         "coverage.{}",
         (
             ("real-real", "coverage.{}.floor"),
-            ("from", "coverage.{}.floor.low"),
+            ("its lower end", "coverage.{}.floor.low"),
             ("equal", "coverage.{}.expected"),
             ("untrained", "coverage.{}.untrained"),
         ),
@@ -197,7 +197,8 @@ def verdict(numbers: dict[str, Any]) -> str:
     if not numbers["fidelity.over_typical"]:
         return "Label fidelity is not above its ceiling."
     if numbers["fidelity.low"] > numbers["fidelity.ceiling.high"]:
-        return "Label fidelity is above its ceiling: over-typical, clearer cases than persons are, which is no success."
+        return "Label fidelity is above its ceiling: over-typical, clearer cases than persons are, or likenesses "
+        "of training persons; no success."
     return "Label fidelity is above its ceiling (over-typical), though their intervals over persons overlap."
 
 
@@ -236,7 +237,8 @@ def page(numbers: dict[str, Any], parts: list[dict[str, Any]], folder: Path, pub
         f"<h1>What was generated, and what it is worth</h1><p>{title}</p>",
         "<p>No number stands alone: beside it stand its floor (real training slices in the place of generated ones), "
         "its ceiling (unseen real persons) or its control (shuffled labels). Slices of one person are no independent "
-        "draws: sets are compared person by person where neighbours count, and intervals are taken over persons.</p>",
+        "draws: sets are compared person by person where neighbours count, and intervals of sets are over persons; "
+        "where persons are unknown each slice counts as one, and intervals are too narrow.</p>",
     ]
     if public:
         out.append("<p class=note>Public page: pictures that show a real slice are left out.</p>")
@@ -323,7 +325,8 @@ def model_card(numbers: dict[str, Any], with_numbers: bool = True) -> str:
             "- Weights and slices derive from the training data and fall under its terms of use. A generator trained "
             "on few persons may repeat them: read copies.share beside copies.floor before anything leaves the lab.",
             "- Numbers of different extractors, sizes or sample counts are not comparable.",
-            "- Labels are what was asked for. fidelity.auc above fidelity.ceiling means types, not patients.",
+            "- Labels are what was asked for. fidelity.auc above fidelity.ceiling means types or likenesses of "
+            "training persons, not patients.",
             "- Only what the training data hold can be generated: their scanners, ages and selection, and no other.",
             "",
         ]

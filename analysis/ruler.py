@@ -1,7 +1,7 @@
 """A ruler: how large the lateral ventricles of an axial slice are, measured from its pixels alone.
 
-Generated phantoms are asked for a class; this says whether they have that class's anatomy, in millimetres so to speak,
-and without any network. Validated against the phantoms' own truth (tests/analysis/test_ruler.py).
+Generated phantoms are asked for a class; this says whether they have that class's anatomy,
+without any network. Validated against the phantoms' own truth (tests/analysis/test_ruler.py).
 """
 
 import numpy as np

@@ -102,7 +102,7 @@ def best(*more: str, name: str, **kind: Any) -> Arm:
 
 
 def labels_rise(size: int) -> str:
-    """Transitional conditioning over the middle half of an unscaled run: about a seventh to two fifths of an arm."""
+    """Transitional conditioning over the middle half of an unscaled run: about a seventh to nearly half of an arm."""
     kimg = sum(sum(table.values()) for table in KIMG[size].values())
     return f"schedule.label_kimg=[{0.25 * kimg:g}, {0.75 * kimg:g}]"
 

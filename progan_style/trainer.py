@@ -380,8 +380,8 @@ class Trainer:
         here, there = (c["schedule"]["resolutions"][-1] for c in (self.config.model_dump(), state["config"]))
         if not ARCHITECTURES[self.config.network.name].GROWS and here != there:  # its blocks count from the image
             raise ValueError(
-                f"{path}: {self.config.network.name} of {there} px does not begin one of {here} px; expected the same "
-                f"last of schedule.resolutions"
+                f"{path}: a run to {there} px does not begin {self.config.network.name} at {here} px; expected the "
+                f"same last of schedule.resolutions"
             )
         for name in ("G", "D", "G_ema"):
             network = getattr(self, name)

@@ -9,7 +9,7 @@ Gaussians, and scaled to length 1; likeness is the largest product over three ro
 cost nothing, and within 1 degree of a rotation likeness falls by less than 0.01.
 
 Measured (docs/prepare.md): 0.78 at most between strangers of OASIS, which is registered to an atlas, and of phantoms;
-0.98 at least for a copy moved by 1 pixel, turned by 2 degrees, with 5 % more or less contrast and saved as JPEG.
+0.97 and more for a copy moved by 1 pixel, turned by 2 degrees, with 5 % more or less contrast and saved as JPEG.
 """
 
 from collections.abc import Iterator

@@ -682,7 +682,7 @@ def test_blocks_that_count_from_the_image_do_not_begin_another_size(make):
     state = load_state(run_dir / "checkpoint.pt")
     state["config"]["schedule"]["resolutions"] = [8]
     save_state(run_dir / "other.pt", state)
-    with pytest.raises(ValueError, match="stylegan2 of 8 px does not begin one of 16 px; expected the same last"):
+    with pytest.raises(ValueError, match="a run to 8 px does not begin stylegan2 at 16 px; expected the same last"):
         trainer.start_from(run_dir / "other.pt")
 
 
