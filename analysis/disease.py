@@ -467,7 +467,7 @@ def _projection_picture(
         name="projection",
         content=figure,
         title="Real slices, moved to the other class",
-        reading=f"Unseen {scene.part} slices, one per person; the nearest likeness that the generator can make "
+        reading=f"Unseen slices ({scene.part}), one per person; the nearest likeness that the generator can make "
         f"({projection.STEPS} steps from the centre of the slice's class, one w for all layers); the likeness moved by "
         "half and by the whole distance of the class centres; what moved changes. The likeness misses the slice by "
         f"{numbers['projection.error']:.1f} gray levels (root mean square): where it does not look like the slice, "

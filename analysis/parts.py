@@ -347,7 +347,7 @@ def discriminator(context: Context) -> Result:
         figure.add_subplot(),
         counts,
         unseen.class_names,
-        f"D's class head, real {context.unseen_part} slices\naccuracy {numbers['discriminator.accuracy']:.3f}, "
+        f"D's class head, unseen reals ({context.unseen_part})\naccuracy {numbers['discriminator.accuracy']:.3f}, "
         f"AUC {numbers['discriminator.auc']:.3f}, largest class {numbers['discriminator.majority']:.3f}",
     )
     return numbers, [
