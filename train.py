@@ -137,12 +137,12 @@ def grow(config: "Config", run_dir: Path, until: int, device: "torch.device") ->
         signal.signal(number, ask)
     if trainer.run(run_dir, until, evaluate, stop=lambda: bool(asked)):
         distributed.say(
-            f"{run_dir}: stage {until} is finished at {trainer.nimg} images; look at {run_dir}/stage-{until:03d}"
+            f"{run_dir}: stage {until} is finished at {trainer.state.nimg} images; look at {run_dir}/stage-{until:03d}"
         )
         return 0
     start = ["python"] if distributed.world() == 1 else ["torchrun", f"--nproc-per-node={distributed.world()}", "--"]
     again = shlex.join([*start, "train.py", *sys.argv[1:]])
-    distributed.say(f"stopped at {trainer.nimg} images, checkpoint written; go on with: {again}")
+    distributed.say(f"stopped at {trainer.state.nimg} images, checkpoint written; go on with: {again}")
     return 128 + (asked[0] if asked else signal.SIGTERM)  # another rank was asked
 
 

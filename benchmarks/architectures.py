@@ -52,10 +52,10 @@ def steps(preset: Preset, resolution: int, rounds: int) -> dict[str, float]:
 def four_steps(trainer: Trainer) -> None:
     """Steps number 4 to 7 of the stage: none with R1, the first with the path length where it is on."""
     n = trainer.schedule.at(0).batch_size
-    trainer.nimg = 4 * n
+    trainer.state.nimg = 4 * n
     for _ in range(4):
-        phase = trainer.schedule.at(trainer.nimg)
-        trainer.step(*trainer.data.batch(0, *trainer.share(phase), phase.resolution, trainer.device))
+        phase = trainer.schedule.at(trainer.state.nimg)
+        trainer.step(*trainer.data.batch(0, *trainer.share(phase), phase.resolution, trainer.state.device))
 
 
 def layers(base: int, most: int, n: int, rounds: int, dtype: torch.dtype) -> dict[str, float]:

@@ -22,8 +22,8 @@ BATCH = 32
 
 def with_ada(trainer: Trainer) -> None:
     """ADA as shipped, held at p = 0.5 by a half-time beyond any run."""
-    assert trainer.augment is not None
-    trainer.augment.p.fill_(0.5)
+    assert trainer.state.augment is not None
+    trainer.state.augment.p.fill_(0.5)
 
 
 def seconds(clock: Clock, name: str, device: torch.device, interval: int) -> float:

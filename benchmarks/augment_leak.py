@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from progan_style import Dataset, Trainer, generate, load_config
-from progan_style.augment import CALLS, Pipe
 from progan_style.sampling import to_float
+from progan_style.training.augment import CALLS, Pipe
 
 SIDE = 8
 ARMS = ("none", "before D", "on the data")
@@ -75,9 +75,9 @@ def train(arm: str, reals: Tensor, p: float, steps: int, seed: int) -> Trainer:
     trainer = Trainer(config, data)
     pipe = Pipe(seed, config.augment.operations)
     for _ in range(steps):
-        images, labels = data.batch(seed, trainer.nimg, 16, SIDE)
+        images, labels = data.batch(seed, trainer.state.nimg, 16, SIDE)
         if arm == "on the data":
-            index = torch.arange(trainer.nimg, trainer.nimg + 16)
+            index = torch.arange(trainer.state.nimg, trainer.state.nimg + 16)
             changed = pipe(to_float(images), index, CALLS - 1, torch.tensor(p))
             images = ((changed + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         trainer.step(images, labels)
@@ -92,7 +92,7 @@ def leak(arm: str, p: float, steps: int, seed: int, samples: int = 500) -> dict[
     trainer = train(arm, reals, p, steps, seed)
     out = {"cpu_seconds": time.process_time() - start}
     labels = torch.zeros(samples, dtype=torch.int64)
-    made, real = readings(generate(trainer.G_ema, labels, torch.arange(samples))), readings(reals)
+    made, real = readings(generate(trainer.state.G_ema, labels, torch.arange(samples))), readings(reals)
     for name, values in made.items():
         out[f"spread of {name}"] = float(values.std() / real[name].std())
         out[f"offset of {name}"] = float((values.mean() - real[name].mean()).abs() / real[name].std())

@@ -20,6 +20,7 @@ import torch
 from analysis import evaluator
 from benchmarks.levers import LEVERS
 from progan_style import Trainer, load_config, load_data
+from progan_style.training.schedule import last_phase
 
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
 
@@ -42,11 +43,16 @@ def main(argv: list[str] | None = None) -> int:
     start = time.process_time()
     with tempfile.TemporaryDirectory() as run_dir:
         trainer.run(run_dir)
-    result = {"arm": args.arm, "seed": args.seed, "nimg": trainer.nimg, "cpu_seconds": time.process_time() - start}
+    result = {
+        "arm": args.arm,
+        "seed": args.seed,
+        "nimg": trainer.state.nimg,
+        "cpu_seconds": time.process_time() - start,
+    }
     evaluate = evaluator(data, samples_per_label=1000, cache_dir=config.data.cache)
     assert evaluate is not None  # the phantoms have a validate part
-    trainer.G_ema.grow(32)
-    result |= evaluate(trainer.G_ema, trainer.last_phase())
+    trainer.state.G_ema.grow(32)
+    result |= evaluate(trainer.state.G_ema, last_phase(trainer.schedule, trainer.state.nimg))
     result = {k: round(float(v), 4) if isinstance(v, float | np.floating) else v for k, v in result.items()}
     print(json.dumps(result))
     if args.json:

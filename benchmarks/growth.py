@@ -20,8 +20,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-from progan_style import Config, Dataset, Phase, Trainer, load_config, load_data
-from progan_style.schedule import Stage
+from progan_style import Config, Dataset, Trainer, load_config, load_data
+from progan_style.training.schedule import Stage
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cpu.yaml"
 FIRST, LAST, SEEN = 0.02, 0.10, 0.2  # shares of a fade, of a hold, of a fade
@@ -31,13 +31,10 @@ LIMIT = 3.0  # IQR
 class Unfaded(Trainer):
     """Grows as systems do that report spikes: sharp reals from the start, moments of the resolution before."""
 
-    def _enter(self, phase: Phase) -> None:
-        self.moments_of = phase.resolution
-        super()._enter(phase)
-
-    def step(self, *batch: torch.Tensor) -> dict[str, torch.Tensor]:
-        with mock.patch("progan_style.trainer.fade_reals", lambda reals, alpha: reals):
-            return super().step(*batch)
+    def step(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.state.moments_of = self.schedule.at(self.state.nimg).resolution
+        with mock.patch("progan_style.training.trainer.fade_reals", lambda reals, alpha: reals):
+            return super().step(images, labels)
 
 
 ARMS: dict[str, type[Trainer]] = {"as it is": Trainer, "control": Unfaded}
@@ -47,9 +44,9 @@ def losses(make: type[Trainer], config: Config, data: Dataset) -> dict[int, floa
     """Images seen before a step -> Loss_D of that step, up to a fifth of the last fade."""
     trainer = make(config, data)
     last, out = trainer.schedule.stages[-1], {}
-    while trainer.nimg < last.start + SEEN * last.fade:
-        nimg, phase = trainer.nimg, trainer.schedule.at(trainer.nimg)
-        terms = trainer.step(*data.batch(config.seed, *trainer.share(phase), phase.resolution, trainer.device))
+    while trainer.state.nimg < last.start + SEEN * last.fade:
+        nimg, phase = trainer.state.nimg, trainer.schedule.at(trainer.state.nimg)
+        terms = trainer.step(*data.batch(config.seed, *trainer.share(phase), phase.resolution, trainer.state.device))
         out[nimg] = sum(float(v) for key, v in terms.items() if key.startswith("D/"))
     return out
 

@@ -6,27 +6,35 @@ equal_quality.py.
 
 import types
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from progan_style import Phase, Trainer
-from progan_style.losses import Critic, Logistic, Terms, leaf, slopes
-from progan_style.networks.layers import Conv, upsample2
+from progan_style import Trainer
+from progan_style.networks.layers import Conv, fade_reals, upsample2
+from progan_style.sampling import to_float
+from progan_style.training.losses import Critic, Logistic, Terms, leaf, slopes
+from progan_style.training.meter import Meter
+from progan_style.training.schedule import step_of_stage
+from progan_style.training.state import Average
+from progan_style.training.step import Batch, make_fakes, update_D, update_G
 
 Change = Callable[[Trainer], None]
 
 
 def fp32(trainer: Trainer) -> None:
     """All of the step in fp32."""
-    trainer.amp_dtype = None
+    trainer.recipe = replace(trainer.recipe, amp_dtype=None)
 
 
 def penalty_each_step(trainer: Trainer) -> None:
     """R1 in every step instead of every 16th."""
     loss = trainer.config.loss.model_copy(update={"penalty_interval": 1})
-    trainer.config = trainer.config.model_copy(update={"loss": loss})
+    trainer.config = trainer.config.model_copy(update={"loss": loss})  # where the timing reads it
+    trainer.recipe = replace(trainer.recipe, penalty_interval=1)
 
 
 class OwnForward(Logistic):
@@ -42,22 +50,32 @@ class OwnForward(Logistic):
 
 def own_forward(trainer: Trainer) -> None:
     """The penalty on a forward of its own."""
-    trainer.loss = OwnForward()
+    trainer.recipe = replace(trainer.recipe, loss=OwnForward())
 
 
 def two_fake_batches(trainer: Trainer) -> None:
     """A new batch of fakes for G's update; D's is made without a graph."""
-    made, update = trainer._fakes, trainer._update_G
 
-    def for_D(index: Tensor, labels: Tensor) -> Tensor:
+    def step(images: Tensor, labels: Tensor) -> Terms:
+        state, recipe, phase = trainer.state, trainer.recipe, trainer.schedule.at(trainer.state.nimg)
+        turn = step_of_stage(trainer.schedule, state.nimg)
+        first, n = trainer.share(phase)
+        state.enter(phase)
+        index = torch.arange(first, first + n, device=state.device)
+        others = index + 2**40  # past the end of any run
+        reals = fade_reals(to_float(images), phase.alpha)
         with torch.no_grad():
-            return made(index, labels)
+            fakes = make_fakes(state, recipe, index, labels)
+        terms_d = update_D(state, recipe, Batch(reals, fakes, labels, index), phase, turn)
+        fakes = make_fakes(state, recipe, others, labels)
+        terms_g = update_G(state, recipe, Batch(reals, fakes, labels, index), phase, turn)
+        state.settle()
+        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))
+        state.nimg += phase.batch_size
+        state.meter.steps += 1
+        return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
 
-    def for_G(reals: Tensor, fakes: Tensor, labels: Tensor, index: Tensor, phase: Phase) -> Terms:
-        # Other images than D's: numbers past the end of any run.
-        return update(reals, made(index + 2**40, labels), labels, index, phase)
-
-    trainer._fakes, trainer._update_G = for_D, for_G  # type: ignore[method-assign]
+    trainer.step = step  # type: ignore[method-assign]
 
 
 def high_resolution_convolution(trainer: Trainer) -> None:
@@ -75,7 +93,7 @@ def high_resolution_convolution(trainer: Trainer) -> None:
         x = F.conv2d(x, weight, self.bias, padding=self.padding)
         return F.avg_pool2d(x, 2) if self.down else x
 
-    for network in (trainer.G, trainer.D):
+    for network in (trainer.state.G, trainer.state.D):
         for module in network.modules():
             if isinstance(module, Conv):
                 module.forward = types.MethodType(forward, module)  # type: ignore[method-assign]
@@ -87,7 +105,7 @@ def contiguous(trainer: Trainer) -> None:
     def hook(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (inputs[0].contiguous(memory_format=torch.contiguous_format), *inputs[1:])
 
-    for network in (trainer.G, trainer.D):
+    for network in (trainer.state.G, trainer.state.D):
         network.to(memory_format=torch.contiguous_format)
         for module in network.modules():
             if isinstance(module, Conv):
@@ -96,27 +114,29 @@ def contiguous(trainer: Trainer) -> None:
 
 def loops(trainer: Trainer) -> None:
     """Adam and the moving average parameter by parameter."""
-    for optimizer in (trainer.opt_G, trainer.opt_D):
+    for optimizer in (trainer.state.opt_G, trainer.state.opt_D):
         optimizer.defaults["fused"] = optimizer.defaults["foreach"] = False
         for group in optimizer.param_groups:
             group["fused"] = group["foreach"] = False
 
-    @torch.no_grad()
-    def update(self: Trainer, n: int) -> None:
-        for kept, new in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
-            kept.lerp_(new, 1.0 - self.ema_keep(n))
+    trainer.state.average = Loops(trainer.state.G_ema, trainer.state.G)
 
-    trainer._update_ema = types.MethodType(update, trainer)  # type: ignore[method-assign]
+
+class Loops(Average):
+    @torch.no_grad()
+    def update(self, keep: float) -> None:
+        for kept, new in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
+            kept.lerp_(new, 1.0 - keep)
+
+
+class ReadAtOnce(Meter):
+    def count(self, **values: Any) -> None:
+        super().count(**{key: float(value) for key, value in values.items()})
 
 
 def host_statistics(trainer: Trainer) -> None:
     """Each statistic read by the host in each step."""
-    count = trainer._count
-
-    def read(**values: Tensor) -> None:
-        count(**{key: float(value) for key, value in values.items()})
-
-    trainer._count = read  # type: ignore[method-assign]
+    trainer.state.meter = ReadAtOnce(trainer.state.device)
 
 
 # Without them the numbers are the same but for rounding; the others have equal_quality.py.

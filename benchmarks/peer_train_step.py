@@ -100,7 +100,10 @@ def main(argv: list[str] | None = None) -> int:
                 time_step(clock, name, trainer, warm=turn == 0)
         count = {
             name: sum(p.numel() for network in networks for p in network.parameters())
-            for name, networks in (("peer", (peer.GAN.S, peer.GAN.G, peer.GAN.D)), ("ours", (trainer.G, trainer.D)))
+            for name, networks in (
+                ("peer", (peer.GAN.S, peer.GAN.G, peer.GAN.D)),
+                ("ours", (trainer.state.G, trainer.state.D)),
+            )
         }
     gflop = {"ours": flops_per_image(preset, r) / 1e9, "peer": peer_gflop_per_image(peer, args.batch)}
     seconds = {name: mean_seconds(clock, name, trainer.config.loss.penalty_interval) for name in ours}

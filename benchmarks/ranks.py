@@ -33,7 +33,7 @@ def work(args: argparse.Namespace) -> None:
     trainer = make_trainer(preset, args.resolution, torch.device("cpu"))
     for turn in range(preset.rounds + 1):
         time_step(clock, "step", trainer, warm=turn == 0)
-    parameters = sum(p.numel() for network in (trainer.G, trainer.D) for p in network.parameters())
+    parameters = sum(p.numel() for network in (trainer.state.G, trainer.state.D) for p in network.parameters())
     seconds = mean_seconds(clock, "step", trainer.config.loss.penalty_interval)
     distributed.say(json.dumps({"seconds": seconds, "gradient_mb": parameters * 4 / 1e6}))
     distributed.stop(together=True)

@@ -269,8 +269,8 @@ def cpu_seconds(arm: Arm, config: Any) -> float:
         for step in range(4 + TIMED):  # the first four warm up
             if step == 4:
                 start = time.process_time()
-            trainer.nimg = held + step * phase.batch_size % (stage.end - held)
-            trainer.step(*trainer._batch(phase))
+            trainer.state.nimg = held + step * phase.batch_size % (stage.end - held)
+            trainer.step(*trainer.batch())
         per_image = (time.process_time() - start) / (TIMED * phase.batch_size)
         seconds += per_image * (stage.end - stage.start)
     return seconds

@@ -78,12 +78,12 @@ def make_trainer(
 
 def step(trainer: Trainer, penalised: bool) -> None:
     """One iteration of the wanted kind: batch from the data, then Trainer.step."""
-    n = trainer.schedule.at(trainer.nimg).batch_size
+    n = trainer.schedule.at(trainer.state.nimg).batch_size
     interval = n * trainer.config.loss.penalty_interval
-    turn = trainer.nimg // interval + 1
-    trainer.nimg = turn * interval + (0 if penalised else n)
-    phase = trainer.schedule.at(trainer.nimg)
-    batch = trainer.data.batch(trainer.config.seed, *trainer.share(phase), phase.resolution, trainer.device)
+    turn = trainer.state.nimg // interval + 1
+    trainer.state.nimg = turn * interval + (0 if penalised else n)
+    phase = trainer.schedule.at(trainer.state.nimg)
+    batch = trainer.data.batch(trainer.config.seed, *trainer.share(phase), phase.resolution, trainer.state.device)
     trainer.step(*batch)
 
 
@@ -244,7 +244,7 @@ def time_input(clock: Clock, preset: Preset, device: torch.device, resolution: i
 
 def time_generation(clock: Clock, preset: Preset, device: torch.device, resolution: int = 64) -> float:
     """Images per second of generate() (fp32, fixed blocks)."""
-    G = make_trainer(preset, resolution, device).G_ema
+    G = make_trainer(preset, resolution, device).state.G_ema
     labels, seeds = torch.zeros(64, dtype=torch.int64), torch.arange(64)
     clock.time("generation", lambda: generate(G, labels, seeds), warm=True)
     clock.time("generation", lambda: generate(G, labels, seeds))

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         with_unlabelled,
     )
     from progan_style.sampling import choose_device, generate, generator_features, latents, to_float, to_uint8
-    from progan_style.schedule import GrowthSchedule, Phase
-    from progan_style.trainer import Trainer
+    from progan_style.training.schedule import GrowthSchedule, Phase
+    from progan_style.training.trainer import Trainer
     from progan_style.vision import load_torchvision
 
 _HOME = {
@@ -60,9 +60,9 @@ _HOME = {
     "finished_stage": "run",
     "finished_stages": "run",
     "images_seen": "run",
-    "GrowthSchedule": "schedule",
-    "Phase": "schedule",
-    "Trainer": "trainer",
+    "GrowthSchedule": "training.schedule",
+    "Phase": "training.schedule",
+    "Trainer": "training.trainer",
     "Growing": "networks.layers",  # what generator and discriminator have in common
     "load_generator": "checkpoint",
     "load_discriminator": "checkpoint",

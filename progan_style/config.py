@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from progan_style.files import write_whole
-from progan_style.schedule import GrowthSchedule
+from progan_style.training.schedule import GrowthSchedule
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "hyperparameters.yaml"
 
@@ -75,7 +75,7 @@ class LossConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, value: str) -> str:
-        from progan_style.losses import LOSSES
+        from progan_style.training.losses import LOSSES
 
         return _one_of(value, tuple(LOSSES))
 
@@ -88,7 +88,7 @@ class ConditioningConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, value: str) -> str:
-        from progan_style.conditioning import CONDITIONINGS
+        from progan_style.training.conditioning import CONDITIONINGS
 
         return _one_of(value, tuple(CONDITIONINGS))
 
@@ -112,7 +112,7 @@ class AugmentConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, value: str) -> str:
-        from progan_style.augment import STRENGTHS
+        from progan_style.training.augment import STRENGTHS
 
         return _one_of(value, tuple(STRENGTHS))
 
@@ -120,7 +120,7 @@ class AugmentConfig(Section):
     @classmethod
     def _defaults(cls, tree: Any) -> Any:
         """null becomes the default of the chosen name, so that a run's config.yaml says what it ran with."""
-        from progan_style.augment import STRENGTHS, arguments_of
+        from progan_style.training.augment import STRENGTHS, arguments_of
 
         if not isinstance(tree, dict) or str(tree.get("name")) not in STRENGTHS:
             return tree
@@ -129,7 +129,7 @@ class AugmentConfig(Section):
 
     @model_validator(mode="after")
     def _arguments(self) -> "AugmentConfig":
-        from progan_style.augment import AUGMENTS, STRENGTHS, arguments_of
+        from progan_style.training.augment import AUGMENTS, STRENGTHS, arguments_of
 
         for key in sorted({key for name in STRENGTHS for key in arguments_of(name)}):
             given, owner = getattr(self, key), next(name for name in STRENGTHS if key in arguments_of(name))

@@ -7,6 +7,8 @@ NCCL, those of the host over gloo.
 
 import atexit
 import datetime
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -118,6 +120,13 @@ def all_say(value: str) -> list[str]:
     if world() > 1:
         _exchange(lambda: dist.all_gather_object(values, value))
     return values
+
+
+def refuse_differences(value: Any, what: str) -> None:
+    """Raises ValueError with `what`, on every rank, if the ranks do not hold the same value, which JSON can write."""
+    mine = hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    if len(set(all_say(mine))) > 1:
+        raise ValueError(f"rank {rank()}: {what}")
 
 
 def one_first(call: Callable[[], Result]) -> Result:

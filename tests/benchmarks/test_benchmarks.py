@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def parameters(network):
 
 def test_the_reference_has_the_products_layers():
     trainer, plain = train_step.make_trainer(TINY, 16, CPU), train_step.make_reference(TINY, 16)
-    assert parameters(trainer.G) == parameters(plain.G) and parameters(trainer.D) == parameters(plain.D)
+    assert parameters(trainer.state.G) == parameters(plain.G) and parameters(trainer.state.D) == parameters(plain.D)
 
 
 def test_the_reference_learns():
@@ -47,11 +48,11 @@ def test_a_step_without_a_lever(lever):
     changed = []
     for change in ([], [LEVERS[lever]]):
         trainer = train_step.make_trainer(TINY, 16, CPU, *change)
-        trainer.amp_dtype = None
+        trainer.recipe = replace(trainer.recipe, amp_dtype=None)
         batch = trainer.data.batch(0, 0, 8, 16)
         terms = trainer.step(*batch)
         assert all(torch.isfinite(v) for v in terms.values())
-        changed.append([p.grad for p in trainer.G.parameters()] + list(trainer.G_ema.parameters()))
+        changed.append([p.grad for p in trainer.state.G.parameters()] + list(trainer.state.G_ema.parameters()))
     if lever in EXACT:
         for a, b in zip(*changed, strict=True):
             assert (a is None) == (b is None)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from benchmarks import growth
-from progan_style.schedule import Stage
+from progan_style.training import trainer as trainer_module
+from progan_style.training.schedule import Stage
 
 BEFORE, GROWN = Stage(8, 0, 0, 1000), Stage(16, 1000, 500, 2000)
 
@@ -25,20 +26,27 @@ def test_a_jump_is_measured_in_iqr_of_the_hold_before(jump, late):
     assert found["farthest"] == pytest.approx(max(jump, late, key=abs) / 0.2)
 
 
-def test_the_control_sees_sharp_reals_and_keeps_its_moments(tiny_run):
+def test_the_control_sees_sharp_reals_and_keeps_its_moments(tiny_run, monkeypatch):
     torch.set_num_threads(1)
-    seen = {}
+    seen, update = {}, trainer_module.update_D
     for name, make in growth.ARMS.items():
         trainer = make(tiny_run.config, tiny_run.data.train)
         reals = []
-        update = trainer._update_D
-        trainer._update_D = lambda x, *rest, reals=reals, update=update: reals.append(x) or update(x, *rest)
+
+        def keep(state, recipe, batch, *rest, reals=reals):
+            reals.append(batch.reals)
+            return update(state, recipe, batch, *rest)
+
+        monkeypatch.setattr(trainer_module, "update_D", keep)
         for nimg in (40, 48):  # the last step at 8 px, the first at 16 px: alpha is 0
-            trainer.nimg = nimg
+            trainer.state.nimg = nimg
             images, labels = trainer.data.batch(0, nimg, 8, trainer.schedule.at(nimg).resolution)
             trainer.step(images, labels)
         sharp = images.float() / 127.5 - 1
-        seen[name] = torch.allclose(reals[-1], sharp, atol=1e-6), max(s["step"] for s in trainer.opt_D.state.values())
+        seen[name] = (
+            torch.allclose(reals[-1], sharp, atol=1e-6),
+            max(s["step"] for s in trainer.state.opt_D.state.values()),
+        )
     assert seen == {"as it is": (False, 1), "control": (True, 2)}
 
 

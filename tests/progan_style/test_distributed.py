@@ -28,11 +28,11 @@ def keep(name, network):
         if name not in first:
             first[name] = [None if p.grad is None else p.grad.clone() for p in network.parameters()]
     return hook
-trainer.opt_G.register_step_pre_hook(keep("G", trainer.G))
-trainer.opt_D.register_step_pre_hook(keep("D", trainer.D))
+trainer.state.opt_G.register_step_pre_hook(keep("G", trainer.state.G))
+trainer.state.opt_D.register_step_pre_hook(keep("D", trainer.state.D))
 losses = []
 for _ in range(10):
-    phase = trainer.schedule.at(trainer.nimg)
+    phase = trainer.schedule.at(trainer.state.nimg)
     batch = trainer.data.batch(config.seed, *trainer.share(phase), phase.resolution)
     terms = trainer.step(*batch)
     distributed.add(terms.values(), divide=True)
@@ -40,8 +40,9 @@ for _ in range(10):
     if FAILING and distributed.rank() == 1:
         raise SystemExit(3)
 if distributed.rank() == 0:
-    running = [trainer.G.mapping.centers, trainer.D.head.minibatch_std.running, trainer.path_length.mean]
-    strength = {} if trainer.augment is None else {"p": trainer.augment.p, "gathered": trainer.augment.gathered}
+    state = trainer.state
+    running = [state.G.mapping.centers, state.D.head.minibatch_std.running, state.path_length.mean]
+    strength = {} if state.augment is None else {"p": state.augment.p, "gathered": state.augment.gathered}
     torch.save({"losses": losses, "first": first, "running": running, "augment": strength}, sys.argv[2])
 distributed.stop(together=True)
 """

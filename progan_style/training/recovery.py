@@ -1,6 +1,6 @@
-"""Has the training diverged? Reads the log's statistics, one line after the other.
+"""Has the training diverged, and can it go back? The watchdog reads the log's statistics, one line after the other.
 
-Pure: no tensor, no file, no clock. It knows no loss either. The three signs, and where their limits come from:
+It is pure: no tensor, no file, no clock. It knows no loss either. The three signs, and where their limits come from:
 
     not finite       any statistic; at once
     D's margin       |mean D(real) - mean D(fake)| > 4 R at R pixels. The largest distance of two images in [-1, 1] is
@@ -15,8 +15,11 @@ wild step passes. What healthy and diverged runs measure: docs/results.md.
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any
+
+from progan_style.checkpoint import PREVIOUS, load_state
 
 MARGIN_PER_PIXEL = 4.0
 GRADIENT_FACTOR = 100.0
@@ -86,3 +89,29 @@ def not_finite(numbers: Mapping[str, float]) -> str | None:
     """Which statistics are not finite, in words; None if all are."""
     names = [key for key, value in numbers.items() if not math.isfinite(value)]
     return f"not finite: {', '.join(names)}" if names else None
+
+
+# ---------------------------------------------------------------- going back
+
+
+def last_good(path: Path, watchdog: Watchdog) -> tuple[str, dict[str, Any] | None]:
+    """The newer of a run's two checkpoints that is from before the watchdog's doubts: its name, state ("", None)."""
+    saved = ((p, load_state(p)) for p in (path, path.with_name(PREVIOUS)) if p.exists())
+    return next(((p.name, state) for p, state in saved if state["nimg"] <= watchdog.good), ("", None))
+
+
+def cannot_go_back(
+    on_divergence: str, watchdog: Watchdog, name: str, state: Mapping[str, Any] | None, resolution: int
+) -> str | None:
+    """Why a run that diverged ends, with what to do, as the end of a message; None if it may go back to `state`."""
+    again = watchdog.rollbacks >= ROLLBACKS
+    if on_divergence != "stop" and state is not None and not again:
+        return None
+    kept = f"{name} of {state['nimg']} images is from before" if state else "no checkpoint is from before it"
+    advice = {PREVIOUS: " (rename it to checkpoint.pt to go on from it)", "": ": begin again with another --run"}
+    kept += advice.get(name, "")
+    return (
+        (f", after {ROLLBACKS} rollbacks" if again else "")
+        + f"; {kept}. Lower schedule.lr_g.{resolution} and schedule.lr_d.{resolution}, or raise "
+        + f"schedule.r1_gamma.{resolution}, with --set"
+    )

@@ -1,6 +1,6 @@
 import pytest
 
-from progan_style.schedule import GrowthSchedule
+from progan_style.training.schedule import GrowthSchedule
 
 
 def make(**changes):

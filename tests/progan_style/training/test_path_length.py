@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from progan_style.path_length import DECAY, PathLength, path_lengths
+from progan_style.training.path_length import DECAY, PathLength, path_lengths
 
 N, L, W, R = 3, 4, 5, 8
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from progan_style.losses import DRIFT, LOSSES, slopes
+from progan_style.training.losses import DRIFT, LOSSES, slopes
 
 HALF = torch.full((6,), 0.5)
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from progan_style.watchdog import LINES_KEPT, LINES_NEEDED, Watchdog, not_finite
+from progan_style.training.recovery import LINES_KEPT, LINES_NEEDED, Watchdog, not_finite
 
 HEALTHY = {"loss_d": 1.3, "margin": 0.5, "grad_d": 0.5, "grad_g": 1.0}
 

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 
 from progan_style import generate, load_generator, rank_of
 from progan_style.checkpoint import load_state
-from progan_style.conditioning import CONDITIONINGS, scale_gradient
 from progan_style.data.position import Positions
-from progan_style.losses import LOSSES
 from progan_style.networks import ARCHITECTURES
+from progan_style.training.conditioning import CONDITIONINGS, scale_gradient
+from progan_style.training.losses import LOSSES
 
 
 @pytest.fixture(scope="session")
@@ -74,19 +74,21 @@ def test_without_the_label_in_the_logit_there_is_no_embedding():
 
 def test_auxiliary_teaches_the_trunk_and_G_the_classes(make):
     trainer, _ = make("run", "conditioning.name=auxiliary")
-    assert trainer.D.embed is None
+    assert trainer.state.D.embed is None
     terms = trainer.step(*trainer.data.batch(0, 0, 8, 8))
     assert 0 < terms["G/class"] < 5
     only_class, _ = make("run", "conditioning.name=auxiliary")
-    trainer._enter(trainer.schedule.at(0))
-    before = weights(trainer.D)
+    trainer.state.enter(trainer.schedule.at(0))
+    before = weights(trainer.state.D)
     images, labels = torch.rand(8, 1, 8, 8), torch.arange(8) % 2
-    trainer.D.zero_grad()
-    features = trainer.D.features(images)
-    F.cross_entropy(trainer.D.class_logits(scale_gradient(features, trainer.class_weight)), labels).backward()
-    reached = {name for name, p in trainer.D.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    trainer.state.D.zero_grad()
+    features = trainer.state.D.features(images)
+    F.cross_entropy(
+        trainer.state.D.class_logits(scale_gradient(features, trainer.recipe.class_weight)), labels
+    ).backward()
+    reached = {name for name, p in trainer.state.D.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert any(name.startswith("blocks.8") for name in reached) and "probe.weight" in reached
-    assert not moved(before, trainer.D) and only_class.generator_weight == 1.0
+    assert not moved(before, trainer.state.D) and only_class.recipe.generator_weight == 1.0
 
 
 def test_class_weight_sends_the_head_s_gradient_into_the_trunk(make):
@@ -96,7 +98,7 @@ def test_class_weight_sends_the_head_s_gradient_into_the_trunk(make):
     batch = plain.data.batch(0, 0, 8, 8)
     first, second = plain.step(*batch), taught.step(*batch)
     assert all(torch.equal(first[key], second[key]) for key in first if key.startswith("D/"))
-    pairs = zip(plain.D.named_parameters(), taught.D.named_parameters(), strict=True)
+    pairs = zip(plain.state.D.named_parameters(), taught.state.D.named_parameters(), strict=True)
     different = {name for (name, a), (_, b) in pairs if not torch.equal(a, b)}
     assert any(name.startswith("blocks") for name in different) and not any("probe" in name for name in different)
 
@@ -108,20 +110,20 @@ def test_any_loss_takes_any_conditioning_and_a_rising_label(make, conditioning, 
         "run", f"loss.name={loss}", f"conditioning.name={conditioning}", "schedule.label_kimg=[0.016, 0.064]"
     )
     assert trainer.run(run_dir)
-    assert trainer.G_ema.mapping.label_weight == 1.0
+    assert trainer.state.G_ema.mapping.label_weight == 1.0
     assert load_generator(run_dir / "stage-008" / "generator.safetensors").mapping.label_weight == pytest.approx(0.5)
 
 
 def test_until_the_label_rises_neither_network_hears_of_it(make):
     trainer, _ = make("run", "schedule.label_kimg=[0.040, 0.064]")
-    before = weights(trainer.D) | {f"G.{k}": v for k, v in weights(trainer.G).items()}
+    before = weights(trainer.state.D) | {f"G.{k}": v for k, v in weights(trainer.state.G).items()}
     for _ in range(5):
-        phase = trainer.schedule.at(trainer.nimg)
+        phase = trainer.schedule.at(trainer.state.nimg)
         assert phase.label_weight == 0.0
-        trainer.step(*trainer._batch(phase))
-    assert torch.equal(before["embed.weight"], trainer.D.embed.weight)
-    assert torch.equal(before["G.mapping.embed.weight"], trainer.G.mapping.embed.weight)
-    trainer.nimg = 48
+        trainer.step(*trainer.batch())
+    assert torch.equal(before["embed.weight"], trainer.state.D.embed.weight)
+    assert torch.equal(before["G.mapping.embed.weight"], trainer.state.G.mapping.embed.weight)
+    trainer.state.nimg = 48
     assert trainer.schedule.at(48).label_weight == pytest.approx(1 / 3)
 
 
@@ -135,7 +137,7 @@ def test_a_conditioned_run_resumes_bit_for_bit(make, placed_root):
     whole, whole_dir = make("whole", *settings, root=placed_root)
     assert whole.run(whole_dir)
     first, cut_dir = make("cut", *settings, root=placed_root)
-    assert not first.run(cut_dir, stop=lambda: first.nimg >= 64)
+    assert not first.run(cut_dir, stop=lambda: first.state.nimg >= 64)
     second, _ = make("cut", *settings, root=placed_root)
     assert second.run(cut_dir)
     a, b = (load_state(d / "checkpoint.pt") for d in (whole_dir, cut_dir))
@@ -189,7 +191,7 @@ def test_a_generator_that_knows_positions(make, placed_root):
 
 
 def test_the_position_changes_the_logit(make, placed_root):
-    D = make("run", "data.position_column=slice_mm", root=placed_root)[0].D.eval()
+    D = make("run", "data.position_column=slice_mm", root=placed_root)[0].state.D.eval()
     D.grow(8)
     images = torch.randn(1, 1, 8, 8)
     low, high = (D(images, torch.tensor([[1.0, 0.0, x]])) for x in (-1.0, 1.0))

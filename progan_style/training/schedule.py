@@ -91,3 +91,31 @@ class GrowthSchedule:
 def whole_batches(kimg: float, batch_size: int) -> int:
     """kimg in images, rounded up to a multiple of the batch size."""
     return -(-round(kimg * 1000) // batch_size) * batch_size
+
+
+# ------------------------------------------------------------------------------------ what the image count decides
+
+
+def last_phase(schedule: GrowthSchedule, nimg: int) -> Phase:
+    """The phase of the step that ended at `nimg` images; before the first step, of the first."""
+    n = schedule.at(max(nimg - 1, 0)).batch_size
+    return schedule.at(max(nimg - n, 0))
+
+
+def step_of_stage(schedule: GrowthSchedule, nimg: int) -> int:
+    """The number, within its stage, of the step that starts at `nimg` images."""
+    stage = schedule.stage(nimg)
+    return (nimg - stage.start) // schedule.at(nimg).batch_size
+
+
+def stage_ended(schedule: GrowthSchedule, nimg: int) -> bool:
+    """Whether a stage ends at exactly `nimg` images."""
+    return any(nimg == s.end for s in schedule.stages)
+
+
+def crossed(schedule: GrowthSchedule, nimg: int, every_kimg: float | None) -> bool:
+    """Whether the step that ended at `nimg` images crossed a multiple of `every_kimg` thousand; None: never."""
+    if every_kimg is None or nimg == 0:
+        return False
+    before = nimg - last_phase(schedule, nimg).batch_size
+    return int(nimg / (every_kimg * 1000)) > int(before / (every_kimg * 1000))

@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from progan_style import augment, load_config, rng
-from progan_style.augment import AUGMENTS, COLUMNS, STRENGTHS, Adaptive, Augment, Fixed, Pipe
-from progan_style.losses import LOSSES
+from progan_style import load_config, rng
+from progan_style.training import augment
+from progan_style.training.augment import AUGMENTS, COLUMNS, STRENGTHS, Adaptive, Augment, Fixed, Pipe
+from progan_style.training.losses import LOSSES
 
 OFF = dict.fromkeys(AUGMENTS, 0.0)
 # The ranges of hyperparameters.yaml, and the flip

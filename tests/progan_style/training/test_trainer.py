@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from progan_style import GrowthSchedule, Trainer, load_config, load_data
 from progan_style.checkpoint import load_state, save_state
-from progan_style.losses import LOSSES
 from progan_style.networks import ARCHITECTURES
 from progan_style.sampling import to_float
-from progan_style.trainer import Critic, choose_precision
+from progan_style.training.losses import LOSSES
+from progan_style.training.step import Critic, make_styles
+from progan_style.training.trainer import choose_precision
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 
 
 def same(a, b, where="state"):
@@ -69,14 +71,14 @@ def test_every_architecture_resumes_bit_for_bit_with_every_loss_and_ada(make, ar
     trainer, whole_dir = make("whole", *options)
     assert trainer.run(whole_dir)
     first, cut_dir = make("cut", *options)
-    assert not first.run(cut_dir, stop=lambda: first.nimg >= 80)
+    assert not first.run(cut_dir, stop=lambda: first.state.nimg >= 80)
     second, _ = make("cut", *options)
     assert second.run(cut_dir)
     whole, cut = load_state(whole_dir / "checkpoint.pt"), load_state(cut_dir / "checkpoint.pt")
     same(whole, cut)
     assert log_of(whole_dir) == log_of(cut_dir)
     strengths = [line["augment_p"] for line in log_of(whole_dir)]
-    assert 0 < first.augment.p < 1 and first.augment.steps == 2 and len(set(strengths)) >= 3, strengths
+    assert 0 < first.state.augment.p < 1 and first.state.augment.steps == 2 and len(set(strengths)) >= 3, strengths
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -84,8 +86,8 @@ def test_a_run_that_was_cut_equals_one_that_was_not(make, cut):
     trainer, whole_dir = make("whole")
     assert trainer.run(whole_dir)
     first, cut_dir = make("cut")
-    assert not first.run(cut_dir, stop=lambda: first.nimg >= CUTS[cut])
-    assert first.nimg == CUTS[cut]
+    assert not first.run(cut_dir, stop=lambda: first.state.nimg >= CUTS[cut])
+    assert first.state.nimg == CUTS[cut]
     second, _ = make("cut")
     assert second.run(cut_dir)
     same(load_state(whole_dir / "checkpoint.pt"), load_state(cut_dir / "checkpoint.pt"))
@@ -106,7 +108,7 @@ def test_every_state_has_its_penalised_step_and_its_fade(make):
 
 def test_log_lines_after_the_checkpoint_are_cut_back(make):
     trainer, run_dir = make("cut")
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 64)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 64)
     before = log_of(run_dir)
     with open(run_dir / "log.jsonl", "a") as file:
         file.write(json.dumps({"nimg": 72, "loss_d": 0.0}) + '\n{"nimg": 80, "lo')
@@ -140,7 +142,7 @@ def test_kill_during_the_writing_of_a_checkpoint_leaves_the_old_one(tmp_path):
 
 def test_a_full_disk_keeps_the_old_checkpoint(make, monkeypatch):
     trainer, run_dir = make()
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 24)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 24)
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -150,7 +152,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(make, monkeypatch):
     with pytest.raises(
         OSError, match=r"checkpoint.pt: could not be written \(No space left on device\); the one before"
     ):
-        again.run(run_dir, stop=lambda: again.nimg >= 32)
+        again.run(run_dir, stop=lambda: again.state.nimg >= 32)
     monkeypatch.undo()
     assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
     assert not list(run_dir.glob("*.part"))
@@ -158,7 +160,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(make, monkeypatch):
 
 def test_another_thread_count_warns(make, capsys):
     trainer, run_dir = make()
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 8)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
     torch.set_num_threads(2)
     try:
         again, _ = make()
@@ -208,31 +210,31 @@ def test_a_plain_and_a_penalised_step_at_full_size(resolution, alpha, precision)
     trainer = Trainer(load_config(overrides=overrides), None)
     stage = trainer.schedule.stages[1]
     penalised = []
-    trainer.nimg = stage.start + int(alpha * stage.fade) // 8 * 8  # an even step of the stage
+    trainer.state.nimg = stage.start + int(alpha * stage.fade) // 8 * 8  # an even step of the stage
     for _ in range(2):
         images = torch.randint(0, 256, [4, 1, resolution, resolution], dtype=torch.uint8)
         terms = trainer.step(images, torch.tensor([0, 1, 0, 1]))
         assert all(torch.isfinite(v) for v in terms.values())
         penalised.append("D/penalty" in terms)
     assert sorted(penalised) == [False, True]
-    assert all(torch.isfinite(p).all() for p in trainer.G.parameters())
+    assert all(torch.isfinite(p).all() for p in trainer.state.G.parameters())
 
 
 def test_moments_are_dropped_at_growth(make):
     trainer, run_dir = make()
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 48)
-    assert max(s["step"].item() for s in trainer.opt_G.state.values()) == 6
-    trainer.step(*trainer.data.batch(0, trainer.nimg, 8, 16))
-    assert {s["step"].item() for s in trainer.opt_G.state.values()} == {1}
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 48)
+    assert max(s["step"].item() for s in trainer.state.opt_G.state.values()) == 6
+    trainer.step(*trainer.data.batch(0, trainer.state.nimg, 8, 16))
+    assert {s["step"].item() for s in trainer.state.opt_G.state.values()} == {1}
 
 
 def test_ema_follows_with_its_half_life(make):
     trainer, _ = make("run", "training.ema_half_life_kimg=0.008", "training.ema_rampup=1000000")
-    trainer.nimg = 8
-    for p in trainer.G_ema.parameters():
+    trainer.state.nimg = 8
+    for p in trainer.state.G_ema.parameters():
         p.zero_()
-    trainer._update_ema(8)
-    weight, kept = trainer.G.const, trainer.G_ema.const
+    trainer.state.average.update(trainer.recipe.ema_keep(8, 8))
+    weight, kept = trainer.state.G.const, trainer.state.G_ema.const
     assert torch.allclose(kept, weight / 2)
 
 
@@ -242,9 +244,11 @@ def test_the_probe_sends_nothing_into_the_trunk(make, monkeypatch):
     batch = with_probe.data.batch(0, 0, 8, 8)
     with_probe.step(*batch)
     without, _ = make()
-    monkeypatch.setattr("progan_style.trainer.F.cross_entropy", lambda logits, labels: 0.0 * logits.sum())
+    monkeypatch.setattr("progan_style.training.step.F.cross_entropy", lambda logits, labels: 0.0 * logits.sum())
     without.step(*batch)
-    for (name, a), (_, b) in zip(with_probe.D.named_parameters(), without.D.named_parameters(), strict=True):
+    for (name, a), (_, b) in zip(
+        with_probe.state.D.named_parameters(), without.state.D.named_parameters(), strict=True
+    ):
         assert torch.equal(a, b) != name.startswith("probe"), name
 
 
@@ -258,7 +262,7 @@ def test_the_best_generator_by_kid_is_kept(make):
         return {"kid": next(kids)}
 
     trainer.run(run_dir, 8, evaluate)
-    assert seen[0] == (8, 8, ("CN", "AD")) and trainer.best == {8: 0.1}
+    assert seen[0] == (8, 8, ("CN", "AD")) and trainer.state.best == {8: 0.1}
     assert (run_dir / "stage-008" / "generator-best.safetensors").is_file()
     assert [line["kid"] for line in log_of(run_dir) if "kid" in line][:3] == [0.5, 0.2, 0.9]
 
@@ -282,11 +286,11 @@ def test_overfits_a_tiny_set(tiny_overlay, toy_root):
         trainer.step(images[labels], labels)
     from progan_style import generate
 
-    made = generate(trainer.G_ema, labels, torch.arange(8)).float()
+    made = generate(trainer.state.G_ema, labels, torch.arange(8)).float()
     error = [(made[labels == k] - images[j].float()).abs().mean().item() for k in (0, 1) for j in (0, 1)]
     assert error[0] < error[1] / 2 and error[3] < error[2] / 2, error
     with torch.no_grad():
-        assert trainer.D.eval().classify(to_float(images)).argmax(dim=1).tolist() == [0, 1]
+        assert trainer.state.D.eval().classify(to_float(images)).argmax(dim=1).tolist() == [0, 1]
 
 
 def test_memory_that_ran_out_is_told_with_the_batch_to_lower(make, monkeypatch):
@@ -318,7 +322,7 @@ def test_a_run_that_diverges_stops_with_advice(make, loss):
         ValueError, match=r"diverged at \d+ images \(8 px\): .*; (checkpoint|no checkpoint).* Lower schedule.lr_g.8"
     ):
         trainer.run(run_dir)
-    assert trainer.nimg < 400
+    assert trainer.state.nimg < 400
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -326,7 +330,7 @@ def test_a_run_that_diverges_goes_back_and_reaches_its_end(make, loss, capsys):
     wild = (f"loss.name={loss}", "training.on_divergence=rollback", *WILD)
     trainer, run_dir = make("run", *wild)
     assert trainer.run(run_dir)
-    rollbacks = trainer.watchdog.rollbacks
+    rollbacks = trainer.state.watchdog.rollbacks
     lines = log_of(run_dir)
     events = [line for line in lines if "rollback" in line]
     assert 1 <= rollbacks <= 2 and [line["rollback"] for line in events] == list(range(1, rollbacks + 1))
@@ -335,7 +339,9 @@ def test_a_run_that_diverges_goes_back_and_reaches_its_end(make, loss, capsys):
     # Each image count once, in order; the rate of the second stage is halved like the first's.
     counts = [line["nimg"] for line in lines if "loss_d" in line]
     assert counts == sorted(set(counts)) and lines[-1]["lr_g"] == 0.001 * 0.5**rollbacks
-    assert {g["lr"] for g in trainer.opt_G.param_groups + trainer.opt_D.param_groups} == {0.001 * 0.5**rollbacks}
+    assert {g["lr"] for g in trainer.state.opt_G.param_groups + trainer.state.opt_D.param_groups} == {
+        0.001 * 0.5**rollbacks
+    }
 
 
 def test_a_run_that_went_back_and_was_cut_equals_one_that_was_not(make):
@@ -344,7 +350,7 @@ def test_a_run_that_went_back_and_was_cut_equals_one_that_was_not(make):
     assert trainer.run(whole_dir)
     asked = []
     first, cut_dir = make("cut", *wild)
-    first.run(cut_dir, stop=lambda: first.watchdog.rollbacks == 1 and (asked.append(1) or len(asked) > 1))
+    first.run(cut_dir, stop=lambda: first.state.watchdog.rollbacks == 1 and (asked.append(1) or len(asked) > 1))
     second, _ = make("cut", *wild)
     assert second.run(cut_dir)
     same(load_state(whole_dir / "checkpoint.pt"), load_state(cut_dir / "checkpoint.pt"))
@@ -353,20 +359,21 @@ def test_a_run_that_went_back_and_was_cut_equals_one_that_was_not(make):
 
 def diverge_at(trainer, *counts):
     """Lines of the log at these counts show a margin that no healthy run has."""
-    means = trainer._means
-    trainer._means = lambda: means() | ({"margin": 1e6} if trainer.nimg in counts else {})
+    meter = trainer.state.meter
+    means = meter.means
+    meter.means = lambda: means() | ({"margin": 1e6} if trainer.state.nimg in counts else {})
 
 
 def test_what_was_saved_in_the_bad_window_is_passed_over(make, capsys):
     """Lines at 16, 32 (bad), 48 (bad); saved at 0, 24 and, in doubt, at 40 by a stop and at 48 by a stage's end."""
     trainer, run_dir = make("run", "training.on_divergence=rollback")
     diverge_at(trainer, 32, 48)
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 40)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 40)
     counts = [load_state(run_dir / name)["nimg"] for name in ("checkpoint.pt", "checkpoint-previous.pt")]
     assert counts == [40, 0]  # 24 lies behind the last healthy line, at 16
     again, _ = make("run", "training.on_divergence=rollback")
     diverge_at(again, 32, 48)
-    again.run(run_dir, stop=lambda: again.watchdog.rollbacks == 1)
+    again.run(run_dir, stop=lambda: again.state.watchdog.rollbacks == 1)
     assert "diverged at 48 images (8 px): D's margin" in capsys.readouterr().out
     state = load_state(run_dir / "checkpoint.pt")
     assert state["nimg"] == 0 and state["watchdog"]["rollbacks"] == 1
@@ -375,12 +382,12 @@ def test_what_was_saved_in_the_bad_window_is_passed_over(make, capsys):
 def test_a_stage_that_ended_in_the_bad_window_is_not_finished(make):
     trainer, run_dir = make("run", "training.on_divergence=rollback")
     diverge_at(trainer, 48, 64)
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 56)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 56)
     assert (run_dir / "stage-008" / "generator.safetensors").is_file()
     again, _ = make("run", "training.on_divergence=rollback")
     diverge_at(again, 48, 64)
-    again.run(run_dir, stop=lambda: again.watchdog.rollbacks == 1)
-    assert again.nimg == 24 and not (run_dir / "stage-008" / "generator.safetensors").exists()
+    again.run(run_dir, stop=lambda: again.state.watchdog.rollbacks == 1)
+    assert again.state.nimg == 24 and not (run_dir / "stage-008" / "generator.safetensors").exists()
 
 
 def test_a_run_that_diverges_a_third_time_stops(make):
@@ -394,10 +401,10 @@ def test_a_run_that_diverges_a_third_time_stops(make):
 
 def test_losses_that_are_not_finite_stop_the_run_with_advice(make, monkeypatch):
     trainer, run_dir = make()
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 24)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 24)
     with torch.no_grad():
-        trainer.D.logit.bias.fill_(float("nan"))
-    monkeypatch.setattr(trainer, "load", lambda state: None)
+        trainer.state.D.logit.bias.fill_(float("nan"))
+    monkeypatch.setattr(trainer.state, "load_state_dict", lambda state: None)
     with pytest.raises(ValueError, match=r"diverged at 32 images .*: not finite: .*loss_d.* Lower schedule.lr_g.8"):
         trainer.run(run_dir)
     assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
@@ -408,7 +415,7 @@ def test_losses_that_are_not_finite_stop_the_run_with_advice(make, monkeypatch):
 
 def test_a_checkpoint_of_another_configuration_is_refused(make):
     trainer, run_dir = make()
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 8)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
     other, _ = make("run", "network.w_dim=6")
     with pytest.raises(ValueError, match=r"checkpoint.pt holds .* \(different: network.w_dim\)"):
         other.run(run_dir)
@@ -419,7 +426,7 @@ def test_loss_d_in_the_log_is_the_mean_of_its_terms(make):
     trainer, run_dir = make("run", "training.log_kimg=0.032")
     step, terms = trainer.step, []
     trainer.step = lambda *batch: terms.append(step(*batch)) or terms[-1]
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 32)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 32)
     total = sum(float(v) for t in terms for k, v in t.items() if k.startswith("D/"))
     assert any("D/penalty" in t for t in terms) and log_of(run_dir)[0]["loss_d"] == pytest.approx(total / 4, rel=1e-5)
 
@@ -431,9 +438,9 @@ def test_real_pred_is_measured_from_the_fakes_where_logits_have_no_zero(make, lo
     for added in (0.0, 3.0):
         trainer, _ = make("run", f"loss.name={loss}")
         with torch.no_grad():
-            trainer.D.logit.bias.add_(added)
+            trainer.state.D.logit.bias.add_(added)
         trainer.step(*trainer.data.batch(0, 0, 8, 8))
-        seen.append(trainer._means()["real_pred"])
+        seen.append(trainer.state.meter.means()["real_pred"])
     assert (seen[0] == pytest.approx(seen[1], abs=1e-4)) != LOSSES[loss].has_zero
 
 
@@ -446,7 +453,7 @@ def test_alpha_in_the_log_is_the_last_steps(make):
 
 def test_other_training_slices_are_noticed(make, capsys):
     trainer, run_dir = make()
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 8)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
     again, _ = make()
     again.data = again.data.subset(range(40))
     again.run(run_dir, stop=lambda: True)
@@ -485,10 +492,10 @@ OF_PAIRS = (*ADA, "augment.operations.flip=0.5", "loss.name=relativistic")
 def test_the_host_reads_nothing_back_in_a_step(make, architecture, options):
     trainer, _ = make("run", f"network.name={architecture}", *OF_ARCHITECTURE[architecture], *options)
     for nimg in (0, 8, 48, 56):  # penalised and plain, held and fading
-        trainer.nimg = nimg
+        trainer.state.nimg = nimg
         phase = trainer.schedule.at(nimg)
         batch = trainer.data.batch(0, nimg, 8, phase.resolution)
-        trainer._enter(phase)  # sets alpha and the rates: writes, and reads nothing either
+        trainer.state.enter(phase)  # sets alpha and the rates: writes, and reads nothing either
         with NoReading():
             trainer.step(*batch)
 
@@ -507,11 +514,13 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(make, monkeypatch, optio
     gradients = []
     for parts in (1, 2):
         trainer, _ = make("run", *options)
-        monkeypatch.setattr("progan_style.trainer.parts_of", lambda n, parts=parts: parts)
-        trainer.opt_D.step = lambda: None
+        monkeypatch.setattr("progan_style.training.step.parts_of", lambda n, parts=parts: parts)
+        trainer.state.opt_D.step = lambda: None
         terms = trainer.step(*trainer.data.batch(0, 0, 8, 8))
         assert "D/penalty" in terms
-        gradients.append([p.grad for p in trainer.D.parameters() if p.grad is not None] + list(terms.values())[:3])
+        gradients.append(
+            [p.grad for p in trainer.state.D.parameters() if p.grad is not None] + list(terms.values())[:3]
+        )
     for whole, sum_of_parts in zip(*gradients, strict=True):
         assert torch.allclose(whole, sum_of_parts, rtol=1e-4, atol=1e-6)
 
@@ -522,11 +531,11 @@ def test_the_penaltys_gradient_of_a_bf16_run_is_that_of_fp32(make):
     for precision in ("fp32", "bf16"):
         trainer, _ = make("run", f"training.precision={precision}")
         images, labels = trainer.data.batch(0, 0, 8, 8)
-        trainer._enter(trainer.schedule.at(0))
+        trainer.state.enter(trainer.schedule.at(0))
         reals = images.float() / 127.5 - 1
-        critic = Critic(trainer.D, labels, trainer.amp)
-        penalty = trainer.loss.discriminator(critic, reals, reals.detach(), 1.0, torch.rand(8))["penalty"]
-        kept = [p for p in trainer.D.parameters() if p.requires_grad]
+        critic = Critic(trainer.state.D, labels, partial(trainer.recipe.amp, torch.device("cpu")))
+        penalty = trainer.recipe.loss.discriminator(critic, reals, reals.detach(), 1.0, torch.rand(8))["penalty"]
+        kept = [p for p in trainer.state.D.parameters() if p.requires_grad]
         grads = torch.autograd.grad(penalty, kept, allow_unused=True)
         gradients.append(torch.cat([g.flatten() for g in grads if g is not None]))
     assert (gradients[0] - gradients[1]).norm() <= 1e-3 * gradients[0].norm()
@@ -547,10 +556,10 @@ def test_a_compiled_run_steps_like_a_plain_one_and_a_fade_is_one_program(make, m
     graphs = []
     for _ in range(11):  # 6 steps at 8 px, then 4 of a fade, one held
         for trainer in (plain, compiled):
-            phase = trainer.schedule.at(trainer.nimg)
-            trainer.step(*trainer.data.batch(0, trainer.nimg, 8, phase.resolution))
+            phase = trainer.schedule.at(trainer.state.nimg)
+            trainer.step(*trainer.data.batch(0, trainer.state.nimg, 8, phase.resolution))
         graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
-        for a, b in zip(plain.G.parameters(), compiled.G.parameters(), strict=True):
+        for a, b in zip(plain.state.G.parameters(), compiled.state.G.parameters(), strict=True):
             assert torch.allclose(a, b, rtol=1e-3, atol=1e-4)
     assert graphs[8] == graphs[9]  # alpha moved, no new program
     torch.compiler.reset()
@@ -575,7 +584,7 @@ class Seen(Critic):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_d_sees_reals_and_fakes_changed_alike_and_differently_in_each_call(make, monkeypatch, loss):
     Seen.shown = []
-    monkeypatch.setattr("progan_style.trainer.Critic", Seen)
+    monkeypatch.setattr("progan_style.training.step.Critic", Seen)
     trainer, _ = make("run", f"loss.name={loss}", "augment.name=fixed", "augment.p=1.0", "augment.operations.noise=0")
     trainer.step(*trainer.data.batch(0, 0, 8, 8))  # penalised, in two parts
     in_D, in_G = {"logistic": (2, 1), "hinge": (2, 1), "wgan-gp": (3, 1), "relativistic": (2, 2)}[loss]
@@ -583,7 +592,7 @@ def test_d_sees_reals_and_fakes_changed_alike_and_differently_in_each_call(make,
     for before, after in Seen.shown:
         assert (before != after).flatten(1).any(dim=1).all()  # reals, fakes, what is between them
     # The same gray image in each call: its tone says which numbers it had.
-    calls = [trainer.augment(torch.zeros(8, 1, 8, 8), k, trainer._index(trainer.schedule.at(0)), 0) for k in range(8)]
+    calls = [trainer.state.augment(torch.zeros(8, 1, 8, 8), k, torch.arange(8), 0) for k in range(8)]
     levels = torch.stack([c[:, 0, 4, 4] for c in calls])
     assert len(levels.flatten().unique()) == levels.numel()
 
@@ -593,8 +602,8 @@ def test_the_generators_images_are_never_augmented(make, monkeypatch):
     made = []
     for options in ((), ("augment.name=fixed", "augment.p=1.0")):
         trainer, _ = make("run", *options)
-        fakes = trainer._fakes
-        monkeypatch.setattr(trainer, "_fakes", lambda *a, fakes=fakes: made.append(fakes(*a)) or made[-1])
+        synthesis = trainer.state.synthesis
+        trainer.state.synthesis = lambda *a, synthesis=synthesis: made.append(synthesis(*a)) or made[-1]
         trainer.step(*trainer.data.batch(0, 0, 8, 8))
     assert torch.equal(*made)
 
@@ -605,20 +614,20 @@ def test_at_p_0_a_step_is_that_of_a_run_without_augmentation(make):
     for options in ((), ("augment.name=fixed", "augment.p=0"), ("augment.name=ada",)):
         trainer, _ = make("run", *options)
         for _ in range(2):
-            trainer.step(*trainer.data.batch(0, trainer.nimg, 8, 8))
-        states.append((trainer.G.state_dict(), trainer.D.state_dict()))
+            trainer.step(*trainer.data.batch(0, trainer.state.nimg, 8, 8))
+        states.append((trainer.state.G.state_dict(), trainer.state.D.state_dict()))
     same(states[0], states[1])
     same(states[0], states[2])
 
 
 def test_p_and_r_t_are_in_the_log(make):
     trainer, run_dir = make("run", *ADA)
-    trainer.run(run_dir, stop=lambda: trainer.nimg >= 48)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 48)
     lines = log_of(run_dir)
     assert [line["augment_p"] for line in lines][:2] == [0.0, 0.0]  # p is that of the step; it moved after 32 images
     assert all(-1 <= line["r_t"] <= 1 for line in lines)
     plain, plain_dir = make("plain")
-    plain.run(plain_dir, stop=lambda: plain.nimg >= 16)
+    plain.run(plain_dir, stop=lambda: plain.state.nimg >= 16)
     assert "r_t" not in log_of(plain_dir)[0] and "augment_p" not in log_of(plain_dir)[0]
 
 
@@ -635,22 +644,22 @@ def test_a_run_begins_with_the_weights_of_another(make, tiny_run, capsys):
     trainer, run_dir = make("run", f"init={path}")
     assert not trainer.run(run_dir, stop=lambda: True)
     for name in ("G", "D", "G_ema"):
-        same(weights_of(getattr(trainer, name)), theirs[name])
-    assert trainer.nimg == 0 and not trainer.opt_G.state
+        same(weights_of(getattr(trainer.state, name)), theirs[name])
+    assert trainer.state.nimg == 0 and not trainer.state.opt_G.state
     assert "G begins with" in capsys.readouterr().out
     trainer, _ = make("run", f"init={path}")  # the same command again: the run's own checkpoint counts
     assert trainer.run(run_dir, until=8)
-    assert trainer.nimg == 48
+    assert trainer.state.nimg == 48
 
 
 def test_a_class_that_is_new_begins_anew_and_others_keep_their_rows(make, tiny_run, toy_root):
     path = tiny_run.run_dir / "checkpoint.pt"
     theirs = load_state(path)
     trainer, _ = make("run", "data.classes=[MCI, AD]", "data.aliases={CN: MCI}")
-    fresh = weights_of(trainer.D)
-    trainer.start_from(path)
-    ours, old = weights_of(trainer.D), theirs["class_names"].index("AD")
-    for name in trainer.D.per_class:
+    fresh = weights_of(trainer.state.D)
+    trainer.state.start_from(path)
+    ours, old = weights_of(trainer.state.D), theirs["class_names"].index("AD")
+    for name in trainer.state.D.per_class:
         assert torch.equal(ours[name][1], theirs["D"][name][old])
         assert torch.equal(ours[name][0], fresh[name][0])
     assert torch.equal(ours["logit.weight"], theirs["D"]["logit.weight"])
@@ -662,17 +671,17 @@ def test_a_class_is_known_by_its_name_wherever_it_stands(make, tiny_run):
     trainer, _ = make("run", "data.classes=[AD, MCI]", "data.aliases={CN: MCI}")
     old = theirs["class_names"].index("AD")
     assert old != 0
-    trainer.start_from(path)
-    for name in trainer.D.per_class:
-        assert torch.equal(weights_of(trainer.D)[name][0], theirs["D"][name][old])
+    trainer.state.start_from(path)
+    for name in trainer.state.D.per_class:
+        assert torch.equal(weights_of(trainer.state.D)[name][0], theirs["D"][name][old])
 
 
 def test_many_new_classes_do_not_make_a_network_unfit(make, tiny_run, monkeypatch):
     path = tiny_run.run_dir / "checkpoint.pt"
     trainer, _ = make("run")
     rows = [f"class row {k}" for k in range(1000)]
-    monkeypatch.setattr("progan_style.trainer.transfer", lambda *given: rows)
-    trainer.start_from(path)
+    monkeypatch.setattr("progan_style.training.state.transfer", lambda *given: rows)
+    trainer.state.start_from(path)
 
 
 def test_blocks_that_count_from_the_image_do_not_begin_another_size(make):
@@ -683,7 +692,7 @@ def test_blocks_that_count_from_the_image_do_not_begin_another_size(make):
     state["config"]["schedule"]["resolutions"] = [8]
     save_state(run_dir / "other.pt", state)
     with pytest.raises(ValueError, match="a run to 8 px does not begin stylegan2 at 16 px; expected the same last"):
-        trainer.start_from(run_dir / "other.pt")
+        trainer.state.start_from(run_dir / "other.pt")
 
 
 def test_weights_that_do_not_fit_are_refused(make, tiny_run):
@@ -691,22 +700,21 @@ def test_weights_that_do_not_fit_are_refused(make, tiny_run):
     with pytest.raises(
         ValueError, match=r"do not fit \(network.z_dim: here 6, there 8; network.w_dim: here 6, there 8; "
     ):
-        trainer.start_from(tiny_run.run_dir / "checkpoint.pt")
+        trainer.state.start_from(tiny_run.run_dir / "checkpoint.pt")
 
 
 def test_each_optimiser_has_its_own_rate(make):
     trainer, _ = make("run", "schedule.lr_g.8=0.001", "schedule.lr_d.8=0.002")
-    phase = trainer.schedule.at(0)
-    trainer.step(*trainer._batch(phase))
-    assert {group["lr"] for group in trainer.opt_G.param_groups} == {0.001}
-    assert {group["lr"] for group in trainer.opt_D.param_groups} == {0.002}
+    trainer.step(*trainer.batch())
+    assert {group["lr"] for group in trainer.state.opt_G.param_groups} == {0.001}
+    assert {group["lr"] for group in trainer.state.opt_D.param_groups} == {0.002}
 
 
 def test_a_lazy_penalty_is_multiplied_by_its_interval(make):
     penalties = []
     for interval in (1, 4):
         trainer, _ = make(f"run-{interval}", f"loss.penalty_interval={interval}")
-        penalties.append(float(trainer.step(*trainer._batch(trainer.schedule.at(0)))["D/penalty"]))
+        penalties.append(float(trainer.step(*trainer.batch())["D/penalty"]))
     assert penalties[1] == pytest.approx(4 * penalties[0], rel=1e-5)
     assert penalties[0] > 0
 
@@ -714,13 +722,13 @@ def test_a_lazy_penalty_is_multiplied_by_its_interval(make):
 def test_style_centres_are_those_of_their_class(make):
     trainer, _ = make("run")
     phase = trainer.schedule.at(0)
-    trainer._enter(phase)
-    images, labels = trainer._batch(phase)
+    trainer.state.enter(phase)
+    images, labels = trainer.batch()
     with torch.no_grad():
-        ws = trainer._styles(trainer._index(phase), labels)[:, 0]
-    before = trainer.G.mapping.centers.clone()
+        ws = make_styles(trainer.state, trainer.recipe, torch.arange(8), labels)[:, 0]
+    before = trainer.state.G.mapping.centers.clone()
     trainer.step(images, labels)
     for k in labels.unique():
         assert torch.allclose(
-            trainer.G.mapping.centers[k], before[k].lerp(ws[labels == k].mean(dim=0), 0.005), atol=1e-6
+            trainer.state.G.mapping.centers[k], before[k].lerp(ws[labels == k].mean(dim=0), 0.005), atol=1e-6
         )

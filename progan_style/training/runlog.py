@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from progan_style import distributed
 from progan_style.files import write_whole
-from progan_style.schedule import GrowthSchedule
+from progan_style.training.schedule import GrowthSchedule
 
 # Statistic of a step -> its title on the screen: the nine that users of this line of systems know, in their order.
 TITLES = {

@@ -1,0 +1,43 @@
+"""Sums of the statistics of steps, on the device, until a line of the log takes their means."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from progan_style import distributed
+
+
+class Meter:
+    """Nothing waits for the GPU until `means` is asked for."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.sums: dict[str, Tensor] = {}  # scalars
+        self.steps = 0  # since the last line of the log
+
+    @torch.no_grad()
+    def count(self, **values: Any) -> None:
+        """Add to each named sum: scalars, tensors on the device or plain numbers."""
+        for key, value in values.items():
+            self.sums.setdefault(key, torch.zeros((), device=self.device)).add_(value)
+
+    def share(self) -> None:
+        """Each sum becomes its mean over the ranks."""
+        distributed.add(self.sums.values(), divide=True)
+
+    def means(self) -> dict[str, float]:
+        """Of each statistic, per step since the last line; read by the host."""
+        return {key: float(value) / max(self.steps, 1) for key, value in self.sums.items()}
+
+    def clear(self) -> None:
+        """The next line of the log begins."""
+        self.sums, self.steps = {}, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self.sums, "steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.sums = {key: value.to(self.device) for key, value in state["sums"].items()}
+        self.steps = state["steps"]

@@ -1,0 +1,197 @@
+"""The state of a run: all that a step changes and a checkpoint keeps.
+
+The image counter `nimg` is the only clock: schedule, data order and random numbers are functions of it and of the
+seed. A checkpoint is then weights, optimiser moments and one integer, and resuming is running the same command again.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from progan_style import distributed
+from progan_style.checkpoint import load_state, transfer
+from progan_style.config import Config
+from progan_style.networks import ARCHITECTURES
+from progan_style.networks.layers import Growing
+from progan_style.training import runlog
+from progan_style.training.augment import Augment
+from progan_style.training.conditioning import CONDITIONINGS
+from progan_style.training.meter import Meter
+from progan_style.training.path_length import PathLength
+from progan_style.training.recovery import Watchdog
+from progan_style.training.schedule import Phase
+
+NETWORKS = ("G", "D", "G_ema")
+
+
+class Average:
+    """G_ema, which follows G."""
+
+    def __init__(self, G_ema: Growing, G: Growing):
+        self.G_ema, self.G = G_ema, G
+
+    @torch.no_grad()
+    def update(self, keep: float) -> None:
+        """G_ema <- lerp(G, G_ema, keep); keep: the share of G_ema that stays. Buffers are G's own."""
+        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1.0 - keep)
+        for kept, new in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            kept.copy_(new)
+
+
+class State:
+    """Networks, optimisers, running values, counter.
+
+    positions: what a network's file keeps of the slices' positions, None if the networks do not know them.
+    """
+
+    def __init__(self, config: Config, device: torch.device, augment: Augment | None, positions: dict | None):
+        self.config, self.device, self.augment, self.positions = config, device, augment, positions
+        self.arguments = network_arguments(config, positions is not None)
+        architecture = ARCHITECTURES[config.network.name]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            G = architecture.Generator(**self.arguments["generator"])
+            D = architecture.Discriminator(**self.arguments["discriminator"])
+        self.G = G.to(device, memory_format=torch.channels_last).train()
+        self.D = D.to(device, memory_format=torch.channels_last).train()
+        self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
+        self.G_ema.class_names = tuple(config.data.classes)
+        self.average = Average(self.G_ema, self.G)
+        betas, fused = config.training.adam_betas, device.type in ("cpu", "cuda")
+        self.opt_G = torch.optim.Adam(self.G.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
+        self.opt_D = torch.optim.Adam(self.D.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
+        self.path_length = PathLength(config.loss.path_length, config.loss.path_length_interval, device)
+        self.meter = Meter(device)
+        self.watchdog = Watchdog()
+        self.best: dict[int, float] = {}  # resolution -> lowest KID so far
+        self.nimg = 0
+        self.moments_of = 0  # the resolution that the optimisers' moments belong to
+        self.synthesis, self.features = self.G.synthesis, self.D.features  # compiled where that is asked for
+        self.compiled_for = 0
+
+    # ---------------------------------------------------------------- in a step
+
+    def enter(self, phase: Phase) -> None:
+        """Give the networks their size and label weight, the optimisers their rates; at a new size drop the moments.
+
+        Moments of another resolution make a spike at the growth step (ProGAN's `reset_opt_for_new_lod`).
+        """
+        for network in (self.G, self.D, self.G_ema):
+            network.grow(phase.resolution, phase.alpha)
+        for part in (self.G.mapping, self.D):
+            part.label_weight.fill_(phase.label_weight)
+        for optimizer, rate in ((self.opt_G, phase.lr_g), (self.opt_D, phase.lr_d)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * self.watchdog.rate
+            if phase.resolution != self.moments_of:
+                optimizer.state.clear()
+        if self.config.training.compile and phase.resolution != self.compiled_for:
+            torch.compiler.reset()  # the programs of the stage before
+            self.synthesis, self.features = torch.compile(self.G.synthesis), torch.compile(self.D.features)
+            self.compiled_for = phase.resolution
+        self.moments_of = phase.resolution
+
+    def settle(self) -> None:
+        """Running statistics that a step gathered move once, with the sums of all ranks (networks/__init__.py)."""
+        running = list(self._running())
+        distributed.add(part.sums for part in running)
+        for part in running:
+            part.settle()
+
+    def _running(self) -> Iterator[Any]:
+        for network in (self.G, self.D):
+            yield from (module for module in network.modules() if hasattr(module, "settle"))
+        yield self.path_length
+        if self.augment:
+            yield self.augment
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "nimg": self.nimg,
+            "moments_of": self.moments_of,
+            "best": self.best,
+            "path_length": self.path_length.mean,
+            "watchdog": self.watchdog.state(),
+            **self.meter.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken, bit for bit on the CPU at the same number of threads."""
+        self.nimg, self.moments_of, self.best = state["nimg"], state["moments_of"], state["best"]
+        self.path_length.mean.copy_(state["path_length"])
+        self.watchdog.load(state["watchdog"])
+        self.meter.load_state_dict(state)
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        """Those that know their own state."""
+        parts = {name: getattr(self, name) for name in (*NETWORKS, "opt_G", "opt_D")}
+        return parts | ({"augment": self.augment} if self.augment else {})
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of another run where names and shapes agree; moments and counter stay fresh.
+
+        Classes that the other run did not have begin anew. Raises ValueError if most of a network does not fit, or if
+        an architecture that does not grow is of another resolution.
+        """
+        state = load_state(path)
+        here, there = self.config.schedule.resolutions[-1], state["config"]["schedule"]["resolutions"][-1]
+        if not ARCHITECTURES[self.config.network.name].GROWS and here != there:  # its blocks count from the image
+            raise ValueError(
+                f"{path}: a run to {there} px does not begin {self.config.network.name} at {here} px; expected the "
+                f"same last of schedule.resolutions"
+            )
+        for name in NETWORKS:
+            network: Growing = getattr(self, name)
+            fresh = transfer(network, state[name], self.config.data.classes, state["class_names"])
+            count = len(network.state_dict())
+            unfit = sum(key in network.state_dict() for key in fresh)  # the others are rows of new classes
+            if 2 * unfit > count:
+                unlike = self._unlike(state["config"])
+                raise ValueError(f"{path}: {unfit} of {count} tensors do not fit ({unlike}); set these as there")
+            if name != "G_ema":
+                runlog.say(f"{name} begins with {path}" + (f", but for {', '.join(fresh)}" if fresh else ""))
+
+    def _unlike(self, theirs: dict[str, Any]) -> str:
+        """Which keys make the networks of another run's configuration other ones than these."""
+        here, there = self.config.network.model_dump(), theirs["network"]
+        pairs = {f"network.{key}": (here[key], there.get(key)) for key in here}
+        pairs["the last of schedule.resolutions"] = (
+            self.config.schedule.resolutions[-1],
+            theirs["schedule"]["resolutions"][-1],
+        )
+        return "; ".join(f"{key}: here {a}, there {b}" for key, (a, b) in pairs.items() if a != b)
+
+    def header(self, kind: str, resolution: int) -> dict[str, Any]:
+        """What the file of a network says of it."""
+        return {
+            "kind": kind,
+            "architecture": self.config.network.name,
+            "arguments": self.arguments[kind],
+            "class_names": list(self.config.data.classes),
+            "resolution": resolution,
+            "nimg": self.nimg,
+            "seed": self.config.seed,
+            "positions": self.positions,
+        }
+
+
+def network_arguments(config: Config, positions: bool) -> dict[str, dict[str, Any]]:
+    """What the generator and the discriminator of a configuration are built with."""
+    sizes = config.network.model_dump(exclude={"name"})
+    shared = {
+        "num_classes": len(config.data.classes),
+        "max_resolution": config.schedule.resolutions[-1],
+        "channel_base": sizes["channel_base"],
+        "channel_max": sizes["channel_max"],
+        "positions": positions,
+    }
+    in_logit = CONDITIONINGS[config.conditioning.name].in_logit
+    return {"generator": {**shared, **sizes}, "discriminator": {**shared, "in_logit": in_logit}}

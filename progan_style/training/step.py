@@ -1,0 +1,244 @@
+"""One step of training: an update of D and one of G, as twins.
+
+Both have the same shape: gradients of the terms, their mean over the ranks, a note for the log, the optimiser's step.
+What a step changes stands in `State`; how steps are made, in `Recipe`, which never changes.
+
+Letters: N images of this rank's part of a batch, R resolution, L styles, F features.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from progan_style import distributed, rng
+from progan_style.networks.layers import Growing, class_of
+from progan_style.networks.mapping import mix_styles
+from progan_style.training.augment import CALLS_OF_D, Augment
+from progan_style.training.conditioning import scale_gradient
+from progan_style.training.losses import Loss, Terms
+from progan_style.training.path_length import SHARE
+from progan_style.training.schedule import Phase
+from progan_style.training.state import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How every step of a run is made, whatever the resolution."""
+
+    seed: int
+    loss: Loss
+    penalty_interval: int  # steps between penalties, each of which counts that many times (StyleGAN2, lazy)
+    class_weight: float  # of the class head's gradient in D's trunk
+    generator_weight: float  # of the class term in G's loss; 0: none
+    fakes_too: bool  # whether the class head learns from fakes as well
+    style_mixing: float  # probability
+    ema_half_life: float  # images
+    ema_rampup: float  # half-life at most this share of the images seen
+    amp_dtype: torch.dtype | None  # None: fp32
+
+    def amp(self, device: torch.device, enabled: bool = True) -> contextlib.AbstractContextManager:
+        """Mixed precision, where the recipe has it and the caller wants it."""
+        enabled = enabled and self.amp_dtype is not None
+        return torch.autocast(device.type, dtype=self.amp_dtype or torch.bfloat16, enabled=enabled)
+
+    def ema_keep(self, nimg: int, n: int) -> float:
+        """The share of G_ema that a step of n images keeps: a half-life in images, shorter at the start.
+
+        StyleGAN2-ADA's ramp-up.
+        """
+        half_life = min(self.ema_half_life, max(nimg, 1) * self.ema_rampup)
+        return 0.5 ** (n / max(half_life, 1e-8))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step sees: N of the run's images on this rank."""
+
+    reals: Tensor  # [N, 1, R, R], -1 .. 1, faded like the networks
+    fakes: Tensor  # [N, 1, R, R], with G's graph; each is of its real's class
+    labels: Tensor  # [N], or conditions [N, K + 1]
+    index: Tensor  # [N] int64, the images' numbers in the run, which their random numbers are made of
+
+    def for_D(self, parts: int) -> "list[Batch]":
+        """The fakes without their graph, in so many equal parts."""
+        whole = (self.reals, self.fakes.detach(), self.labels, self.index)
+        return [Batch(*part) for part in zip(*(tensor.chunk(parts) for tensor in whole), strict=True)]
+
+
+class Critic:
+    """images -> logits, with augmentation, labels and precision filled in; keeps what it computed for the log.
+
+    augment: images and the number of the call, from 0 -> images.
+    """
+
+    def __init__(
+        self,
+        D: Growing,
+        labels: Tensor,
+        amp: Callable[[bool], Any],
+        features: Callable[[Tensor], Tensor] | None = None,
+        augment: Callable[[Tensor, int], Tensor] | None = None,
+    ):
+        self.D, self.labels, self.amp, self.augment = D, labels, amp, augment
+        self.features = features or D.features  # of images without a penalty; a compiled pass has no second derivative
+        self.seen: list[tuple[Tensor, Tensor]] = []  # features, with their graph, and logits of each call
+
+    def __call__(self, images: Tensor) -> Tensor:
+        # Images that carry a penalty are leaves that require gradients: all of their forward runs in fp32, since the
+        # penalty differentiates it twice.
+        penalised = images.is_leaf and images.requires_grad
+        if self.augment is not None:
+            images = self.augment(images, len(self.seen))
+        with self.amp(not penalised):
+            features = (self.D.features if penalised else self.features)(images)  # type: ignore[operator]
+        logits = self.D.logits(features, self.labels)  # type: ignore[operator]
+        self.seen.append((features, logits.detach()))
+        return logits
+
+
+def make_critic(state: State, recipe: Recipe, batch: Batch, first_call: int = 0) -> Critic:
+    """D as the loss sees it; first_call: of the step, for the augmentation's random numbers."""
+    augment: Augment | None = state.augment
+    changed = partial(augment, index=batch.index, first_call=first_call) if augment else None
+    return Critic(state.D, batch.labels, partial(recipe.amp, state.device), state.features, changed)
+
+
+# ---------------------------------------------------------------- the two updates
+
+
+def update_D(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int) -> Terms:
+    """One step of D on the reals and the detached fakes; turn: the step's number within its stage.
+
+    Every penalty_interval-th has the penalty, and then goes through in parts, whose gradients add up: the graph of a
+    gradient's gradient is the peak of a training's memory.
+    """
+    penalised = phase.r1_gamma > 0 and turn % recipe.penalty_interval == 0
+    gamma = phase.r1_gamma * recipe.penalty_interval if penalised else 0.0
+    parts = batch.for_D(parts_of(len(batch.reals)) if penalised else 1)
+    state.opt_D.zero_grad(set_to_none=True)
+    terms: Terms = {}
+    logits: list[Tensor] = []  # of reals and fakes, [2, N] of each part
+    for part in parts:
+        critic = make_critic(state, recipe, part)
+        of_part = backward_D(state, recipe, critic, part, gamma, 1.0 / len(parts), phase.label_weight)
+        terms = {key: terms.get(key, 0.0) + value for key, value in of_part.items()}
+        logits.append(torch.stack([critic.seen[0][1], critic.seen[1][1]]))
+    if state.augment:
+        state.meter.count(augment_p=state.augment.p, r_t=state.augment.watch(*torch.cat(logits, dim=1)))
+    distributed.add(gradients(state.D), divide=True)
+    # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
+    state.meter.count(loss_d=sum(terms.values()), grad_d=gradient_norm(state.D))
+    state.opt_D.step()
+    return terms
+
+
+def update_G(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int) -> Terms:
+    """One step of G through the updated D; where it is due, with the path length penalty."""
+    state.opt_G.zero_grad(set_to_none=True)
+    terms = backward_G(state, recipe, batch, phase.label_weight)
+    if state.path_length.due(turn):
+        terms["path_length"] = backward_path(state, recipe, batch.index[::SHARE], batch.labels[::SHARE])
+    distributed.add(gradients(state.G), divide=True)
+    state.meter.count(loss_g=sum(terms.values()), grad_g=gradient_norm(state.G))
+    state.opt_G.step()
+    return terms
+
+
+def backward_D(
+    state: State, recipe: Recipe, critic: Critic, part: Batch, gamma: float, share: float, label_weight: float
+) -> Terms:
+    """D's gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
+    u = rng.uniform(recipe.seed, "penalty", part.index, 1)[:, 0]
+    terms = recipe.loss.discriminator(critic, part.reals, part.fakes, gamma, u)
+    classes = class_of(part.labels)
+    # The class head learns at its full rate; what of its gradient goes on into the trunk is the conditioning's.
+    seen = [features for features, _ in critic.seen[: 2 if recipe.fakes_too else 1]]
+    heard = [state.D.class_logits(scale_gradient(f, recipe.class_weight * label_weight)) for f in seen]
+    on_classes = [F.cross_entropy(class_logits, classes) for class_logits in heard]
+    (share * torch.stack([*terms.values(), *on_classes]).sum()).backward()
+
+    right = (heard[0].detach().argmax(dim=1) == classes).float().mean()
+    real_logits, fake_logits = (logits for _, logits in critic.seen[:2])
+    middle = 0.0 if recipe.loss.has_zero else fake_logits
+    state.meter.count(
+        real_pred=share * (real_logits - middle).sigmoid().mean(),
+        real_class_acc=share * right,
+        margin=share * (real_logits.mean() - fake_logits.mean()),
+    )
+    return {key: share * term.detach() for key, term in terms.items()}
+
+
+def backward_G(state: State, recipe: Recipe, batch: Batch, label_weight: float) -> Terms:
+    """G's gradients of the loss, through a D that stands still."""
+    state.D.requires_grad_(False)
+    critic = make_critic(state, recipe, batch, CALLS_OF_D)
+    terms = recipe.loss.generator(critic, batch.reals, batch.fakes)
+    if recipe.generator_weight:
+        class_logits = state.D.class_logits(critic.seen[-1][0])  # of the fakes
+        weight = recipe.generator_weight * label_weight
+        terms["class"] = weight * F.cross_entropy(class_logits, class_of(batch.labels))
+    torch.stack(list(terms.values())).sum().backward()
+    state.D.requires_grad_(True)
+    return {key: term.detach() for key, term in terms.items()}
+
+
+def backward_path(state: State, recipe: Recipe, index: Tensor, labels: Tensor) -> Tensor:
+    """G's gradients of the path length penalty on the images numbered `index`, made again, all in fp32.
+
+    After those of the loss, whose graph is then gone: never both in memory.
+    """
+    with recipe.amp(state.device, False):
+        ws = make_styles(state, recipe, index, labels)
+        images = state.G.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))
+        y = rng.normal(recipe.seed, "path", index, images[0].numel())
+        penalty = state.path_length.penalty(images, ws, y)
+        penalty.backward()
+    return penalty.detach()
+
+
+# ---------------------------------------------------------------- what G makes
+
+
+def make_fakes(state: State, recipe: Recipe, index: Tensor, labels: Tensor) -> Tensor:
+    """G's images numbered `index`, with their graph: [N], [N] -> [N, 1, R, R]."""
+    with recipe.amp(state.device):
+        ws = make_styles(state, recipe, index, labels)
+        with recipe.amp(state.device, False):
+            state.G.mapping.track(ws, class_of(labels))
+        return state.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))
+
+
+def make_styles(state: State, recipe: Recipe, index: Tensor, labels: Tensor) -> Tensor:
+    """The mixed styles of the images numbered `index`: [N], [N] -> ws [N, L, W]."""
+    z_dim = state.G.mapping.z_dim
+    z = rng.normal(recipe.seed, "latent", index, 2 * z_dim)
+    ws = state.G.mapping(z[:, :z_dim], labels)
+    if recipe.style_mixing > 0:
+        other = state.G.mapping(z[:, z_dim:], labels)
+        u = rng.uniform(recipe.seed, "mixing", index, 2)
+        ws = mix_styles(ws, other, u, state.G.active_layers, recipe.style_mixing)
+    return ws
+
+
+# ---------------------------------------------------------------- gradients
+
+
+def gradients(network: nn.Module) -> list[Tensor]:
+    """Those of the parameters at work."""
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+def gradient_norm(network: nn.Module) -> Tensor:
+    """L2 norm over all gradients, on the device."""
+    return torch.stack(torch._foreach_norm(gradients(network))).norm()
+
+
+def parts_of(n: int) -> int:
+    """The parts in which a penalised batch of n images goes through: two, if each has whole minibatch-std groups."""
+    return next(parts for parts in (2, 1) if n % (4 * parts) == 0)

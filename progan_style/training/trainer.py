@@ -1,0 +1,178 @@
+"""A run of training: the loop over its steps."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from progan_style import distributed
+from progan_style.config import Config
+from progan_style.data.dataset import Dataset
+from progan_style.data.position import Positions
+from progan_style.networks.layers import fade_reals
+from progan_style.sampling import to_float
+from progan_style.shell import is_out_of_memory
+from progan_style.training.augment import STRENGTHS, Augment, arguments_of
+from progan_style.training.conditioning import CONDITIONINGS
+from progan_style.training.losses import LOSSES, Terms
+from progan_style.training.schedule import GrowthSchedule, Phase, step_of_stage
+from progan_style.training.state import State
+from progan_style.training.step import Batch, Recipe, make_fakes, update_D, update_G
+from progan_style.training.upkeep import Evaluate, Upkeep
+
+
+class Trainer:
+    """Built from a Config and the training part of the data. On several processes each has its share of every batch."""
+
+    def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
+        refuse_uneven(config, distributed.world())
+        device, column = torch.device(device), config.data.position_column
+        self.config, self.data = config, data
+        self.schedule = GrowthSchedule(**config.schedule.model_dump())
+        self.positions = Positions.of(data, column) if column else None
+        self.recipe = make_recipe(config, device)
+        augment = make_augment(config, self.recipe.loss.has_zero, device)
+        self.state = State(config, device, augment, self.positions.header() if self.positions else None)
+
+    def run(
+        self,
+        run_dir: str | Path,
+        until: int | None = None,
+        evaluate: Evaluate | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Resume if there is a checkpoint, then step to the end of stage `until` (default: the last).
+
+        evaluate: generator and phase -> numbers for the log, called every training.eval_kimg; its "kid" picks the
+        generator kept as generator-best.safetensors. stop: asked before each step. Returns whether the end was reached.
+        Raises ValueError if the run diverged, or if the folder holds another one; MemoryError with what to lower.
+        """
+        end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
+        upkeep = Upkeep(self.state, self.schedule, Path(run_dir), self.data.digest())
+        upkeep.begin(len(self.data))
+        with contextlib.closing(upkeep), self.memory_is_told():
+            while True:
+                over, stopping = self.state.nimg >= end, distributed.any_rank(stop())
+                if due := upkeep.due(last=over or stopping):
+                    if not upkeep.healthy(due):
+                        continue  # from the last good checkpoint
+                    upkeep.report(due, evaluate)
+                    upkeep.save(due)
+                if over or stopping:
+                    return over
+                self.step(*self.batch())
+                upkeep.progress()
+
+    def step(self, images: Tensor, labels: Tensor) -> Terms:
+        """One update of D, one of G, the EMA: uint8 images [N, 1, R, R], labels [N] -> the terms of both losses.
+
+        Labels may be conditions [N, K + 1] (layers.split_condition), where the networks know positions.
+        N is this rank's part of the batch (`share`); the terms are its means.
+        """
+        state, recipe, phase = self.state, self.recipe, self.schedule.at(self.state.nimg)
+        turn = step_of_stage(self.schedule, state.nimg)
+        first, n = self.share(phase)
+        assert images.shape[:1] + images.shape[2:] == (n, phase.resolution, phase.resolution), (images.shape, phase)
+        state.enter(phase)
+        index = torch.arange(first, first + n, device=state.device)
+        reals = fade_reals(to_float(images), phase.alpha)
+        fakes = make_fakes(state, recipe, index, labels)  # one batch serves both updates
+        batch = Batch(reals, fakes, labels, index)
+        terms_d = update_D(state, recipe, batch, phase, turn)
+        terms_g = update_G(state, recipe, batch, phase, turn)
+        state.settle()
+        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))
+        state.nimg += phase.batch_size
+        state.meter.steps += 1
+        return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """This rank's slices of the next step and what they are conditioned on."""
+        phase, seed = self.schedule.at(self.state.nimg), self.config.seed
+        first, n = self.share(phase)
+        balanced = self.config.data.sampling == "balanced"
+        images, labels = self.data.batch(seed, first, n, phase.resolution, self.state.device, balanced)
+        if self.positions is not None:
+            rows = self.data.indices(seed, first, n, balanced)
+            labels = self.positions.beside(labels, rows, len(self.config.data.classes))
+        return images, labels
+
+    def share(self, phase: Phase) -> tuple[int, int]:
+        """This rank's part of the step's batch: the number of its first image in the run, and how many."""
+        n = phase.batch_size // distributed.world()
+        return self.state.nimg + distributed.rank() * n, n
+
+    @contextlib.contextmanager
+    def memory_is_told(self) -> Iterator[None]:
+        """Memory that ran out is told with the value to lower."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            phase = self.schedule.at(self.state.nimg)
+            r, n = phase.resolution, phase.batch_size
+            raise MemoryError(
+                f"out of memory at {r} px with batches of {n} images; lower schedule.batch_size.{r} (before the stage "
+                f"begins: --set schedule.batch_size.{r}={max(4, n // 8 * 4)}) or network.channel_base (in a new run)"
+            ) from None
+
+
+# ---------------------------------------------------------------- from the configuration
+
+
+def make_recipe(config: Config, device: torch.device) -> Recipe:
+    """How the steps of a configuration are made; null weights are those of its conditioning."""
+    conditioning, given, training = CONDITIONINGS[config.conditioning.name], config.conditioning, config.training
+    of_generator = conditioning.generator_weight if given.generator_weight is None else given.generator_weight
+    return Recipe(
+        seed=config.seed,
+        loss=LOSSES[config.loss.name](),
+        penalty_interval=config.loss.penalty_interval,
+        class_weight=conditioning.class_weight if given.class_weight is None else given.class_weight,
+        generator_weight=of_generator or 0.0,
+        fakes_too=conditioning.fakes_too,
+        style_mixing=training.style_mixing,
+        ema_half_life=1000 * training.ema_half_life_kimg,
+        ema_rampup=training.ema_rampup,
+        amp_dtype=choose_precision(training.precision, device),
+    )
+
+
+def make_augment(config: Config, has_zero: bool, device: torch.device) -> Augment | None:
+    """What stands before D; None where nothing does."""
+    section = config.augment
+    strength = STRENGTHS[section.name]
+    if strength is None:
+        return None
+    arguments = {key: getattr(section, key) for key in arguments_of(section.name)}
+    return Augment(
+        seed=config.seed,
+        operations=section.operations,
+        strength=strength(**arguments),
+        has_zero=has_zero,
+        device=device,
+    )
+
+
+def refuse_uneven(config: Config, ranks: int) -> None:
+    """Raises ValueError if a stage's batch does not divide over the ranks in whole minibatch-std groups."""
+    for r in config.schedule.resolutions:
+        if config.schedule.batch_size[r] % (4 * ranks):
+            raise ValueError(
+                f"schedule.batch_size.{r}: expected a multiple of {4 * ranks} ({ranks} processes, minibatch-std groups "
+                f"of 4), got {config.schedule.batch_size[r]}"
+            )
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
+    """The autocast type, or None for fp32. auto: bf16 where the hardware multiplies it natively."""
+    if name == "auto":
+        if device.type == "cuda":
+            name = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
+        else:
+            native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)  # bool(): other builds lack the question
+            name = "bf16" if native() else "fp32"
+    return torch.bfloat16 if name == "bf16" else None

@@ -1,0 +1,260 @@
+"""What a run does between two steps: a line of the log, an evaluation, a picture, the files of a stage, a checkpoint.
+
+All of it is a function of the image count, and it ends with the checkpoint: a resumed run never repeats what was done.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from progan_style import distributed
+from progan_style.checkpoint import load_state, save_network, save_state
+from progan_style.config import Config, parse_config, refuse_changes, save_config
+from progan_style.networks.layers import Growing
+from progan_style.run import stage_dir
+from progan_style.sampling import save_samples
+from progan_style.training import runlog
+from progan_style.training.recovery import cannot_go_back, last_good, not_finite
+from progan_style.training.schedule import GrowthSchedule, Phase, Stage, crossed, last_phase, stage_ended
+from progan_style.training.state import State
+
+Evaluate = Callable[[Growing, Phase], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Due:
+    """What an image count asks for."""
+
+    log: bool
+    evaluate: bool
+    picture: bool
+    stage: bool  # its files
+    save: bool
+
+    @classmethod
+    def at(cls, schedule: GrowthSchedule, nimg: int, config: Config, last: bool) -> "Due":
+        """last: the run ends here, or was asked to stop."""
+        every, ended = config.training, stage_ended(schedule, nimg)
+        first = nimg == 0 and every.on_divergence == "rollback"  # else there is nothing to go back to
+        return cls(
+            log=crossed(schedule, nimg, every.log_kimg) or ended,
+            evaluate=crossed(schedule, nimg, every.eval_kimg),
+            picture=crossed(schedule, nimg, every.grid_kimg) or nimg == 0,
+            stage=ended,
+            save=crossed(schedule, nimg, every.checkpoint_kimg) or ended or last or first,
+        )
+
+
+class Upkeep:
+    """The upkeep of one call of a run in its folder; of several processes the first writes.
+
+    data_digest: tells the training slices apart.
+    """
+
+    def __init__(self, state: State, schedule: GrowthSchedule, run_dir: Path, data_digest: str):
+        self.state, self.schedule, self.run_dir, self.data_digest = state, schedule, run_dir, data_digest
+        self.config, self.path = state.config, run_dir / "checkpoint.pt"
+        self.log: runlog.RunLog | None = None  # of the process that writes
+        self.bar: tqdm | None = None
+        self.shown: Stage | None = None  # by the bar
+        self.done = self.saved = -1  # image counts of the last upkeep and of the last checkpoint
+
+    # ---------------------------------------------------------------- begin and end
+
+    def begin(self, slices: int) -> None:
+        """Go on from the folder's checkpoint, else from `init`; slices: their number, for a warning."""
+        if self.path.exists():
+            state = load_state(self.path)
+            refuse_changes(parse_config(state["config"], str(self.path)), self.config, self.path, state["nimg"])
+            self._warn(state, slices)
+            self.state.load_state_dict(state)
+            self.done = self.saved = self.state.nimg
+        elif self.config.init:
+            self.state.start_from(Path(self.config.init))
+        distributed.refuse_differences(
+            [self.state.nimg, self.data_digest, self.config.model_dump(mode="json")],
+            "the ranks differ in configuration, data or checkpoint; expected the same command and the same --run and "
+            "--data folders (on shared storage) on every machine",
+        )
+        for network in (self.state.G, self.state.D, self.state.G_ema):
+            distributed.copy_from_first(network.state_dict().values())
+        if distributed.rank() == 0:
+            save_config(self.config, self.run_dir / "config.yaml")
+            self.log = runlog.RunLog(self.run_dir, self.state.nimg)
+        self._restart_clock()
+
+    def _warn(self, state: dict[str, Any], slices: int) -> None:
+        if state["data"] != self.data_digest:
+            runlog.say(
+                f"warning: the training slices are not those of the checkpoint (now {slices}); it goes on, "
+                f"but the order of the slices is another"
+            )
+        if state["threads"] != torch.get_num_threads() and self.state.device.type == "cpu":
+            runlog.say(
+                f"warning: the checkpoint was made with {state['threads']} CPU threads, this is "
+                f"{torch.get_num_threads()}: it goes on, but not bit for bit (--set threads={state['threads']})"
+            )
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.bar is not None:
+            self.bar.close()
+        if self.log is not None:
+            self.log.close()
+
+    def _restart_clock(self) -> None:
+        self.clock, self.clock_nimg = time.monotonic(), self.state.nimg
+
+    # ---------------------------------------------------------------- between two steps
+
+    def due(self, last: bool) -> Due | None:
+        """What is to be done at the present image count; None where it was done before."""
+        nimg = self.state.nimg
+        return None if nimg == self.done else Due.at(self.schedule, nimg, self.config, last)
+
+    def healthy(self, due: Due) -> bool:
+        """Whether the run goes on from here; False: it has diverged, and went back to the last good checkpoint.
+
+        Each line of the log is looked at; nothing that is not finite is saved between two lines either.
+        Raises ValueError if it diverged and does not go back.
+        """
+        if not (due.log or due.save):
+            return True
+        self.state.meter.share()
+        numbers, r = self.state.meter.means(), last_phase(self.schedule, self.state.nimg).resolution
+        why = self.state.watchdog.look(numbers, r, self.state.nimg) if due.log else not_finite(numbers)
+        if why is None:
+            return True
+        self._go_back(f"diverged at {self.state.nimg} images ({r} px): {why}", r, why)
+        return False
+
+    def report(self, due: Due, evaluate: Evaluate | None) -> None:
+        """The line of the log, the evaluation, the picture, the files of a stage that ended."""
+        if due.log:
+            self._write_line()
+        if self.log is None:
+            return
+        if evaluate and due.evaluate:
+            self._evaluate(evaluate)
+        if due.picture:
+            self._grow_ema()
+            save_samples(self.state.G_ema, self.run_dir / "samples" / f"{self.state.nimg:09d}.png")
+        if due.stage:
+            self._finish_stage()
+
+    def save(self, due: Due) -> None:
+        """The checkpoint; the one before it is kept if it is known to be good, else the one before that still is."""
+        if due.save and self.log is not None:
+            save_state(self.path, self._state_dict(), keep=self.saved <= self.state.watchdog.good)
+            self.saved = self.state.nimg
+
+    def progress(self) -> None:
+        """The bar of the stage, with images/s and the time left; quiet when the output is not a terminal."""
+        stage = self.schedule.stage(self.state.nimg - 1)
+        done = self.state.nimg - stage.start
+        if self.bar is None or stage != self.shown:
+            if self.bar is not None:
+                self.bar.close()
+            self.shown = stage
+            self.bar = tqdm(
+                total=stage.end - stage.start,
+                initial=done,
+                desc=f"{stage.resolution}px",
+                unit="img",
+                disable=None if distributed.rank() == 0 else True,
+                dynamic_ncols=True,
+            )
+        self.bar.update(done - self.bar.n)
+
+    # ---------------------------------------------------------------- each of them
+
+    def _state_dict(self) -> dict[str, Any]:
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "class_names": list(self.config.data.classes),
+            "data": self.data_digest,
+            "threads": torch.get_num_threads(),
+            **self.state.state_dict(),
+        }
+
+    def _write_line(self) -> None:
+        """The means since the last line, and the phase of the last step."""
+        phase, rate, nimg = last_phase(self.schedule, self.state.nimg), self.state.watchdog.rate, self.state.nimg
+        numbers: dict[str, Any] = {"resolution": phase.resolution, "alpha": phase.alpha}
+        numbers |= {"lr_d": phase.lr_d * rate, "lr_g": phase.lr_g * rate} | self.state.meter.means()
+        self.state.meter.clear()
+        if self.log is not None:
+            speed = (nimg - self.clock_nimg) / max(time.monotonic() - self.clock, 1e-9)
+            self.log.write(numbers | {"images_per_second": round(speed, 2)}, nimg)
+            runlog.say(runlog.statistics_line(numbers, nimg))
+        self._restart_clock()
+
+    def _grow_ema(self) -> Phase:
+        """The averaged generator at the size of the last step."""
+        phase, nimg = last_phase(self.schedule, self.state.nimg), self.state.nimg
+        # At a stage's end the fade is over; elsewhere the picture shows the networks as they train.
+        self.state.G_ema.grow(phase.resolution, 1.0 if stage_ended(self.schedule, nimg) else phase.alpha)
+        self.state.G_ema.nimg = nimg
+        return phase
+
+    def _evaluate(self, evaluate: Evaluate) -> None:
+        assert self.log is not None
+        phase, nimg, best = self._grow_ema(), self.state.nimg, self.state.best
+        try:
+            numbers = evaluate(self.state.G_ema, phase)
+        except ValueError as error:  # hours of training are worth more than a number that the data cannot give
+            runlog.say(f"{nimg / 1000:9.1f} kimg  not evaluated: {error}")
+            return
+        self.log.write(numbers, nimg)
+        runlog.say(f"{nimg / 1000:9.1f} kimg  " + "  ".join(f"{k}: {v:.4g}" for k, v in numbers.items()))
+        r, kid = phase.resolution, numbers["kid"]
+        if phase.alpha == 1.0 and kid < best.get(r, math.inf):
+            best[r] = kid
+            path = stage_dir(self.run_dir, r) / "generator-best.safetensors"
+            save_network(path, self.state.G_ema, self.state.header("generator", r) | {"kid": kid})
+
+    def _finish_stage(self) -> None:
+        state, r = self.state, self._grow_ema().resolution
+        folder = stage_dir(self.run_dir, r)
+        folder.mkdir(parents=True, exist_ok=True)
+        title = f"{self.run_dir.name}: losses up to {r} px"
+        runlog.save_loss_plot(self.run_dir, folder / "losses.png", self.schedule, title)
+        save_samples(state.G_ema, folder / "samples.png")
+        save_network(folder / "discriminator.safetensors", state.D, state.header("discriminator", r))
+        # Last: with this file a stage counts as finished.
+        save_network(folder / "generator.safetensors", state.G_ema, state.header("generator", r))
+
+    def _go_back(self, seen: str, resolution: int, why: str) -> None:
+        """Go on from the last good checkpoint at half the learning rates, saved at once; the log is cut back to there.
+
+        The same images and latents come again; with other rates they lead elsewhere.
+        Raises ValueError if training.on_divergence is stop, or if going back has not helped twice.
+        """
+        watchdog, nimg = self.state.watchdog, self.state.nimg
+        name, good = last_good(self.path, watchdog)
+        if refusal := cannot_go_back(self.config.training.on_divergence, watchdog, name, good, resolution):
+            raise ValueError(f"{self.run_dir}: {seen}{refusal}")
+        assert good is not None
+        rollbacks = watchdog.rollbacks + 1
+        self.state.load_state_dict(good)
+        watchdog.went_back(rollbacks, self.state.nimg)
+        distributed.any_rank(False)  # all have read what the first now writes
+        runlog.say(f"{seen}; back to {self.state.nimg} images with the learning rates times {watchdog.rate:g}")
+        if self.log is not None:
+            for stage in self.schedule.stages:
+                if stage.end > self.state.nimg:
+                    (stage_dir(self.run_dir, stage.resolution) / "generator.safetensors").unlink(missing_ok=True)
+            save_state(self.path, self._state_dict(), keep=self.saved <= watchdog.good)
+            self.log.close()
+            self.log = runlog.RunLog(self.run_dir, self.state.nimg)
+            event = {"rollback": rollbacks, "from": nimg, "rate": watchdog.rate, "why": why}
+            self.log.write(event, self.state.nimg)
+        self.done = self.saved = self.state.nimg
+        self.shown = None
+        self._restart_clock()
