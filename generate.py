@@ -49,7 +49,7 @@ def generate_folder(args: argparse.Namespace) -> int:
     from PIL import Image
     from tqdm import tqdm
 
-    from progan_style import choose_device, finished_stage, generate, load_generator, rank_of, stage_dir
+    from progan_style import Condition, choose_device, finished_stage, generate, load_generator, rank_of, stage_dir
 
     size = finished_stage(args.run, args.size)
     G = load_generator(stage_dir(args.run, size) / "generator.safetensors").to(choose_device(args.device))
@@ -62,11 +62,11 @@ def generate_folder(args: argparse.Namespace) -> int:
         raise ValueError(
             f"class '{args.label}' is not in this checkpoint; it was trained on {', '.join(G.class_names)}"
         )
-    position: list[float] = []
+    position = None
     if args.position is not None:
         if not G.header["positions"]:
             raise ValueError(f"--position: {args.run} was trained without positions; see data.position_column")
-        position = [rank_of(args.position, G.header["positions"])]
+        position = rank_of(args.position, G.header["positions"])
 
     to = Path(args.to)
     if to.exists() and any(to.iterdir()):
@@ -79,11 +79,9 @@ def generate_folder(args: argparse.Namespace) -> int:
             (to / name).mkdir(parents=True, exist_ok=True)
             for first in range(args.seed, args.seed + args.count, CHUNK):
                 seeds = torch.arange(first, min(first + CHUNK, args.seed + args.count))
-                labels = torch.full_like(seeds, label)
-                if position:
-                    one_hot = [float(label == k) for k in range(len(G.class_names))]
-                    labels = torch.tensor([one_hot + position]).expand(len(seeds), -1)
-                images = generate(G, labels, seeds, args.psi)
+                places = None if position is None else torch.full([len(seeds)], position)
+                condition = Condition.of(torch.full_like(seeds, label), G.class_names, places)
+                images = generate(G, condition, seeds, args.psi)
                 for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
                     path = f"{name}/{name}{psi_in_name}_{seed:06d}.png"
                     Image.fromarray(image).save(to / path)

@@ -31,7 +31,8 @@ from analysis.features import (
 from progan_style import (
     Data,
     Dataset,
-    Growing,
+    Discriminator,
+    Generator,
     finished_stage,
     generate,
     load_discriminator,
@@ -80,8 +81,8 @@ class Context:
     positions_are: str
     folder: Path
     make_fakes: Callable[[], Slices]
-    generator: Growing | None = None
-    discriminator: Growing | None = None
+    generator: Generator | None = None
+    discriminator: Discriminator | None = None
     data: Data | None = None
     inception: Path | None = None
     own: tuple[Path, ...] = ()
@@ -156,7 +157,7 @@ def real_part(dataset: Dataset, resolution: int, subjects_known: bool) -> Slices
     return real_slices(np.asarray(dataset.at(resolution)), dataset.labels, subjects, dataset.class_names)
 
 
-def generated(G: Growing, samples_per_label: int, first_seed: int, psi: float = 1.0) -> Slices:
+def generated(G: Generator, samples_per_label: int, first_seed: int, psi: float = 1.0) -> Slices:
     """The same seeds for each class. Raises ValueError if a weight is not finite: its images would be."""
     broken = [name for name, value in G.named_parameters() if not torch.isfinite(value).all()]
     if broken:

@@ -19,7 +19,7 @@ from analysis import latents, plots, projection
 from analysis.context import Context, NotHereError, quiet
 from analysis.plots import Picture
 from analysis.ruler import ventricle_ratio
-from progan_style import Data, Dataset, Growing, generate
+from progan_style import Data, Dataset, Generator, generate
 
 PAIRS = 500  # seeds 0.. that are made as both classes
 SHOWN = 8
@@ -39,7 +39,7 @@ Result = tuple[dict[str, Any], list[Picture]]
 class Scene:
     """What every picture here is made from. low and high are the classes that are compared, healthy and diseased."""
 
-    G: Growing
+    G: Generator
     low: int
     high: int
     unseen: Dataset | None
@@ -73,7 +73,7 @@ def part(context: Context) -> Result:
 
 
 def look(
-    G: Growing,
+    G: Generator,
     data: Data | None,
     resolution: int,
     *,
@@ -484,7 +484,7 @@ def _projection_picture(
 
 def mixing(scene: Scene) -> Result:
     """Which styles make what: a grid of coarse and fine styles, and the shares they explain at every crossover."""
-    G, active = scene.G, int(scene.G.active_layers)  # type: ignore[arg-type]
+    G, active = scene.G, scene.G.active_layers
     rows, columns = torch.arange(MIXED), torch.arange(MIXED, 2 * MIXED)
     crossovers = list(range(0, active + 1, 2))
     shown = 4  # the styles of 4x4 and 8x8

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from analysis.metrics import median_difference
-from progan_style import Growing, generate, latents, to_uint8
+from progan_style import Condition, Generator, generate, latents, to_uint8
 
 BATCH = 16
 VALIDATED = 0.9  # rank correlation with truth, on unseen persons, below which a ruler says nothing
@@ -40,7 +40,7 @@ def class_weights(low: int, high: int, classes: int, at: Sequence[float]) -> Ten
 
 
 def path(
-    G: Growing, seeds: Tensor, low: int, high: int, at: Sequence[float] = (0.0, 1.0), psi: float = 1.0
+    G: Generator, seeds: Tensor, low: int, high: int, at: Sequence[float] = (0.0, 1.0), psi: float = 1.0
 ) -> NDArray[np.uint8]:
     """The same z and noise on the way from one class to the other, by mixing the class embeddings.
 
@@ -183,23 +183,23 @@ def rising(values: NDArray[np.float64], name: str, seed: int = 0) -> dict[str, f
 
 
 @torch.no_grad()
-def render(G: Growing, ws: Tensor, noise: Tensor) -> NDArray[np.uint8]:
+def render(G: Generator, ws: Tensor, noise: Tensor) -> NDArray[np.uint8]:
     """ws [N, L, W], noise [N, noise_size] -> uint8 [N, 1, R, R], in batches."""
     G.eval()
     parts = zip(ws.split(BATCH), noise.split(BATCH), strict=True)
-    return torch.cat([to_uint8(G.synthesis(w, n)).cpu() for w, n in parts]).numpy()  # type: ignore[operator]
+    return torch.cat([to_uint8(G.synthesis(w, n)).cpu() for w, n in parts]).numpy()
 
 
 @torch.no_grad()
-def styles(G: Growing, seeds: Tensor, label: int, psi: float = 1.0) -> tuple[Tensor, Tensor]:
+def styles(G: Generator, seeds: Tensor, label: int, psi: float = 1.0) -> tuple[Tensor, Tensor]:
     """The ws [N, L, W] and the noise [N, noise_size] of the images of these seeds, on the generator's device."""
     device = next(G.parameters()).device
     z, noise = latents(G, seeds.to(device))
-    labels = torch.full([len(seeds)], label, device=device)
-    return G.mapping(z, labels, psi=psi), noise  # type: ignore[operator]
+    condition = Condition.of(torch.full_like(seeds, label), G.class_names).to(device)
+    return G.mapping(z, condition, psi=psi), noise
 
 
-def style_mixing(G: Growing, rows: Tensor, columns: Tensor, label: int, crossover: int) -> NDArray[np.uint8]:
+def style_mixing(G: Generator, rows: Tensor, columns: Tensor, label: int, crossover: int) -> NDArray[np.uint8]:
     """Coarse styles of one image with the fine ones of another (StyleGAN, figure 3): seeds [A], [B] -> [A, B, 1, R, R]
 
     Styles before `crossover` are the row's, the others and nothing else the column's; the noise is the row's.
@@ -235,9 +235,9 @@ def diversity(images: NDArray[np.uint8]) -> float:
 # ------------------------------------------------------------------ directions in w
 
 
-def class_direction(G: Growing, low: int, high: int) -> Tensor:
+def class_direction(G: Generator, low: int, high: int) -> Tensor:
     """From the centre of one class to that of another, [W]: what the label alone changes, on average over z."""
-    return G.mapping.centers[high] - G.mapping.centers[low]  # type: ignore[index, union-attr, return-value]
+    return G.mapping.centers[high] - G.mapping.centers[low]
 
 
 def random_direction(direction: Tensor, count: int, seed: int = 0) -> Tensor:
@@ -249,7 +249,7 @@ def random_direction(direction: Tensor, count: int, seed: int = 0) -> Tensor:
     return torch.nn.functional.normalize(other) * direction.norm()
 
 
-def path_in_w(G: Growing, seeds: Tensor, low: int, high: int, at: Sequence[float]) -> NDArray[np.uint8]:
+def path_in_w(G: Generator, seeds: Tensor, low: int, high: int, at: Sequence[float]) -> NDArray[np.uint8]:
     """Images of class `low`, moved along the class direction, which is the same for all: [N] -> uint8 [T, N, 1, R, R]
 
     The mapping network may give one z quite another w for each class; a common direction in w leaves alone what has
@@ -275,7 +275,7 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 
 @torch.no_grad()
-def interpolation(G: Growing, seeds: Tensor, weights: Tensor, steps: int = 12, psi: float = 1.0) -> NDArray[np.uint8]:
+def interpolation(G: Generator, seeds: Tensor, weights: Tensor, steps: int = 12, psi: float = 1.0) -> NDArray[np.uint8]:
     """A closed walk through the latents of the seeds, the same for each row of weights [C, K] -> [T, C, 1, R, R]
 
     T is len(seeds) * steps. The noise is the first seed's throughout, so that grain does not flicker.
@@ -286,7 +286,8 @@ def interpolation(G: Growing, seeds: Tensor, weights: Tensor, steps: int = 12, p
         slerp(z[i], z[(i + 1) % len(z)], step / steps) for i in range(len(seeds)) for step in range(steps)
     ]  # T times [Z]
     frames = torch.stack(walk).repeat_interleave(len(weights), dim=0)
-    ws = G.mapping(frames, weights.to(device).repeat(len(walk), 1), psi=psi)  # type: ignore[operator]
+    condition = Condition.of(weights.repeat(len(walk), 1), G.class_names).to(device)
+    ws = G.mapping(frames, condition, psi=psi)
     images = render(G, ws, noise[:1].expand(len(ws), -1))
     return images.reshape(len(walk), len(weights), *images.shape[1:])
 

@@ -330,7 +330,7 @@ def discriminator(context: Context) -> Result:
         raise NotHereError("a discriminator and two classes or more are needed")
 
     def answers(slices: Slices) -> NDArray[np.float32]:
-        return torch.from_numpy(in_batches(D, D.classify, slices.images)).softmax(dim=1).numpy()  # type: ignore
+        return torch.from_numpy(in_batches(D, D.classify, slices.images)).softmax(dim=1).numpy()
 
     probabilities, made = answers(unseen), answers(fakes)
     counts = metrics.confusion(unseen.labels, probabilities)

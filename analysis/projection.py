@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.latents import render
-from progan_style import Growing, to_float
+from progan_style import Condition, Generator, to_float
 
 STEPS = 200
 RATE = 0.05  # Adam's largest; StyleGAN2's projector has 0.1 for 1,000 steps
@@ -38,7 +38,7 @@ class Projection:
 
 
 def project(
-    G: Growing, images: NDArray[np.uint8], labels: NDArray[np.int64], steps: int = STEPS, seed: int = 0
+    G: Generator, images: NDArray[np.uint8], labels: NDArray[np.int64], steps: int = STEPS, seed: int = 0
 ) -> Projection:
     """Slices [N, 1, R, R] with labels [N] -> their place in w, by descent (Karras et al. 2020, StyleGAN2, appendix D).
 
@@ -55,8 +55,8 @@ def project(
     device = next(G.parameters()).device
     target = to_float(torch.from_numpy(np.array(images))).to(device)
     draw = torch.Generator().manual_seed(seed)
-    start = G.mapping.centers[torch.from_numpy(labels).to(device)].clone()  # type: ignore[index, union-attr]
-    noise = torch.randn(len(images), int(G.noise_size), generator=draw).to(device)  # type: ignore[arg-type]
+    start = G.mapping.centers[torch.from_numpy(labels).to(device)].clone()
+    noise = torch.randn(len(images), G.noise_size, generator=draw).to(device)
     first = rms(render(G, _layers(G, start), noise), images)
     width = _width(G, draw)
 
@@ -70,7 +70,7 @@ def project(
         for group in optimizer.param_groups:
             group["lr"] = rate
         jitter = torch.randn(w.shape, generator=draw).to(device) * width * 0.05 * max(0.0, 1.0 - t / 0.75) ** 2
-        made = G.synthesis(_layers(G, w + jitter), noise)  # type: ignore[operator]
+        made = G.synthesis(_layers(G, w + jitter), noise)
         loss = pyramid_distance(made, target) + NOISE_WEIGHT * self_likeness(noise, G.resolution)
         optimizer.zero_grad(set_to_none=True)
         loss.sum().backward()
@@ -83,7 +83,7 @@ def project(
     return Projection(w, noise, found, rms(found, images), first)
 
 
-def move(G: Growing, projection: Projection, direction: Tensor, amount: float) -> NDArray[np.uint8]:
+def move(G: Generator, projection: Projection, direction: Tensor, amount: float) -> NDArray[np.uint8]:
     """The projected slices moved by `amount` along a direction [W] or [N, W], their noise kept -> uint8 [N, 1, R, R]"""
     return render(G, _layers(G, projection.w + amount * direction), projection.noise)
 
@@ -138,15 +138,15 @@ def _standardised(noise: Tensor, resolution: int) -> Tensor:
     return torch.cat([m.flatten(1) for m in done], dim=1)
 
 
-def _layers(G: Growing, w: Tensor) -> Tensor:
-    return w[:, None].expand(-1, G.mapping.num_layers, -1)  # type: ignore[arg-type, union-attr]
+def _layers(G: Generator, w: Tensor) -> Tensor:
+    return w[:, None].expand(-1, G.mapping.num_layers, -1)
 
 
 @torch.no_grad()
-def _width(G: Growing, draw: torch.Generator) -> float:
+def _width(G: Generator, draw: torch.Generator) -> float:
     """Root mean square distance of w from its class's centre: the unit of the jitter."""
     device = next(G.parameters()).device
-    z = torch.randn(SAMPLES, G.mapping.z_dim, generator=draw).to(device)  # type: ignore
+    z = torch.randn(SAMPLES, G.mapping.z_dim, generator=draw).to(device)
     labels = torch.arange(SAMPLES, device=device) % len(G.class_names)
-    w = G.mapping(z, labels)[:, 0]  # type: ignore[operator]
-    return float((w - G.mapping.centers[labels]).square().mean().sqrt())  # type: ignore[index, union-attr]
+    w = G.mapping(z, Condition.of(labels, G.class_names))[:, 0]
+    return float((w - G.mapping.centers[labels]).square().mean().sqrt())

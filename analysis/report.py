@@ -19,7 +19,7 @@ from analysis import disease, maps, metrics, page, parts, utility
 from analysis.context import Context, NotHereError, generated, persons, real_part
 from analysis.features import SOURCES, FeatureTable, Judge, train_judge
 from analysis.plots import Picture, picture_bytes
-from progan_style import Data, Growing, Phase
+from progan_style import Data, Generator, Phase
 
 FIRST_EVALUATION_SEED = 2**31  # other latents than the report's, which choose no checkpoint
 STORE = "parts"  # folder of finished parts, in the report's own
@@ -36,7 +36,7 @@ def evaluator(
     cache_dir: Path | str | None = None,
     device: str | torch.device = "cpu",
     seed: int = 0,
-) -> Callable[[Growing, Phase], dict[str, float]] | None:
+) -> Callable[[Generator, Phase], dict[str, float]] | None:
     """A callable for Trainer.run: generator and phase -> numbers on the validate part; None if there is no such part.
 
     kid.<CLASS> and their mean `kid`; fidelity.auc and fidelity.accuracy for two classes and more. The judge of a
@@ -46,7 +46,7 @@ def evaluator(
         return None
     judges: dict[int, Judge] = {}
 
-    def evaluate(G: Growing, phase: Phase) -> dict[str, float]:
+    def evaluate(G: Generator, phase: Phase) -> dict[str, float]:
         resolution = phase.resolution
         if resolution not in judges:
             judges.clear()  # a training never returns to a smaller size

@@ -23,7 +23,7 @@ from analysis import metrics, plots
 from analysis.context import Context, quiet
 from analysis.features import LEARNING_RATE, WEIGHT_DECAY, JudgeNetwork, distort
 from analysis.plots import Picture
-from progan_style import Data, Dataset, Growing, generate, load_generator, persons_of_share, stage_dir, to_float
+from progan_style import Data, Dataset, Generator, generate, load_generator, persons_of_share, stage_dir, to_float
 
 SHARES = (0.10, 0.25, 0.50, 1.00)  # of the real training persons
 SEEDS = 5  # trainings of each arm: initial weights, order of slices, distortions
@@ -45,7 +45,7 @@ Say = Callable[[str], None]
 class Source:
     """A generator and the persons whose slices it was trained on."""
 
-    G: Growing
+    G: Generator
     persons: frozenset[str]
     own: bool = False  # trained for one arm of this comparison
 
@@ -177,7 +177,7 @@ def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
             )
 
 
-def _generated(G: Growing, count: int) -> tuple[Tensor, Tensor]:
+def _generated(G: Generator, count: int) -> tuple[Tensor, Tensor]:
     labels = torch.arange(len(G.class_names)).repeat_interleave(count)
     seeds = torch.arange(FIRST_SEED, FIRST_SEED + count).repeat(len(G.class_names))
     return generate(G, labels, seeds), labels

@@ -20,7 +20,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from progan_style import Config, Dataset, Trainer, load_config, load_data
+from progan_style import Condition, Config, Dataset, Trainer, load_config, load_data
 from progan_style.training.schedule import Stage
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cpu.yaml"
@@ -31,7 +31,7 @@ LIMIT = 3.0  # IQR
 class Unfaded(Trainer):
     """Grows as systems do that report spikes: sharp reals from the start, moments of the resolution before."""
 
-    def step(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def step(self, images: torch.Tensor, labels: torch.Tensor | Condition) -> dict[str, torch.Tensor]:
         self.state.moments_of = self.schedule.at(self.state.nimg).resolution
         with mock.patch("progan_style.training.trainer.fade_reals", lambda reals, alpha: reals):
             return super().step(images, labels)

@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from progan_style import Trainer
-from progan_style.networks.layers import Conv, fade_reals, upsample2
+from progan_style.networks.conditions import Condition
+from progan_style.networks.layers import Conv
+from progan_style.networks.resampling import fade_reals, upsample2
 from progan_style.sampling import to_float
 from progan_style.training.losses import Critic, Logistic, Terms, leaf, slopes
 from progan_style.training.meter import Meter
@@ -56,7 +58,9 @@ def own_forward(trainer: Trainer) -> None:
 def two_fake_batches(trainer: Trainer) -> None:
     """A new batch of fakes for G's update; D's is made without a graph."""
 
-    def step(images: Tensor, labels: Tensor) -> Terms:
+    def step(images: Tensor, labels: Tensor | Condition) -> Terms:
+        classes = len(trainer.config.data.classes)
+        condition = labels if isinstance(labels, Condition) else Condition.of_labels(labels, classes)
         state, recipe, phase = trainer.state, trainer.recipe, trainer.schedule.at(trainer.state.nimg)
         turn = step_of_stage(trainer.schedule, state.nimg)
         first, n = trainer.share(phase)
@@ -65,10 +69,10 @@ def two_fake_batches(trainer: Trainer) -> None:
         others = index + 2**40  # past the end of any run
         reals = fade_reals(to_float(images), phase.alpha)
         with torch.no_grad():
-            fakes = make_fakes(state, recipe, index, labels)
-        terms_d = update_D(state, recipe, Batch(reals, fakes, labels, index), phase, turn)
-        fakes = make_fakes(state, recipe, others, labels)
-        terms_g = update_G(state, recipe, Batch(reals, fakes, labels, index), phase, turn)
+            fakes = make_fakes(state, recipe, index, condition)
+        terms_d = update_D(state, recipe, Batch(reals, fakes, condition, index), phase, turn)
+        fakes = make_fakes(state, recipe, others, condition)
+        terms_g = update_G(state, recipe, Batch(reals, fakes, condition, index), phase, turn)
         state.settle()
         state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))
         state.nimg += phase.batch_size
@@ -106,9 +110,9 @@ def contiguous(trainer: Trainer) -> None:
         return (inputs[0].contiguous(memory_format=torch.contiguous_format), *inputs[1:])
 
     for network in (trainer.state.G, trainer.state.D):
-        network.to(memory_format=torch.contiguous_format)
         for module in network.modules():
             if isinstance(module, Conv):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.contiguous_format)
                 module.register_forward_pre_hook(hook)
 
 

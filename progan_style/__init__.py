@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from progan_style.data.study import holds_scans, prepare_study
     from progan_style.data.volumes import Cut
     from progan_style.data.writing import count_table
-    from progan_style.networks.layers import Growing
+    from progan_style.networks.conditions import Condition
+    from progan_style.networks.contract import Discriminator, Generator
     from progan_style.run import (
         finished_stage,
         finished_stages,
@@ -63,7 +64,9 @@ _HOME = {
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",
     "Trainer": "training.trainer",
-    "Growing": "networks.layers",  # what generator and discriminator have in common
+    "Generator": "networks.contract",
+    "Discriminator": "networks.contract",
+    "Condition": "networks.conditions",  # class weights and position of images
     "load_generator": "checkpoint",
     "load_discriminator": "checkpoint",
     "untrained_like": "checkpoint",  # same architecture, fresh weights

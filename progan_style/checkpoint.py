@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -15,8 +15,9 @@ from safetensors.torch import save as safetensors_bytes
 
 from progan_style.files import write_whole
 from progan_style.networks import ARCHITECTURES
-from progan_style.networks.layers import Growing
+from progan_style.networks.contract import Discriminator, Generator, Growing
 
+Network = TypeVar("Network", bound=Growing)
 FORMAT = 1
 PREVIOUS = "checkpoint-previous.pt"
 
@@ -101,22 +102,27 @@ def build(header: dict[str, Any]) -> Growing:
     return network.eval().requires_grad_(False)
 
 
-def load_generator(path: str | Path) -> Growing:
+def load_generator(path: str | Path) -> Generator:
     """The EMA generator of a finished stage, in eval mode, fp32, on the CPU, grown to its resolution.
 
     class_names gives the meaning of its labels. Raises FileNotFoundError, or ValueError for any other file.
     """
-    return load_network(path, "generator")
+    network = load_network(path, "generator")
+    assert isinstance(network, Generator)
+    return network
 
 
-def load_discriminator(path: str | Path) -> Growing:
+def load_discriminator(path: str | Path) -> Discriminator:
     """The discriminator of a finished stage; see load_generator."""
-    return load_network(path, "discriminator")
+    network = load_network(path, "discriminator")
+    assert isinstance(network, Discriminator)
+    return network
 
 
-def untrained_like(network: Growing, seed: int = 0) -> Growing:
+def untrained_like(network: Network, seed: int = 0) -> Network:
     """The same network with fresh weights: the other end of every scale of quality."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = build(network.header)  # type: ignore[arg-type]
+        fresh = build(network.header)
+    assert isinstance(fresh, type(network))
     return fresh.to(next(network.parameters()).device)

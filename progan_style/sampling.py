@@ -4,6 +4,7 @@ Letters: N batch, C channels, R resolution.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,7 +13,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from progan_style import distributed, rng, vision
-from progan_style.networks.layers import Growing
+from progan_style.networks.conditions import Condition
+from progan_style.networks.contract import Generator
 
 BLOCK = 16  # images made together: seeds 0..15, 16..31, ... of one class
 
@@ -27,85 +29,69 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images * 127.5 + 128.0).floor().clamp(0, 255).to(torch.uint8)
 
 
-def latents(G: Growing, seeds: Tensor) -> tuple[Tensor, Tensor]:
+def latents(G: Generator, seeds: Tensor) -> tuple[Tensor, Tensor]:
     """The z [N, Z] and noise [N, noise_size] of each image's own seed; a seed is the same z in every class."""
-    assert isinstance(G.noise_size, int)
-    return rng.normal(0, "latent", seeds, G.mapping.z_dim), rng.normal(0, "noise", seeds, G.noise_size)  # type: ignore
+    return rng.normal(0, "latent", seeds, G.mapping.z_dim), rng.normal(0, "noise", seeds, G.noise_size)
 
 
 @torch.no_grad()
 @torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 def _in_blocks(
-    G: Growing, labels: Tensor, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]
+    G: Generator, given: Tensor | Condition, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """use(ws, noise) for every (label, seed), computed in whole blocks of BLOCK consecutive seeds of one class.
+    """use(ws, noise) for every (condition, seed), in whole blocks of BLOCK consecutive seeds of one condition.
 
     Sums in a matrix product may depend on the batch beside an image. With fixed blocks an image's neighbours are
-    always the same, so it is a function of (checkpoint, class, seed, psi) alone; at most two blocks are made in part
-    for nothing.
+    always the same, so it is a function of (checkpoint, condition, seed, psi) alone; at most two blocks are made in
+    part for nothing.
     """
-    if len(labels) != len(seeds):
-        raise ValueError(f"expected a seed for each label, got {len(labels)} labels and {len(seeds)} seeds")
+    condition = Condition.of(given, G.class_names).to("cpu")
+    if len(condition) != len(seeds):
+        raise ValueError(f"expected a seed for each label, got {len(condition)} labels and {len(seeds)} seeds")
     if len(seeds) and int(seeds.min()) < 0:
         raise ValueError(f"expected seeds from 0 on, got {int(seeds.min())}")
-    _check_weights(G, labels)
+    if condition.position is not None and G.mapping.position is None:
+        raise ValueError("expected no position: this generator was trained without; see data.position_column")
     was_training = G.training
     G.eval()
     device = next(G.parameters()).device
-    classes, class_of = torch.unique(labels.cpu(), dim=0, return_inverse=True)  # of labels or of weights
-    keys = torch.stack([class_of, seeds.cpu() // BLOCK], dim=1)
+    kind_of = condition.kinds()
+    keys = torch.stack([kind_of, seeds.cpu() // BLOCK], dim=1)
     blocks, block_of = torch.unique(keys, dim=0, return_inverse=True)
-    out: list[Tensor | None] = [None] * len(seeds)
+    out: list[Tensor] = [torch.empty(0)] * len(seeds)
     for i, (kind, block) in enumerate(blocks.tolist()):
         index = torch.arange(block * BLOCK, (block + 1) * BLOCK, device=device)
         z, noise = latents(G, index)
-        label = _with_positions(G, classes[kind].to(device).expand(BLOCK, *labels.shape[1:]), index)
-        ws = G.mapping(z, label, psi=psi)  # type: ignore[operator]
-        made = use(ws, noise)
+        first = int(torch.nonzero(kind_of == kind)[0])
+        of_block = _with_positions(G, condition[torch.full([BLOCK], first)].to(device), index)
+        made = use(G.mapping(z, of_block, psi=psi), noise)
         for row in torch.nonzero(block_of == i).flatten().tolist():
             out[row] = made[int(seeds[row]) % BLOCK]
     G.train(was_training)
-    return torch.stack(out) if out else torch.empty(0)  # type: ignore[arg-type]
+    return torch.stack(out) if out else torch.empty(0)
 
 
-def _with_positions(G: Growing, labels: Tensor, seeds: Tensor) -> Tensor:
-    """For a network that knows positions: conditions, each with the position of its seed, unless it names one."""
-    classes = len(G.class_names)
-    if G.mapping.position is None or (labels.ndim == 2 and labels.shape[1] > classes):  # type: ignore[union-attr]
-        return labels
-    weights = F.one_hot(labels, classes) if labels.ndim == 1 else labels
-    return torch.cat([weights.float(), 2.0 * rng.uniform(0, "position", seeds, 1) - 1.0], dim=1)
+def _with_positions(G: Generator, condition: Condition, seeds: Tensor) -> Condition:
+    """For a generator that knows positions: each image has the one of its seed, unless one was asked for."""
+    if G.mapping.position is None or condition.position is not None:
+        return condition
+    return replace(condition, position=2.0 * rng.uniform(0, "position", seeds, 1)[:, 0] - 1.0)
 
 
-def _check_weights(G: Growing, labels: Tensor) -> None:
-    if labels.ndim == 1:
-        return
-    classes, names = len(G.class_names), ", ".join(G.class_names)
-    known = [classes] if G.mapping.position is None else [classes, classes + 1]  # type: ignore[union-attr]
-    if labels.ndim != 2 or labels.shape[1] not in known or not labels.is_floating_point():
-        raise ValueError(
-            f"expected labels [N] or float weights [N, {classes}] for {names}"
-            + (f", or [N, {classes + 1}] with a position" if len(known) > 1 else "")
-            + f", got {labels.dtype} {list(labels.shape)}"
-        )
-    sums = labels[:, :classes].sum(dim=1)
-    if not bool(((sums - 1).abs() < 1e-4).all()):
-        raise ValueError(
-            f"expected class weights that sum to 1 in every row, got sums from {sums.min():g} to {sums.max():g}"
-        )
-
-
-def generate(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1.0) -> Tensor:
+def generate(G: Generator, labels: Tensor | Condition, seeds: Tensor, psi: float = 1.0) -> Tensor:
     """labels [N], seeds [N] int64 -> uint8 [N, 1, R, R] on the CPU, in the order asked for.
 
     fp32, noise from the image's own seed. psi: truncation towards the class's own centre, 1 = none. Labels may be
     weights of the classes, float [N, K], each row of sum 1: images between the classes. Raises ValueError otherwise.
-    A generator that knows slice positions takes one, -1 .. 1, from the seed, or from a column after the weights.
+    A generator that knows slice positions takes each from its seed, or from Condition.of(labels, G.class_names,
+    position), -1 .. 1.
     """
-    return _in_blocks(G, labels, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())  # type: ignore
+    return _in_blocks(G, labels, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())
 
 
-def generator_features(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1.0, grid: int = 8) -> Tensor:
+def generator_features(
+    G: Generator, labels: Tensor | Condition, seeds: Tensor, psi: float = 1.0, grid: int = 8
+) -> Tensor:
     """The last feature map of the same images, averaged to grid x grid: [N] -> [N, C * grid * grid] on the CPU.
 
     A coarse grid, not one mean per channel: after AdaIN a channel's mean is the style's bias, it shows w, not the
@@ -113,7 +99,7 @@ def generator_features(G: Growing, labels: Tensor, seeds: Tensor, psi: float = 1
     """
 
     def use(ws: Tensor, noise: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(G.features(ws, noise), grid).flatten(1).cpu()  # type: ignore[operator]
+        return F.adaptive_avg_pool2d(G.features(ws, noise), grid).flatten(1).cpu()
 
     return _in_blocks(G, labels, seeds, psi, use)
 
@@ -134,7 +120,7 @@ def grid_picture(rows: Sequence[Tensor], names: Sequence[str], side: int = 64) -
     return picture
 
 
-def save_samples(G: Growing, path: Path, per_class: int = 8, rows_per_class: int = 2) -> None:
+def save_samples(G: Generator, path: Path, per_class: int = 8, rows_per_class: int = 2) -> None:
     """The fixed seeds 0.. of each class as a labelled grid, the same seeds in each class."""
     rows, names = [], []
     for label, name in enumerate(G.class_names):

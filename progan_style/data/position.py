@@ -3,7 +3,7 @@
 Ranks, not millimetres: whatever the column's unit and however the heights are spread, all positions are equally
 frequent, so that drawing one for a generated slice is drawing a uniform number.
 
-Letters: M images, N batch, K classes.
+Letters: M images, N batch.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Positions:
     values: tuple[float, ...]
 
     @classmethod
-    def of(cls, data: Dataset, column: str) -> "Positions":
+    def read(cls, data: Dataset, column: str) -> "Positions":
         """Raises ValueError if the manifest lacks the column, or a number in it for every training slice."""
         if column not in data.columns:
             known = ", ".join(data.columns) or "none"
@@ -48,11 +48,9 @@ class Positions:
         values = np.quantile(heights, np.linspace(0.0, 1.0, QUANTILES))
         return cls(column, rank.astype(np.float32), tuple(float(v) for v in values))
 
-    def beside(self, labels: Tensor, rows: np.ndarray, num_classes: int) -> Tensor:
-        """labels [N] of the given rows -> conditions [N, K + 1]."""
-        classes = torch.arange(num_classes, device=labels.device)
-        rank = torch.from_numpy(self.rank[rows]).to(labels.device, non_blocking=True)
-        return torch.cat([(labels[:, None] == classes).float(), rank[:, None]], dim=1)
+    def of(self, rows: np.ndarray, device: torch.device) -> Tensor:
+        """The positions of the given rows of the training slices, [N] on the device."""
+        return torch.from_numpy(self.rank[rows]).to(device, non_blocking=True)
 
     def header(self) -> dict[str, Any]:
         """What a network's file keeps of them."""

@@ -8,15 +8,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from progan_style.networks.layers import Growing, widths
+from progan_style.networks.contract import Generator
+from progan_style.networks.layers import widths
 from progan_style.networks.mapping import Mapping
 
 
-class Generating(Growing):
+class Generating(Generator):
     """ws -> feature maps, block by block from 4x4. An architecture adds `blocks` and `synthesis`.
 
-    Block r of `blocks` takes (x, ws [N, 2, W], its two noise maps or None) to the feature map at r. See
-    networks/__init__.py for the contract.
+    Block r of `blocks` takes (x, ws [N, 2, W], its two noise maps or None) to the feature map at r.
     """
 
     per_class = ("mapping.embed.weight", "mapping.centers")

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from progan_style.networks.layers import LEAK, Linear, PositionEmbedding, of_classes, split_condition
+from progan_style.networks.conditions import Condition, PositionEmbedding
+from progan_style.networks.layers import LEAK, Linear
 
 
 def normalize(x: Tensor) -> Tensor:
@@ -52,31 +53,27 @@ class Mapping(nn.Module):
         self.register_buffer("centers", torch.zeros(num_classes, w_dim))
         self.register_buffer("sums", torch.zeros(num_classes, w_dim + 1), persistent=False)  # of w; number of images
 
-    def forward(self, z: Tensor, labels: Tensor, psi: float = 1.0) -> Tensor:
-        """[N, Z], [N] int64 -> ws [N, L, W]. psi 1 is the plain mapping; psi 0 the centre of the label's class.
+    def forward(self, z: Tensor, condition: Condition, psi: float = 1.0) -> Tensor:
+        """[N, Z] -> ws [N, L, W]. psi 1 is the plain mapping; psi 0 the centre of the image's class.
 
-        Labels may be weights [N, K] that sum to 1: what lies between the classes. The embeddings (and the centres) are
-        mixed by them; a whole weight on one class is that class, to the last bit. A column more is the position.
+        Between the classes the embeddings, and the centres, are mixed by the class weights.
         """
         with torch.autocast(z.device.type, enabled=False):
-            labels, position = split_condition(labels, self.num_classes)
             x = normalize(z.float())
             if self.embed is not None:
-                x = torch.cat([x, self.label_weight * normalize(of_classes(self.embed.weight, labels))], dim=1)
+                x = torch.cat([x, self.label_weight * normalize(condition.of_classes(self.embed.weight))], dim=1)
             if self.position is not None:
-                x = torch.cat([x, normalize(self.position(position, len(z)))], dim=1)
+                x = torch.cat([x, normalize(self.position(condition.position, len(z)))], dim=1)
             for layer in self.layers:
                 x = F.leaky_relu(layer(x), LEAK)
             if psi != 1.0:
-                x = of_classes(self.centers, labels).lerp(x, psi)
+                x = condition.of_classes(self.centers).lerp(x, psi)
         return x[:, None].expand(-1, self.num_layers, -1)
 
     @torch.no_grad()
-    def track(self, ws: Tensor, labels: Tensor) -> None:
+    def track(self, ws: Tensor, condition: Condition) -> None:
         """Gather the sums of a batch for `settle`; ranks can add theirs in between."""
-        # Not F.one_hot: it reads the labels on the host.
-        one_hot = (labels[:, None] == torch.arange(self.num_classes, device=labels.device)).float()  # [N, K]
-        self.sums += one_hot.T @ torch.cat([ws[:, 0], torch.ones_like(ws[:, 0, :1])], dim=1)
+        self.sums += condition.class_weights.T @ torch.cat([ws[:, 0], torch.ones_like(ws[:, 0, :1])], dim=1)
 
     @torch.no_grad()
     def settle(self) -> None:

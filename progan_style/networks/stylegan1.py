@@ -13,18 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from progan_style.networks.discriminating import Discriminating
 from progan_style.networks.generating import Generating
-from progan_style.networks.layers import (
-    Conv,
-    Discriminating,
-    Linear,
-    downsample2,
-    fade,
-    leaky_,
-    maps,
-    upsample2,
-    widths,
-)
+from progan_style.networks.layers import Conv, Linear, leaky_, maps, widths
+from progan_style.networks.resampling import downsample2, fade, upsample2
 
 GROWS = True
 TWICE_DIFFERENTIABLE = False  # AdaIN
@@ -99,7 +91,7 @@ class Block(nn.Module):
 
 
 class Generator(Generating):
-    """ws -> images. See networks/__init__.py for the contract."""
+    """ws -> images. See contract.py for what it promises."""
 
     def __init__(self, **arguments: Any):
         super().__init__(**arguments)
@@ -135,7 +127,7 @@ class DownBlock(nn.Module):
 
 
 class Discriminator(Discriminating):
-    """Images -> features; the rest is layers.Discriminating."""
+    """Images -> features; the rest is Discriminating."""
 
     def __init__(
         self,

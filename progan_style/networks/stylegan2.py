@@ -14,18 +14,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from progan_style.networks.contract import Growing
+from progan_style.networks.discriminating import Discriminating
 from progan_style.networks.generating import Generating
-from progan_style.networks.layers import (
-    Conv,
-    Discriminating,
-    Growing,
-    Linear,
-    downsample2,
-    leaky_,
-    maps,
-    upsample2,
-    widths,
-)
+from progan_style.networks.layers import Conv, Linear, leaky_, maps, widths
+from progan_style.networks.resampling import downsample2, upsample2
 
 GROWS = False
 TWICE_DIFFERENTIABLE = True
@@ -104,7 +97,7 @@ class Block(nn.Module):
 
 
 class Generator(Fixed, Generating):
-    """ws -> images by output skips (StyleGAN2, figure 7b). See networks/__init__.py for the contract."""
+    """ws -> images by output skips (StyleGAN2, figure 7b). See contract.py for what it promises."""
 
     def __init__(self, **arguments: Any):
         super().__init__(**arguments)
@@ -140,7 +133,7 @@ class DownBlock(nn.Module):
 
 
 class Discriminator(Fixed, Discriminating):
-    """Images -> features by residual blocks; the rest is layers.Discriminating."""
+    """Images -> features by residual blocks; the rest is Discriminating."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from progan_style import distributed
 from progan_style.checkpoint import load_state, transfer
 from progan_style.config import Config
 from progan_style.networks import ARCHITECTURES
-from progan_style.networks.layers import Growing
+from progan_style.networks.contract import Discriminator, Generator, Growing
 from progan_style.training import runlog
 from progan_style.training.augment import Augment
 from progan_style.training.conditioning import CONDITIONINGS
@@ -30,7 +30,7 @@ NETWORKS = ("G", "D", "G_ema")
 class Average:
     """G_ema, which follows G."""
 
-    def __init__(self, G_ema: Growing, G: Growing):
+    def __init__(self, G_ema: Generator, G: Generator):
         self.G_ema, self.G = G_ema, G
 
     @torch.no_grad()
@@ -53,10 +53,10 @@ class State:
         architecture = ARCHITECTURES[config.network.name]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            G = architecture.Generator(**self.arguments["generator"])
-            D = architecture.Discriminator(**self.arguments["discriminator"])
-        self.G = G.to(device, memory_format=torch.channels_last).train()
-        self.D = D.to(device, memory_format=torch.channels_last).train()
+            self.G: Generator = architecture.Generator(**self.arguments["generator"])
+            self.D: Discriminator = architecture.Discriminator(**self.arguments["discriminator"])
+        for network in (self.G, self.D):
+            network.to(device).to(memory_format=torch.channels_last)
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
         self.G_ema.class_names = tuple(config.data.classes)
         self.average = Average(self.G_ema, self.G)

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from progan_style import distributed, rng
-from progan_style.networks.layers import Growing, class_of
+from progan_style.networks.conditions import Condition
+from progan_style.networks.contract import Discriminator
 from progan_style.networks.mapping import mix_styles
-from progan_style.training.augment import CALLS_OF_D, Augment
+from progan_style.training.augment import CALLS_OF_D
 from progan_style.training.conditioning import scale_gradient
 from progan_style.training.losses import Loss, Terms
 from progan_style.training.path_length import SHARE
@@ -62,30 +63,30 @@ class Batch:
 
     reals: Tensor  # [N, 1, R, R], -1 .. 1, faded like the networks
     fakes: Tensor  # [N, 1, R, R], with G's graph; each is of its real's class
-    labels: Tensor  # [N], or conditions [N, K + 1]
+    condition: Condition  # of N images
     index: Tensor  # [N] int64, the images' numbers in the run, which their random numbers are made of
 
     def for_D(self, parts: int) -> "list[Batch]":
         """The fakes without their graph, in so many equal parts."""
-        whole = (self.reals, self.fakes.detach(), self.labels, self.index)
-        return [Batch(*part) for part in zip(*(tensor.chunk(parts) for tensor in whole), strict=True)]
+        whole = (self.reals, self.fakes.detach(), self.condition, self.index)
+        return [Batch(*part) for part in zip(*(rows.chunk(parts) for rows in whole), strict=True)]
 
 
 class Critic:
-    """images -> logits, with augmentation, labels and precision filled in; keeps what it computed for the log.
+    """images -> logits, with augmentation, condition and precision filled in; keeps what it computed for the log.
 
     augment: images and the number of the call, from 0 -> images.
     """
 
     def __init__(
         self,
-        D: Growing,
-        labels: Tensor,
+        D: Discriminator,
+        condition: Condition,
         amp: Callable[[bool], Any],
         features: Callable[[Tensor], Tensor] | None = None,
         augment: Callable[[Tensor, int], Tensor] | None = None,
     ):
-        self.D, self.labels, self.amp, self.augment = D, labels, amp, augment
+        self.D, self.condition, self.amp, self.augment = D, condition, amp, augment
         self.features = features or D.features  # of images without a penalty; a compiled pass has no second derivative
         self.seen: list[tuple[Tensor, Tensor]] = []  # features, with their graph, and logits of each call
 
@@ -96,17 +97,17 @@ class Critic:
         if self.augment is not None:
             images = self.augment(images, len(self.seen))
         with self.amp(not penalised):
-            features = (self.D.features if penalised else self.features)(images)  # type: ignore[operator]
-        logits = self.D.logits(features, self.labels)  # type: ignore[operator]
+            features = (self.D.features if penalised else self.features)(images)
+        logits = self.D.logits(features, self.condition)
         self.seen.append((features, logits.detach()))
         return logits
 
 
 def make_critic(state: State, recipe: Recipe, batch: Batch, first_call: int = 0) -> Critic:
     """D as the loss sees it; first_call: of the step, for the augmentation's random numbers."""
-    augment: Augment | None = state.augment
-    changed = partial(augment, index=batch.index, first_call=first_call) if augment else None
-    return Critic(state.D, batch.labels, partial(recipe.amp, state.device), state.features, changed)
+    pipe = state.augment
+    augment = partial(pipe, index=batch.index, first_call=first_call) if pipe else None
+    return Critic(state.D, batch.condition, partial(recipe.amp, state.device), state.features, augment)
 
 
 # ---------------------------------------------------------------- the two updates
@@ -143,7 +144,7 @@ def update_G(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int
     state.opt_G.zero_grad(set_to_none=True)
     terms = backward_G(state, recipe, batch, phase.label_weight)
     if state.path_length.due(turn):
-        terms["path_length"] = backward_path(state, recipe, batch.index[::SHARE], batch.labels[::SHARE])
+        terms["path_length"] = backward_path(state, recipe, batch.index[::SHARE], batch.condition[::SHARE])
     distributed.add(gradients(state.G), divide=True)
     state.meter.count(loss_g=sum(terms.values()), grad_g=gradient_norm(state.G))
     state.opt_G.step()
@@ -156,7 +157,7 @@ def backward_D(
     """D's gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
     u = rng.uniform(recipe.seed, "penalty", part.index, 1)[:, 0]
     terms = recipe.loss.discriminator(critic, part.reals, part.fakes, gamma, u)
-    classes = class_of(part.labels)
+    classes = part.condition.labels
     # The class head learns at its full rate; what of its gradient goes on into the trunk is the conditioning's.
     seen = [features for features, _ in critic.seen[: 2 if recipe.fakes_too else 1]]
     heard = [state.D.class_logits(scale_gradient(f, recipe.class_weight * label_weight)) for f in seen]
@@ -182,19 +183,19 @@ def backward_G(state: State, recipe: Recipe, batch: Batch, label_weight: float) 
     if recipe.generator_weight:
         class_logits = state.D.class_logits(critic.seen[-1][0])  # of the fakes
         weight = recipe.generator_weight * label_weight
-        terms["class"] = weight * F.cross_entropy(class_logits, class_of(batch.labels))
+        terms["class"] = weight * F.cross_entropy(class_logits, batch.condition.labels)
     torch.stack(list(terms.values())).sum().backward()
     state.D.requires_grad_(True)
     return {key: term.detach() for key, term in terms.items()}
 
 
-def backward_path(state: State, recipe: Recipe, index: Tensor, labels: Tensor) -> Tensor:
+def backward_path(state: State, recipe: Recipe, index: Tensor, condition: Condition) -> Tensor:
     """G's gradients of the path length penalty on the images numbered `index`, made again, all in fp32.
 
     After those of the loss, whose graph is then gone: never both in memory.
     """
     with recipe.amp(state.device, False):
-        ws = make_styles(state, recipe, index, labels)
+        ws = make_styles(state, recipe, index, condition)
         images = state.G.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))
         y = rng.normal(recipe.seed, "path", index, images[0].numel())
         penalty = state.path_length.penalty(images, ws, y)
@@ -205,22 +206,22 @@ def backward_path(state: State, recipe: Recipe, index: Tensor, labels: Tensor) -
 # ---------------------------------------------------------------- what G makes
 
 
-def make_fakes(state: State, recipe: Recipe, index: Tensor, labels: Tensor) -> Tensor:
-    """G's images numbered `index`, with their graph: [N], [N] -> [N, 1, R, R]."""
+def make_fakes(state: State, recipe: Recipe, index: Tensor, condition: Condition) -> Tensor:
+    """G's images numbered `index`, with their graph: [N] -> [N, 1, R, R]."""
     with recipe.amp(state.device):
-        ws = make_styles(state, recipe, index, labels)
+        ws = make_styles(state, recipe, index, condition)
         with recipe.amp(state.device, False):
-            state.G.mapping.track(ws, class_of(labels))
+            state.G.mapping.track(ws, condition)
         return state.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))
 
 
-def make_styles(state: State, recipe: Recipe, index: Tensor, labels: Tensor) -> Tensor:
-    """The mixed styles of the images numbered `index`: [N], [N] -> ws [N, L, W]."""
+def make_styles(state: State, recipe: Recipe, index: Tensor, condition: Condition) -> Tensor:
+    """The mixed styles of the images numbered `index`: [N] -> ws [N, L, W]."""
     z_dim = state.G.mapping.z_dim
     z = rng.normal(recipe.seed, "latent", index, 2 * z_dim)
-    ws = state.G.mapping(z[:, :z_dim], labels)
+    ws = state.G.mapping(z[:, :z_dim], condition)
     if recipe.style_mixing > 0:
-        other = state.G.mapping(z[:, z_dim:], labels)
+        other = state.G.mapping(z[:, z_dim:], condition)
         u = rng.uniform(recipe.seed, "mixing", index, 2)
         ws = mix_styles(ws, other, u, state.G.active_layers, recipe.style_mixing)
     return ws

@@ -11,7 +11,8 @@ from progan_style import distributed
 from progan_style.config import Config
 from progan_style.data.dataset import Dataset
 from progan_style.data.position import Positions
-from progan_style.networks.layers import fade_reals
+from progan_style.networks.conditions import Condition
+from progan_style.networks.resampling import fade_reals
 from progan_style.sampling import to_float
 from progan_style.shell import is_out_of_memory
 from progan_style.training.augment import STRENGTHS, Augment, arguments_of
@@ -31,7 +32,7 @@ class Trainer:
         device, column = torch.device(device), config.data.position_column
         self.config, self.data = config, data
         self.schedule = GrowthSchedule(**config.schedule.model_dump())
-        self.positions = Positions.of(data, column) if column else None
+        self.positions = Positions.read(data, column) if column else None
         self.recipe = make_recipe(config, device)
         augment = make_augment(config, self.recipe.loss.has_zero, device)
         self.state = State(config, device, augment, self.positions.header() if self.positions else None)
@@ -65,21 +66,22 @@ class Trainer:
                 self.step(*self.batch())
                 upkeep.progress()
 
-    def step(self, images: Tensor, labels: Tensor) -> Terms:
+    def step(self, images: Tensor, labels: Tensor | Condition) -> Terms:
         """One update of D, one of G, the EMA: uint8 images [N, 1, R, R], labels [N] -> the terms of both losses.
 
-        Labels may be conditions [N, K + 1] (layers.split_condition), where the networks know positions.
         N is this rank's part of the batch (`share`); the terms are its means.
         """
         state, recipe, phase = self.state, self.recipe, self.schedule.at(self.state.nimg)
         turn = step_of_stage(self.schedule, state.nimg)
         first, n = self.share(phase)
         assert images.shape[:1] + images.shape[2:] == (n, phase.resolution, phase.resolution), (images.shape, phase)
+        classes = len(self.config.data.classes)
+        condition = labels if isinstance(labels, Condition) else Condition.of_labels(labels, classes)
         state.enter(phase)
         index = torch.arange(first, first + n, device=state.device)
         reals = fade_reals(to_float(images), phase.alpha)
-        fakes = make_fakes(state, recipe, index, labels)  # one batch serves both updates
-        batch = Batch(reals, fakes, labels, index)
+        fakes = make_fakes(state, recipe, index, condition)  # one batch serves both updates
+        batch = Batch(reals, fakes, condition, index)
         terms_d = update_D(state, recipe, batch, phase, turn)
         terms_g = update_G(state, recipe, batch, phase, turn)
         state.settle()
@@ -88,16 +90,16 @@ class Trainer:
         state.meter.steps += 1
         return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
 
-    def batch(self) -> tuple[Tensor, Tensor]:
+    def batch(self) -> tuple[Tensor, Condition]:
         """This rank's slices of the next step and what they are conditioned on."""
         phase, seed = self.schedule.at(self.state.nimg), self.config.seed
         first, n = self.share(phase)
         balanced = self.config.data.sampling == "balanced"
         images, labels = self.data.batch(seed, first, n, phase.resolution, self.state.device, balanced)
+        position = None
         if self.positions is not None:
-            rows = self.data.indices(seed, first, n, balanced)
-            labels = self.positions.beside(labels, rows, len(self.config.data.classes))
-        return images, labels
+            position = self.positions.of(self.data.indices(seed, first, n, balanced), self.state.device)
+        return images, Condition.of_labels(labels, len(self.config.data.classes), position)
 
     def share(self, phase: Phase) -> tuple[int, int]:
         """This rank's part of the step's batch: the number of its first image in the run, and how many."""

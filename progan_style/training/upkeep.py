@@ -16,7 +16,7 @@ from tqdm import tqdm
 from progan_style import distributed
 from progan_style.checkpoint import load_state, save_network, save_state
 from progan_style.config import Config, parse_config, refuse_changes, save_config
-from progan_style.networks.layers import Growing
+from progan_style.networks.contract import Generator
 from progan_style.run import stage_dir
 from progan_style.sampling import save_samples
 from progan_style.training import runlog
@@ -24,7 +24,7 @@ from progan_style.training.recovery import cannot_go_back, last_good, not_finite
 from progan_style.training.schedule import GrowthSchedule, Phase, Stage, crossed, last_phase, stage_ended
 from progan_style.training.state import State
 
-Evaluate = Callable[[Growing, Phase], dict[str, float]]
+Evaluate = Callable[[Generator, Phase], dict[str, float]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from progan_style import generate, load_generator, rank_of
+from progan_style import Condition, generate, load_generator, rank_of
 from progan_style.checkpoint import load_state
 from progan_style.data.position import Positions
 from progan_style.networks import ARCHITECTURES
@@ -54,7 +54,8 @@ def test_at_label_weight_0_the_label_counts_for_nothing(name):
     shared = {"num_classes": 3, "max_resolution": 8, "channel_base": 64, "channel_max": 8}
     G = ARCHITECTURES[name].Generator(**shared, z_dim=8, w_dim=8, mapping_depth=2, mapping_lr_mul=0.01).eval()
     D = ARCHITECTURES[name].Discriminator(**shared).eval()
-    z, zero, one = torch.randn(4, 8), torch.zeros(4, dtype=torch.long), torch.ones(4, dtype=torch.long)
+    z = torch.randn(4, 8)
+    zero, one = (Condition.of_labels(torch.full([4], k), 3) for k in (0, 1))
     images = torch.randn(4, 1, 8, 8)
     assert not torch.equal(G.mapping(z, zero), G.mapping(z, one)) and not torch.equal(D(images, zero), D(images, one))
     G.mapping.label_weight.fill_(0.0)
@@ -166,37 +167,38 @@ def test_balanced_sampling_takes_the_classes_in_turn_and_is_pure(make):
 
 def test_positions_are_ranks_and_equal_heights_share_theirs(make, placed_root):
     data = make(root=placed_root)[0].data
-    positions = Positions.of(data, "slice_mm")
+    positions = Positions.read(data, "slice_mm")
     assert set(np.round(positions.rank, 6)) == {-0.5, 0.5}
-    labels = torch.tensor([0, 1])
     low, high = (np.flatnonzero(data.columns["slice_mm"] == x)[0] for x in ("6", "10"))
-    assert positions.beside(labels, np.array([low, high]), 2).tolist() == [[1, 0, -0.5], [0, 1, 0.5]]
+    assert positions.of(np.array([low, high, low]), torch.device("cpu")).tolist() == [-0.5, 0.5, -0.5]
     header = positions.header()
     assert [rank_of(x, header) for x in (6, 10)] == pytest.approx([-0.5, 0.5], abs=0.05)  # as it was trained
     with pytest.raises(ValueError, match="position 40: expected 6 to 10, the training slices' range of slice_mm"):
         rank_of(40, header)
 
 
-def test_a_generator_that_knows_positions(make, placed_root):
+def test_a_generator_that_knows_positions(make, placed_root, tiny_run):
     trainer, run_dir = make("run", "data.position_column=slice_mm", root=placed_root)
     assert trainer.run(run_dir)
     G = load_generator(run_dir / "stage-016" / "generator.safetensors")
     labels, seeds = torch.tensor([0, 1, 1]), torch.tensor([3, 3, 20])
     images = generate(G, labels, seeds)
     assert torch.equal(generate(G, labels[1:2], seeds[1:2]), images[1:2])  # whatever is asked for beside it
-    low, high = (torch.tensor([[1.0, 0.0, x]]) for x in (-1.0, 1.0))
+    low, high = (Condition.of(labels[:1], G.class_names, torch.tensor([x])) for x in (-1.0, 1.0))
     assert not torch.equal(generate(G, low, seeds[:1]), generate(G, high, seeds[:1]))
-    with pytest.raises(ValueError, match=r"or \[N, 3\] with a position"):
-        generate(G, torch.ones(1, 4), seeds[:1])
+    without = load_generator(tiny_run.run_dir / "stage-016" / "generator.safetensors")
+    with pytest.raises(ValueError, match="expected no position: this generator was trained without"):
+        generate(without, low, seeds[:1])
 
 
 def test_the_position_changes_the_logit(make, placed_root):
     D = make("run", "data.position_column=slice_mm", root=placed_root)[0].state.D.eval()
     D.grow(8)
     images = torch.randn(1, 1, 8, 8)
-    low, high = (D(images, torch.tensor([[1.0, 0.0, x]])) for x in (-1.0, 1.0))
+    label = torch.tensor([0])
+    low, middle, high = (D(images, Condition.of_labels(label, 2, torch.tensor([x]))) for x in (-1.0, 0.0, 1.0))
     assert not torch.equal(low, high)
-    assert torch.equal(D(images, torch.tensor([0])), D(images, torch.tensor([[1.0, 0.0, 0.0]])))
+    assert torch.equal(D(images, Condition.of_labels(label, 2)), middle)
 
 
 def test_what_is_missing_of_positions_is_said(make, toy_root, placed_root):
@@ -206,7 +208,7 @@ def test_what_is_missing_of_positions_is_said(make, toy_root, placed_root):
     data.columns["slice_mm"] = data.columns["slice_mm"].copy()
     data.columns["slice_mm"][:3] = ""
     with pytest.raises(ValueError, match="column slice_mm: no number for 3 of 48 training slices"):
-        Positions.of(data, "slice_mm")
+        Positions.read(data, "slice_mm")
     data.columns["slice_mm"][0] = "top"
     with pytest.raises(ValueError, match="column slice_mm: expected numbers"):
-        Positions.of(data, "slice_mm")
+        Positions.read(data, "slice_mm")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from progan_style import GrowthSchedule, Trainer, load_config, load_data
+from progan_style import Condition, GrowthSchedule, Trainer, load_config, load_data
 from progan_style.checkpoint import load_state, save_state
 from progan_style.networks import ARCHITECTURES
 from progan_style.sampling import to_float
@@ -533,7 +533,9 @@ def test_the_penaltys_gradient_of_a_bf16_run_is_that_of_fp32(make):
         images, labels = trainer.data.batch(0, 0, 8, 8)
         trainer.state.enter(trainer.schedule.at(0))
         reals = images.float() / 127.5 - 1
-        critic = Critic(trainer.state.D, labels, partial(trainer.recipe.amp, torch.device("cpu")))
+        critic = Critic(
+            trainer.state.D, Condition.of_labels(labels, 2), partial(trainer.recipe.amp, torch.device("cpu"))
+        )
         penalty = trainer.recipe.loss.discriminator(critic, reals, reals.detach(), 1.0, torch.rand(8))["penalty"]
         kept = [p for p in trainer.state.D.parameters() if p.requires_grad]
         grads = torch.autograd.grad(penalty, kept, allow_unused=True)
@@ -573,12 +575,12 @@ class Seen(Critic):
 
     shown: list
 
-    def __init__(self, D, labels, amp, features=None, augment=None):
+    def __init__(self, D, condition, amp, features=None, augment=None):
         def keep(images, call, **numbers):
             Seen.shown.append((images, augment(images, call=call)))
             return Seen.shown[-1][1]
 
-        super().__init__(D, labels, amp, features, keep)
+        super().__init__(D, condition, amp, features, keep)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -723,9 +725,10 @@ def test_style_centres_are_those_of_their_class(make):
     trainer, _ = make("run")
     phase = trainer.schedule.at(0)
     trainer.state.enter(phase)
-    images, labels = trainer.batch()
+    images, condition = trainer.batch()
+    labels = condition.labels
     with torch.no_grad():
-        ws = make_styles(trainer.state, trainer.recipe, torch.arange(8), labels)[:, 0]
+        ws = make_styles(trainer.state, trainer.recipe, torch.arange(8), condition)[:, 0]
     before = trainer.state.G.mapping.centers.clone()
     trainer.step(images, labels)
     for k in labels.unique():

@@ -1,21 +1,13 @@
-"""The contract of networks/__init__.py, over every architecture."""
+"""The contract of networks/contract.py, over every architecture."""
 
 import pytest
 import torch
 
 from progan_style.networks import ARCHITECTURES
-from progan_style.networks.layers import (
-    Blur,
-    Conv,
-    Linear,
-    MinibatchStd,
-    channels_last,
-    downsample2,
-    fade_reals,
-    upsample2,
-    widths,
-)
+from progan_style.networks.conditions import Condition
+from progan_style.networks.layers import Conv, Linear, MinibatchStd, channels_last, widths
 from progan_style.networks.mapping import mix_styles
+from progan_style.networks.resampling import Blur, downsample2, fade_reals, upsample2
 from progan_style.networks.stylegan1 import AdaIN
 from progan_style.networks.stylegan2 import StyledLayer
 
@@ -48,8 +40,13 @@ def nets(request):
     return build(request.param, 16)
 
 
+def of(*labels):
+    """Labels of three classes -> Condition."""
+    return Condition.of_labels(torch.tensor(labels), 3)
+
+
 def sample(G, n=4):
-    labels = torch.arange(n) % 3
+    labels = of(*(k % 3 for k in range(n)))
     return G.mapping(torch.randn(n, G.mapping.z_dim), labels), torch.randn(n, G.noise_size), labels
 
 
@@ -71,7 +68,7 @@ def test_generator_at_twice_the_size_and_alpha_0_is_the_upsampled_output(name, r
 @pytest.mark.parametrize("r", SIZES)
 def test_discriminator_at_twice_the_size_and_alpha_0_sees_the_downsampled_image(name, r):
     _, D = build(name)
-    images, labels = torch.randn(4, 1, 2 * r, 2 * r), torch.tensor([0, 1, 2, 0])
+    images, labels = torch.randn(4, 1, 2 * r, 2 * r), of(0, 1, 2, 0)
     D.grow(2 * r, 0.0)
     grown = D(images, labels)
     D.grow(r)
@@ -141,9 +138,9 @@ def test_widths():
 def test_the_label_changes_image_and_logit(nets):
     G, D = nets
     z, noise = torch.randn(4, 12).repeat(2, 1)[:4], torch.randn(4, G.noise_size)
-    zero, one = (G.synthesis(G.mapping(z, torch.full([4], k)), noise) for k in (0, 1))
+    zero, one = (G.synthesis(G.mapping(z, of(k, k, k, k)), noise) for k in (0, 1))
     assert (zero - one).abs().mean() > 1e-3
-    assert not torch.allclose(D(zero, torch.zeros(4, dtype=torch.long)), D(zero, torch.ones(4, dtype=torch.long)))
+    assert not torch.allclose(D(zero, of(0, 0, 0, 0)), D(zero, of(1, 1, 1, 1)))
 
 
 def test_the_embedding_gets_a_gradient(nets):
@@ -159,14 +156,14 @@ def test_one_class_means_no_embedding(name):
     G = ARCHITECTURES[name].Generator(**shared, z_dim=8, w_dim=8, mapping_depth=2, mapping_lr_mul=0.01)
     D = ARCHITECTURES[name].Discriminator(**shared)
     assert G.mapping.embed is None and D.embed is None
-    labels = torch.zeros(4, dtype=torch.long)
+    labels = Condition.of_labels(torch.zeros(4, dtype=torch.long), 1)
     assert D(G.synthesis(G.mapping(torch.randn(4, 8), labels)), labels).shape == (4,)
 
 
 def test_truncation_pulls_to_the_images_own_class(nets):
     G, _ = nets
     G.mapping.centers.copy_(torch.arange(3.0)[:, None].expand(3, 10))
-    z, labels = torch.randn(3, 12), torch.arange(3)
+    z, labels = torch.randn(3, 12), of(0, 1, 2)
     assert torch.equal(G.mapping(z, labels, psi=0.0)[:, 0], G.mapping.centers)
     plain, half = G.mapping(z, labels), G.mapping(z, labels, psi=0.5)
     assert torch.allclose(half[:, 0], (plain[:, 0] + G.mapping.centers) / 2, atol=1e-6)
@@ -174,9 +171,9 @@ def test_truncation_pulls_to_the_images_own_class(nets):
 
 def test_class_weights_mix_the_embeddings(nets):
     G, _ = nets
-    z, labels = torch.randn(3, 12), torch.arange(3)
-    assert torch.equal(G.mapping(z, torch.eye(3)), G.mapping(z, labels))
-    half = G.mapping(z[:1], torch.tensor([[0.5, 0.5, 0.0]]))
+    z, labels = torch.randn(3, 12), of(0, 1, 2)
+    assert torch.equal(G.mapping(z, Condition(torch.eye(3))), G.mapping(z, labels))
+    half = G.mapping(z[:1], Condition(torch.tensor([[0.5, 0.5, 0.0]])))
     with torch.no_grad():
         G.mapping.embed.weight[2] = G.mapping.embed.weight[:2].mean(dim=0)
     assert torch.allclose(half, G.mapping(z[:1], labels[2:]))
@@ -186,12 +183,12 @@ def test_class_centres_follow_their_own_class_only(nets):
     G, _ = nets
     ws = torch.ones(4, G.mapping.num_layers, 10)
     G.mapping.momentum = 0.5
-    G.mapping.track(ws[:3], torch.tensor([1, 1, 1]))
+    G.mapping.track(ws[:3], of(1, 1, 1))
     assert not G.mapping.centers.any()  # a step gathers first
-    G.mapping.track(3 * ws[:1], torch.tensor([1]))
+    G.mapping.track(3 * ws[:1], of(1))
     G.mapping.settle()
     assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.0, 0.75, 0.0]))  # half way to the mean of 1, 1, 1, 3
-    G.mapping.track(ws, torch.tensor([0, 0, 0, 0]))
+    G.mapping.track(ws, of(0, 0, 0, 0))
     G.mapping.settle()
     assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.5, 0.75, 0.0]))
 

@@ -1,0 +1,118 @@
+"""What an image is conditioned on: its class, or what lies between the classes, and its position in the head.
+
+A Condition is made once, where labels enter: at the door of generate() and of a training step. The networks read it.
+
+Letters: N images, K classes, W width.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from progan_style.networks.layers import Linear
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Conditions of N images. A condition more is a field more: None, or a tensor whose rows are images."""
+
+    class_weights: Tensor  # [N, K] float, each row of sum 1; 1 and zeros: an image of one class
+    position: Tensor | None = None  # [N] float, -1 .. 1; None: the middle
+    known_labels: Tensor | None = None  # [N] int64, where the weights were made from labels
+
+    @classmethod
+    def of_labels(cls, labels: Tensor, num_classes: int, position: Tensor | None = None) -> "Condition":
+        """Labels [N] int64 -> each image wholly of its class. Nothing is read by the host, so nothing is checked."""
+        # Not F.one_hot: it reads the labels on the host.
+        weights = (labels[:, None] == torch.arange(num_classes, device=labels.device)).float()
+        return cls(weights, position, labels)
+
+    @classmethod
+    def of(cls, given: "Tensor | Condition", class_names: Sequence[str], position: Tensor | None = None) -> "Condition":
+        """Labels [N] int64 or class weights [N, K] float -> Condition; a Condition is returned as it is.
+
+        Raises ValueError if it is something else, if a label names no class, or if a row of weights does not sum to 1.
+        """
+        if isinstance(given, Condition):
+            return given
+        classes, names = len(class_names), ", ".join(class_names)
+        if given.ndim == 1 and not given.is_floating_point():
+            if len(given) and not 0 <= int(given.min()) <= int(given.max()) < classes:
+                raise ValueError(
+                    f"expected labels from 0 to {classes - 1} for {names}, got {int(given.min())} to {int(given.max())}"
+                )
+            return cls.of_labels(given, classes, position)
+        if given.ndim != 2 or given.shape[1] != classes or not given.is_floating_point():
+            raise ValueError(
+                f"expected labels [N] or float weights [N, {classes}] for {names}, "
+                f"got {given.dtype} {list(given.shape)}"
+            )
+        sums = given.sum(dim=1)
+        if not bool(((sums - 1).abs() < 1e-4).all()):
+            raise ValueError(
+                f"expected class weights that sum to 1 in every row, got sums from {sums.min():g} to {sums.max():g}"
+            )
+        return cls(given.float(), position)
+
+    def __len__(self) -> int:
+        return len(self.class_weights)
+
+    def __getitem__(self, rows: "slice | Tensor") -> "Condition":
+        """The conditions of some of the images."""
+        return self._each(lambda values: values[rows])
+
+    def chunk(self, parts: int) -> "list[Condition]":
+        """In so many parts, like Tensor.chunk."""
+        size = -(-len(self) // parts)
+        return [self[start : start + size] for start in range(0, len(self), size)]
+
+    def to(self, device: torch.device | str) -> "Condition":
+        return self._each(lambda values: values.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Condition":
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: change(values) for name, values in given.items() if values is not None})
+
+    def kinds(self) -> Tensor:
+        """A number for each image, [N] int64: equal for equal conditions."""
+        columns = [self.class_weights, *([] if self.position is None else [self.position[:, None]])]
+        _, kind_of = torch.unique(torch.cat(columns, dim=1), dim=0, return_inverse=True)
+        return kind_of
+
+    @property
+    def labels(self) -> Tensor:
+        """The class of each image, [N] int64. Raises ValueError if an image lies between classes."""
+        if self.known_labels is not None:
+            return self.known_labels
+        highest, labels = self.class_weights.max(dim=1)
+        if not bool((highest == 1.0).all()):
+            raise ValueError("expected images of one class each, got class weights between the classes")
+        return labels
+
+    def of_classes(self, table: Tensor) -> Tensor:
+        """The rows of a table [K, W], mixed by the weights -> [N, W]; a whole weight gives its row to the last bit."""
+        return self.class_weights.to(table.dtype) @ table
+
+
+class PositionEmbedding(nn.Module):
+    """Where in the head a slice lies, -1 .. 1 -> [N, width]: a linear layer on sines and cosines of four frequencies.
+
+    None is the middle.
+    """
+
+    waves: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("waves", math.pi / 2 * torch.arange(1.0, 5.0), persistent=False)
+        self.dense = Linear(8, width)
+
+    def forward(self, position: Tensor | None, n: int) -> Tensor:
+        if position is None:
+            position = self.waves.new_zeros(n)
+        angles = position[:, None].float() * self.waves
+        return cast(Tensor, self.dense(torch.cat([angles.sin(), angles.cos()], dim=1)))

@@ -1,0 +1,75 @@
+"""Conditions: what comes in, what is refused, and that rows stay together."""
+
+import pytest
+import torch
+
+from progan_style.networks.conditions import Condition
+
+NAMES = ("CN", "MCI", "AD")
+
+
+def test_labels_become_whole_weights():
+    condition = Condition.of(torch.tensor([2, 0]), NAMES)
+    assert condition.class_weights.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert condition.labels.tolist() == [2, 0] and condition.position is None and len(condition) == 2
+
+
+@pytest.mark.parametrize("classes", (1, 2, 5))
+def test_a_whole_weight_is_its_class_to_the_last_bit_with_its_gradient(classes):
+    """As a lookup in the table would give."""
+    torch.manual_seed(0)
+    labels, grads = torch.randint(0, classes, (64,)), torch.randn(64, 24)
+    looked_up, mixed = (torch.randn(classes, 24).requires_grad_() for _ in range(2))
+    with torch.no_grad():
+        mixed.copy_(looked_up)
+    rows = looked_up[labels]
+    made = Condition.of_labels(labels, classes).of_classes(mixed)
+    assert torch.equal(rows, made)
+    rows.backward(grads)
+    made.backward(grads)
+    assert torch.allclose(looked_up.grad, mixed.grad, atol=1e-6)
+
+
+def test_class_weights_have_labels_where_each_image_is_of_one_class():
+    """The identity of two classes: [0, 1], not [0, 0] as if its last column were a position."""
+    assert Condition.of(torch.eye(2), ("CN", "AD")).labels.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="expected images of one class each, got class weights between the classes"):
+        _ = Condition.of(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), ("CN", "AD")).labels
+
+
+def test_rows_of_all_conditions_stay_together():
+    condition = Condition.of(torch.tensor([0, 1, 2, 0, 1]), NAMES, torch.linspace(-1, 1, 5))
+    some = condition[torch.tensor([4, 2])]
+    assert some.labels.tolist() == [1, 2] and some.position.tolist() == [1.0, 0.0]
+    every_second = condition[::2]
+    assert every_second.labels.tolist() == [0, 2, 1] and every_second.position.tolist() == [-1.0, 0.0, 1.0]
+    parts = condition.chunk(2)
+    assert [len(part) for part in parts] == [3, 2]
+    assert torch.cat([part.class_weights for part in parts]).equal(condition.class_weights)
+    assert torch.cat([part.position for part in parts]).equal(condition.position)
+
+
+def test_equal_conditions_have_one_number():
+    position = torch.tensor([0.0, 0.5, 0.0, 0.0])
+    kinds = Condition.of(torch.tensor([0, 0, 0, 1]), NAMES, position).kinds()
+    assert kinds[0] == kinds[2] and len(kinds.unique()) == 3
+    assert len(Condition.of(torch.tensor([0, 0, 0, 1]), NAMES).kinds().unique()) == 2
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    (
+        (torch.tensor([0, 3]), "expected labels from 0 to 2 for CN, MCI, AD, got 0 to 3"),
+        (torch.tensor([-1]), "expected labels from 0 to 2 for CN, MCI, AD, got -1 to -1"),
+        (
+            torch.tensor([0.5]),
+            r"expected labels \[N\] or float weights \[N, 3\] for CN, MCI, AD, got torch.float32 \[1\]",
+        ),
+        (torch.ones(2, 4) / 4, r"got torch.float32 \[2, 4\]"),
+        (torch.ones(2, 3, dtype=torch.long), r"got torch.int64 \[2, 3\]"),
+        (torch.ones(2, 3), "class weights that sum to 1 in every row, got sums from 3 to 3"),
+    ),
+)
+def test_what_is_no_condition_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        Condition.of(given, NAMES)
