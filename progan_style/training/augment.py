@@ -12,14 +12,14 @@ batch is split.
 Letters: N batch, R resolution.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from progan_style import distributed, rng
@@ -230,10 +230,14 @@ class Transposed(torch.autograd.Function):
 # ---------------------------------------------------------------- strength
 
 
-class Fixed:
-    """The same p for the whole run."""
+class Off:
+    """Nothing stands before D."""
 
-    def __init__(self, p: float):
+
+class Fixed:
+    """The same p, the probability of each operation for an image, for the whole run."""
+
+    def __init__(self, p: Annotated[float, Field(ge=0, le=1)]):
         self.start = p
 
     def moved(self, p: Tensor, r: Tensor, images: Tensor) -> Tensor:
@@ -250,7 +254,11 @@ class Adaptive:
 
     start = 0.0
 
-    def __init__(self, target: float = 0.6, half_time_kimg: float = 50.0):
+    def __init__(
+        self,
+        target: Annotated[float, Field(gt=0, lt=1)] = 0.6,
+        half_time_kimg: Annotated[float, Field(gt=0)] = 50.0,
+    ):
         self.target, self.half_time_kimg = target, half_time_kimg
 
     def moved(self, p: Tensor, r: Tensor, images: Tensor) -> Tensor:
@@ -258,13 +266,7 @@ class Adaptive:
         return (p + torch.sign(r - self.target) * images / (2000.0 * self.half_time_kimg)).clamp(0.0, 1.0)
 
 
-STRENGTHS: dict[str, type[Fixed] | type[Adaptive] | None] = {"none": None, "fixed": Fixed, "ada": Adaptive}
-
-
-def arguments_of(name: str) -> dict[str, Any]:
-    """The arguments of a strength, each with its default (inspect.Parameter.empty: it has none)."""
-    strength = STRENGTHS[name]
-    return {k: v.default for k, v in inspect.signature(strength).parameters.items()} if strength else {}
+STRENGTHS: dict[str, type[Off] | type[Fixed] | type[Adaptive]] = {"none": Off, "fixed": Fixed, "ada": Adaptive}
 
 
 class Augment:

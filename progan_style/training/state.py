@@ -18,7 +18,6 @@ from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
 from progan_style.training import runlog
 from progan_style.training.augment import Augment
-from progan_style.training.conditioning import CONDITIONINGS
 from progan_style.training.meter import Meter
 from progan_style.training.path_length import PathLength
 from progan_style.training.recovery import Watchdog
@@ -193,5 +192,5 @@ def network_arguments(config: Config, positions: bool) -> dict[str, dict[str, An
         "channel_max": sizes["channel_max"],
         "positions": positions,
     }
-    in_logit = CONDITIONINGS[config.conditioning.name].in_logit
+    in_logit = config.conditioning.make().in_logit
     return {"generator": {**shared, **sizes}, "discriminator": {**shared, "in_logit": in_logit}}

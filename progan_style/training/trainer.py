@@ -15,9 +15,8 @@ from progan_style.networks.conditions import Condition
 from progan_style.networks.resampling import fade_reals
 from progan_style.sampling import to_float
 from progan_style.shell import is_out_of_memory
-from progan_style.training.augment import STRENGTHS, Augment, arguments_of
-from progan_style.training.conditioning import CONDITIONINGS
-from progan_style.training.losses import LOSSES, Terms
+from progan_style.training.augment import Augment, Off
+from progan_style.training.losses import Terms
 from progan_style.training.schedule import GrowthSchedule, Phase, step_of_stage
 from progan_style.training.state import State
 from progan_style.training.step import Batch, Recipe, make_fakes, update_D, update_G
@@ -126,15 +125,14 @@ class Trainer:
 
 
 def make_recipe(config: Config, device: torch.device) -> Recipe:
-    """How the steps of a configuration are made; null weights are those of its conditioning."""
-    conditioning, given, training = CONDITIONINGS[config.conditioning.name], config.conditioning, config.training
-    of_generator = conditioning.generator_weight if given.generator_weight is None else given.generator_weight
+    """How the steps of a configuration are made."""
+    conditioning, training = config.conditioning.make(), config.training
     return Recipe(
         seed=config.seed,
-        loss=LOSSES[config.loss.name](),
+        loss=config.loss.make(),
         penalty_interval=config.loss.penalty_interval,
-        class_weight=conditioning.class_weight if given.class_weight is None else given.class_weight,
-        generator_weight=of_generator or 0.0,
+        class_weight=conditioning.class_weight,
+        generator_weight=conditioning.generator_weight,
         fakes_too=conditioning.fakes_too,
         style_mixing=training.style_mixing,
         ema_half_life=1000 * training.ema_half_life_kimg,
@@ -145,18 +143,11 @@ def make_recipe(config: Config, device: torch.device) -> Recipe:
 
 def make_augment(config: Config, has_zero: bool, device: torch.device) -> Augment | None:
     """What stands before D; None where nothing does."""
-    section = config.augment
-    strength = STRENGTHS[section.name]
-    if strength is None:
+    strength = config.augment.make()
+    if isinstance(strength, Off):
         return None
-    arguments = {key: getattr(section, key) for key in arguments_of(section.name)}
-    return Augment(
-        seed=config.seed,
-        operations=section.operations,
-        strength=strength(**arguments),
-        has_zero=has_zero,
-        device=device,
-    )
+    operations = config.augment.operations
+    return Augment(seed=config.seed, operations=operations, strength=strength, has_zero=has_zero, device=device)
 
 
 def refuse_uneven(config: Config, ranks: int) -> None:

@@ -61,22 +61,25 @@ MESSAGES = {
     "loss.path_length_interval=0": "loss.path_length_interval: expected greater than or equal to 1, got 0",
     "loss.name=foo": "loss.name: expected one of logistic, relativistic, wgan-gp, hinge, got foo",
     "conditioning.name=foo": "conditioning.name: expected one of projection, auxiliary, got foo",
-    "conditioning.generator_weight=1": "conditioning.generator_weight: projection has no class term in G's loss",
+    "conditioning.generator_weight=1": "conditioning.generator_weight: belongs to conditioning.name auxiliary, got it "
+    "with projection; leave it out",
+    "conditioning.class_weight=-1": "conditioning.class_weight: expected greater than or equal to 0, got -1",
+    "conditioning.clas_weight=1": "conditioning.clas_weight is not known; did you mean conditioning.class_weight?",
     "schedule.label_kimg=[5,5]": "schedule.label_kimg: expected two points in kimg, the second after the first",
     "schedule.label_kimg=[0,99999]": "schedule.label_kimg: expected an end within the run's 7200.32 kimg, got 99999",
     "data.sampling=fair": "data.sampling: expected 'natural' or 'balanced', got 'fair'",
     "augment.name=foo": "augment.name: expected one of none, fixed, ada, got foo",
-    "augment.p=0.5": "augment.p: belongs to augment.name fixed, got it with none; set it to null",
-    "augment.target=0.5": "augment.target: belongs to augment.name ada, got it with none; set it to null",
-    "augment.half_time_kimg=9": "augment.half_time_kimg: belongs to augment.name ada, got it with none; set it to null",
-    "augment.name=fixed": "augment.p: augment.name fixed needs a number, got null",
+    "augment.p=0.5": "augment.p: belongs to augment.name fixed, got it with none; leave it out",
+    "augment.target=0.5": "augment.target: belongs to augment.name ada, got it with none; leave it out",
+    "augment.half_time_kimg=9": "augment.half_time_kimg: belongs to augment.name ada, got it with none; leave it",
+    "augment.name=fixed": "augment.p is missing",
     "augment.operations.cutout=1": "augment.operations: expected one of translate, subpixel, rotate, scale, flip, "
     "brightness, contrast, noise, got cutout",
     "augment.operations.rotate=90": "augment.operations.rotate: expected 0 to 45 (degrees), got 90",
     "augment.operations.flip=1": "augment.operations.flip: expected 0 to 0.5 (share of the images), got 1",
     "augment.operations.noise=-1": "augment.operations.noise: expected 0 to 0.5 (standard deviation), got -1",
     "augment.operations={rotate: 1}": "augment.operations.translate: the row is missing; 0 turns the operation off",
-    "augment.kind=ada": "augment.kind is not known; did you mean augment.",
+    "augment.kind=ada": "augment.kind is not known",
     "seed=abc": "seed: expected a valid integer, unable to parse string as an integer, got 'abc'",
     "data.classes=[]": "data.classes: expected at least 1 item, got []",
     "data.classes=[CN,cn]": "data.classes: the same class twice",
@@ -87,11 +90,55 @@ MESSAGES = {
 }
 
 
-def test_null_becomes_the_default_of_the_chosen_augmentation():
-    chosen = load_config(overrides=["augment.name=ada"]).augment
-    assert (chosen.p, chosen.target, chosen.half_time_kimg) == (None, 0.6, 50.0)
-    assert load_config(overrides=["augment.name=ada", "augment.half_time_kimg=250"]).augment.half_time_kimg == 250
-    assert load_config(overrides=["augment.name=fixed", "augment.p=0.2"]).augment.target is None
+def test_a_section_chosen_by_name_has_the_arguments_of_that_name():
+    def chosen(*overrides, section="augment"):
+        return getattr(load_config(overrides=overrides), section).arguments
+
+    assert chosen() == {} and chosen("augment.name=fixed", "augment.p=1") == {"p": 1.0}
+    assert chosen("augment.name=ada") == {"target": 0.6, "half_time_kimg": 50.0}
+    assert chosen("augment.half_time_kimg=250", "augment.name=ada") == {"target": 0.6, "half_time_kimg": 250.0}
+    assert chosen(section="conditioning") == {"class_weight": 0.0}
+    auxiliary = ("conditioning.class_weight=0.5", "conditioning.name=auxiliary")
+    assert chosen(*auxiliary, section="conditioning") == {"class_weight": 0.5, "generator_weight": 1.0}
+    assert chosen(section="loss") == {}
+
+
+def test_another_name_takes_the_arguments_of_the_one_before_away(tmp_path):
+    save_config(load_config(overrides=["augment.name=ada", "augment.target=0.4"]), tmp_path / "config.yaml")
+    none = load_config(tmp_path / "config.yaml", overrides=["augment.name=none"])
+    assert none.augment == load_config().augment
+    (tmp_path / "overlay.yaml").write_text("augment: {name: fixed, p: 0.2}\n")
+    fixed = load_config(tmp_path / "config.yaml", tmp_path / "overlay.yaml")
+    assert fixed.augment.arguments == {"p": 0.2} and fixed.augment.operations == none.augment.operations
+
+
+def test_null_counts_as_not_given_so_that_earlier_runs_are_read(tmp_path):
+    """They wrote every argument of every name, null where another name was chosen or the default was meant."""
+    tree = load_config().model_dump(mode="json")
+    tree["augment"] |= {"p": None, "target": None, "half_time_kimg": None}
+    tree["conditioning"] = {"name": "projection", "class_weight": None, "generator_weight": None}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    assert load_config(tmp_path / "config.yaml") == load_config()
+    tree["conditioning"] = {"name": "auxiliary", "class_weight": None, "generator_weight": 0.5}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    assert load_config(tmp_path / "config.yaml").conditioning.arguments == {
+        "class_weight": 1.0,
+        "generator_weight": 0.5,
+    }
+
+
+def test_an_argument_that_a_class_gains_is_a_key_without_another_line(monkeypatch):
+    from progan_style.training import losses
+
+    class Softened(losses.Logistic):
+        def __init__(self, softness: float = 0.5):
+            self.softness = softness
+
+    monkeypatch.setitem(losses.LOSSES, "softened", Softened)
+    config = load_config(overrides=["loss.name=softened", "loss.softness=2"])
+    assert config.loss.arguments == {"softness": 2.0} and config.loss.make().softness == 2.0
+    with pytest.raises(ValueError, match=r"loss.softness: belongs to loss.name softened, got"):
+        load_config(overrides=["loss.softness=2"])
 
 
 @pytest.mark.parametrize("override", MESSAGES)

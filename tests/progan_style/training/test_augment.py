@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from progan_style import load_config, rng
 from progan_style.training import augment
-from progan_style.training.augment import AUGMENTS, COLUMNS, STRENGTHS, Adaptive, Augment, Fixed, Pipe
+from progan_style.training.augment import AUGMENTS, COLUMNS, STRENGTHS, Adaptive, Augment, Fixed, Off, Pipe
 from progan_style.training.losses import LOSSES
 
 OFF = dict.fromkeys(AUGMENTS, 0.0)
@@ -335,7 +335,7 @@ def test_a_fixed_p_stays_and_zero_costs_nothing():
     assert off(images, 0, torch.arange(4)) is images
 
 
-@pytest.mark.parametrize("name", [name for name in STRENGTHS if STRENGTHS[name]])
+@pytest.mark.parametrize("name", [name for name, kind in STRENGTHS.items() if kind is not Off])
 def test_a_strength_goes_on_where_it_was_saved(name):
     def make():
         arguments = {"p": 0.4} if name == "fixed" else {"half_time_kimg": 1.0}

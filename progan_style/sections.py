@@ -1,0 +1,337 @@
+"""The sections of a configuration as frozen pydantic models: which keys there are, and what each may be.
+
+A section chosen by name (loss, conditioning, augment) carries the arguments of the class of that name beside the keys
+that all names share. The class says what they are: a new loss with an argument needs no line here.
+"""
+
+import difflib
+import inspect
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+from progan_style.training.schedule import GrowthSchedule
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False)
+
+
+class Chosen(Section):
+    """A section whose `name` is a class of a registry, with that class's arguments beside the shared keys.
+
+    An argument that is null counts as not given: it takes the class's default, which config.yaml then says.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    SECTION: ClassVar[str]
+
+    name: str
+
+    @classmethod
+    @abstractmethod
+    def registry(cls) -> Mapping[str, type]:
+        """Imported when it is asked for: it loads torch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_arguments(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict) or "name" not in tree:
+            return tree
+        name, section = str(_one_of(tree["name"], tuple(cls.registry()), f"{cls.SECTION}.name")), cls.SECTION
+        shared = {key: value for key, value in tree.items() if key in cls.model_fields}
+        given = {key: value for key, value in tree.items() if key not in cls.model_fields and value is not None}
+        for key in given:
+            owners = [other for other, kind in cls.registry().items() if key in arguments_of(kind).model_fields]
+            if owners and name not in owners:
+                whose = f"{section}.name {' and '.join(owners)}"
+                raise ValueError(f"{section}.{key}: belongs to {whose}, got it with {name}; leave it out")
+        try:
+            own = arguments_of(cls.registry()[name]).model_validate(given)
+        except ValidationError as error:
+            raise ValueError("; ".join(faults(error, f"{section}."))) from None
+        return shared | own.model_dump()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The chosen class's own."""
+        return dict(self.model_extra or {})
+
+    def make(self) -> Any:
+        """The chosen class with its arguments."""
+        return self.registry()[self.name](**self.arguments)
+
+
+@lru_cache
+def arguments_of(kind: type) -> type[BaseModel]:
+    """The arguments of a class as a model: names, types with their limits, defaults, all from its signature."""
+    fields: dict[str, Any] = {
+        name: (parameter.annotation, ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(kind, eval_str=True).parameters.items()
+    }
+    return create_model(f"{kind.__name__}Arguments", __config__=Section.model_config, **fields)
+
+
+class PhantomConfig(Section):
+    persons: int = Field(ge=20)
+    slices: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    overlap: Literal["apart", "clear", "real"]
+    pattern: Literal["ventricular", "frontal"]
+
+
+class DataConfig(Section):
+    root: str | None
+    classes: tuple[str, ...] = Field(min_length=1)
+    aliases: dict[str, str]
+    subject_column: str
+    position_column: str | None
+    allow_upsampling: bool
+    skip_unreadable: bool
+    sampling: Literal["natural", "balanced"]
+    cache: str
+    phantom: PhantomConfig
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len({v.casefold() for v in value}) < len(value):
+            raise ValueError("the same class twice")
+        return value
+
+
+class NetworkConfig(Section):
+    name: str
+    z_dim: int = Field(ge=1, le=8192)
+    w_dim: int = Field(ge=1, le=8192)
+    mapping_depth: int = Field(ge=1, le=64)
+    mapping_lr_mul: float = Field(gt=0)
+    channel_base: int = Field(ge=16, le=2**20)
+    channel_max: int = Field(ge=1, le=8192)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from progan_style.networks import ARCHITECTURES  # here: it loads torch
+
+        return _one_of(value, tuple(ARCHITECTURES))
+
+
+class LossConfig(Chosen):
+    SECTION = "loss"
+
+    penalty_interval: int = Field(ge=1)
+    path_length: float = Field(ge=0)
+    path_length_interval: int = Field(ge=1)
+
+    @classmethod
+    def registry(cls) -> Mapping[str, type]:
+        from progan_style.training.losses import LOSSES
+
+        return LOSSES
+
+
+class ConditioningConfig(Chosen):
+    SECTION = "conditioning"
+
+    @classmethod
+    def registry(cls) -> Mapping[str, type]:
+        from progan_style.training.conditioning import CONDITIONINGS
+
+        return CONDITIONINGS
+
+
+class AugmentConfig(Chosen):
+    SECTION = "augment"
+
+    operations: dict[str, float]
+
+    @classmethod
+    def registry(cls) -> Mapping[str, type]:
+        from progan_style.training.augment import STRENGTHS
+
+        return STRENGTHS
+
+    @field_validator("operations")
+    @classmethod
+    def _ranges(cls, rows: dict[str, float]) -> dict[str, float]:
+        from progan_style.training.augment import AUGMENTS
+
+        for name in (name for name in AUGMENTS if name not in rows):
+            raise ValueError(f"augment.operations.{name}: the row is missing; 0 turns the operation off")
+        for name, value in rows.items():
+            if name not in AUGMENTS:
+                raise ValueError(f"augment.operations: expected one of {', '.join(AUGMENTS)}, got {name}")
+            if not 0 <= value <= AUGMENTS[name].most:
+                limits = f"0 to {AUGMENTS[name].most:g} ({AUGMENTS[name].unit})"
+                raise ValueError(f"augment.operations.{name}: expected {limits}, got {value:g}")
+        return rows
+
+
+class ScheduleConfig(Section):
+    resolutions: tuple[int, ...] = Field(min_length=1)
+    fade_kimg: dict[int, float]
+    hold_kimg: dict[int, float]
+    batch_size: dict[int, int]
+    lr_g: dict[int, float]
+    lr_d: dict[int, float]
+    r1_gamma: dict[int, float]
+    label_kimg: tuple[float, float] | None
+
+    @field_validator("label_kimg")
+    @classmethod
+    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] < value[1]:
+            raise ValueError(f"expected two points in kimg, the second after the first, or null, got {list(value)}")
+        return value
+
+    @field_validator("resolutions")
+    @classmethod
+    def _powers(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        for r in value:
+            if r < 8 or r > 1024 or r & (r - 1):
+                raise ValueError(f"expected powers of two from 8 to 1024, got {r}")
+        if any(b != 2 * a for a, b in pairwise(value)):
+            raise ValueError(f"each resolution must be twice the one before, got {list(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _rows(self) -> "ScheduleConfig":
+        limits = {"fade_kimg": 0.0, "hold_kimg": 0.0, "r1_gamma": 0.0, "lr_g": 1e-12, "lr_d": 1e-12, "batch_size": 4}
+        for table, least in limits.items():
+            rows = getattr(self, table)
+            for r in self.resolutions:
+                if r not in rows:
+                    raise ValueError(f"schedule.{table}.{r}: the row for stage {r} is missing")
+            for r, value in rows.items():
+                if value < least:
+                    expected = {"batch_size": "4 or more", "lr_g": "more than 0", "lr_d": "more than 0"}
+                    raise ValueError(f"schedule.{table}.{r}: expected {expected.get(table, '0 or more')}, got {value}")
+                if table == "batch_size" and value % 4:
+                    raise ValueError(
+                        f"schedule.batch_size.{r}: expected a multiple of 4 (minibatch-std groups), got {value}"
+                    )
+        if self.label_kimg and 1000 * self.label_kimg[1] > (end := GrowthSchedule(**self.model_dump()).total):
+            raise ValueError(
+                f"schedule.label_kimg: expected an end within the run's {end / 1000:g} kimg, got {self.label_kimg[1]:g}"
+            )
+        return self
+
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainingConfig(Section):
+    adam_betas: tuple[Beta, Beta]
+    ema_half_life_kimg: float = Field(gt=0)
+    ema_rampup: float = Field(gt=0)
+    style_mixing: float = Field(ge=0, le=1)
+    precision: Literal["auto", "bf16", "fp32"]
+    compile: bool
+    log_kimg: float = Field(gt=0)
+    grid_kimg: float = Field(gt=0)
+    checkpoint_kimg: float = Field(gt=0)
+    eval_kimg: float | None = Field(gt=0)
+    eval_samples: int = Field(ge=8)
+    on_divergence: Literal["stop", "rollback"]
+
+
+class Config(Section):
+    seed: int = Field(ge=0, lt=2**40)
+    threads: int | None = Field(ge=1)
+    init: str | None
+    data: DataConfig
+    network: NetworkConfig
+    loss: LossConfig
+    conditioning: ConditioningConfig
+    augment: AugmentConfig
+    schedule: ScheduleConfig
+    training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _suits_the_architecture(self) -> "Config":
+        from progan_style.networks import ARCHITECTURES
+
+        name, architecture = self.network.name, ARCHITECTURES[self.network.name]
+        stages = self.schedule.resolutions
+        if not architecture.GROWS and len(stages) > 1:
+            raise ValueError(
+                f"schedule.resolutions: {name} does not grow; expected one resolution, as in "
+                f"schedule.resolutions: [{stages[-1]}], got {list(stages)}"
+            )
+        if not architecture.TWICE_DIFFERENTIABLE and self.loss.path_length:
+            able = ", ".join(key for key, value in ARCHITECTURES.items() if value.TWICE_DIFFERENTIABLE)
+            raise ValueError(
+                f"loss.path_length: {name} does not have it, its generator is differentiated once; expected 0, or "
+                f"network.name {able}, got {self.loss.path_length}"
+            )
+        return self
+
+
+def _one_of(value: str, names: Sequence[str], key: str = "") -> str:
+    if value not in names:
+        raise ValueError(f"{key}: ".removeprefix(": ") + f"expected one of {', '.join(names)}, got {value}")
+    return value
+
+
+# The sections that are chosen by name
+CHOSEN: dict[str, type[Chosen]] = {kind.SECTION: kind for kind in (LossConfig, ConditioningConfig, AugmentConfig)}
+
+
+# ---------------------------------------------------------------- faults, in words
+
+
+def known_keys() -> list[str]:
+    """The dotted keys of a configuration, with those that only some names of a section have."""
+
+    def walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            yield prefix + name
+            kind = field.annotation
+            if inspect.isclass(kind) and issubclass(kind, BaseModel):
+                yield from walk(kind, f"{prefix}{name}.")
+        if issubclass(model, Chosen):
+            for owner in model.registry().values():
+                yield from (prefix + name for name in arguments_of(owner).model_fields)
+
+    return list(dict.fromkeys(walk(Config, "")))
+
+
+def suggestion(dotted: str) -> str:
+    """The known key that is nearest to an unknown one, as the end of a message; "" if none is near."""
+    near = difflib.get_close_matches(dotted, known_keys(), n=1, cutoff=0.6)
+    if not near:  # the right name in the wrong section
+        near = [key for key in known_keys() if key.rpartition(".")[2] == dotted.rpartition(".")[2]][:1]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def faults(error: ValidationError, prefix: str = "") -> list[str]:
+    """What pydantic found, each with its key. A message of our own that begins with the full key is left as it is."""
+    found = []
+    for e in error.errors():
+        key = prefix + ".".join(str(p) for p in e["loc"] if p != "[key]")
+        if e["type"] == "extra_forbidden":
+            found.append(f"{key} is not known{suggestion(key)}")
+        elif e["type"] == "missing":
+            found.append(f"{key} is missing")
+        elif e["type"] == "value_error":
+            message = str(e["ctx"]["error"])
+            found.append(message if not key or message.startswith((f"{key}.", f"{key}:")) else f"{key}: {message}")
+        else:
+            message = re.sub(r"^(Input|\w+) should (be|have) | after validation.*", "", e["msg"])
+            got = e["input"] if not isinstance(e["input"], dict) else "a section"
+            found.append(f"{key}: expected {message}, got {got!r}")
+    return found
