@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from progan_style import distributed
     from progan_style.checkpoint import load_discriminator, load_generator, untrained_like
-    from progan_style.config import Config, load_config, refuse_changes, save_config
+    from progan_style.config import DEFAULT_CONFIG, Config, find_overlay, load_config, refuse_changes, save_config
     from progan_style.data.audit import audit_folder
     from progan_style.data.dataset import Data, Dataset, load_folder
     from progan_style.data.phantom import make_phantoms
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Config": "config",
+    "DEFAULT_CONFIG": "config",  # the path of hyperparameters.yaml
+    "find_overlay": "config",  # configs/cpu.yaml, outside of a checkout too
     "load_config": "config",  # YAML + overlay + overrides -> Config
     "save_config": "config",
     "refuse_changes": "config",  # a run goes on with the configuration it began with

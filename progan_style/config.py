@@ -11,7 +11,19 @@ from progan_style.files import write_whole
 from progan_style.sections import CHOSEN, Config, faults, suggestion
 from progan_style.training.schedule import GrowthSchedule
 
-DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "hyperparameters.yaml"
+HERE = Path(__file__).resolve().parent
+# hyperparameters.yaml and configs/ lie at the top of a checkout; a build copies them into the package
+SHIPPED = HERE if (HERE / "hyperparameters.yaml").is_file() else HERE.parent
+DEFAULT_CONFIG = SHIPPED / "hyperparameters.yaml"
+
+
+def find_overlay(name: str | Path) -> Path:
+    """The file of that name, or, where there is none, the shipped overlay that it names: configs/cpu.yaml."""
+    path = Path(name)
+    shipped = SHIPPED / "configs" / path.name
+    if not path.is_file() and path.parent.name in ("", "configs") and shipped.is_file():
+        return shipped
+    return path
 
 
 def load_config(

@@ -1,0 +1,253 @@
+"""The command line of both packages: the one place that knows the model and its analysis.
+
+`python train.py ...` and `progan-style train ...` are the same function here; the other commands stand in
+progan_style/commands/ and analysis/commands/.
+"""
+
+import argparse
+import contextlib
+import importlib
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from progan_style import Config, Generator, Phase, Trainer
+    from progan_style.data.dataset import Data
+
+    Evaluate = Callable[[Generator, Phase], dict[str, float]]
+
+NEXT = -1  # --stage without a size
+
+# Command of `progan-style` -> where its main stands, what it is for
+COMMANDS = {
+    "prepare": ("progan_style.commands.prepare", "scans or slices -> a data folder split by person; its audit"),
+    "phantoms": ("progan_style.phantoms.__main__", "the built-in data set as a folder of slices"),
+    "train": ("progan_style_cli", "grow a class-conditional generator"),
+    "predict": ("analysis.commands.predict", "measure a finished stage: report, numbers, pictures"),
+    "generate": ("progan_style.commands.generate", "a synthetic data set: images and labels"),
+    "compare": ("analysis.commands.compare", "the report on any two folders of slices"),
+    "share": ("progan_style.commands.share", "a data folder with a share of a run's training persons"),
+}
+
+
+def console(argv: Sequence[str] | None = None) -> int:
+    """progan-style COMMAND ...: the first word chooses, the rest is the command's own."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or given[0] in ("-h", "--help"):
+        print("usage: progan-style COMMAND [options]; progan-style COMMAND --help tells its options\n")
+        print("\n".join(f"  {name:10}{purpose}" for name, (_, purpose) in COMMANDS.items()))
+        return 0
+    if given[0] not in COMMANDS:
+        print(f"progan-style: {given[0]}: expected one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    home, _ = COMMANDS[given[0]]
+    main: Callable[..., int] = importlib.import_module(home).main
+    return main(given[1:], prog=f"progan-style {given[0]}")
+
+
+# ---------------------------------------------------------------- train
+
+
+def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    p = argparse.ArgumentParser(
+        prog=prog,
+        description="Train: grow a class-conditional generator from 8x8 up, unattended; the same command goes on where "
+        "it was stopped.",
+    )
+    p.add_argument("--config", metavar="FILE", help="overlay on hyperparameters.yaml, such as configs/cpu.yaml")
+    p.add_argument("--data", metavar="DIR", help="folder of slices (default: data.root, else the built-in phantoms)")
+    p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
+    which = p.add_mutually_exclusive_group()
+    which.add_argument(
+        "--stage", metavar="SIZE", nargs="?", type=int, const=NEXT, help="one stage: the next unfinished, or SIZE"
+    )
+    which.add_argument("--until", metavar="SIZE", type=int, help="all stages up to SIZE")
+    p.add_argument("--init", metavar="FILE", help="checkpoint.pt of another run, whose weights to begin with")
+    p.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one value; repeatable")
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    args = p.parse_args(argv)
+    args.prog = prog
+    args.options = shlex.join(sys.argv[1:] if argv is None else argv)
+    return args
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "train.py") -> int:
+    from progan_style import shell
+
+    args = parse(argv, prog)
+    return shell.run(prog, train, args, interrupted="stopped before the first step; nothing is lost")
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train to the end of the stage that was asked for, or until a signal asks to stop; returns the exit code."""
+    run_dir = Path(args.run)
+    config, files = configure(args, run_dir)
+    until = choose_stage(args, config, run_dir)
+
+    from progan_style import choose_device, distributed, finished_stages
+
+    refuse_another_run(config, run_dir)
+    if until in finished_stages(run_dir):
+        distributed.say(f"{run_dir}: the stages up to {until} are finished")
+        return 0
+    distributed.say(f"config    {', '.join(map(str, files))}")
+    with Signals() as signals, joined():
+        trainer, evaluate = build(config, until, choose_device(args.device))
+        signals.polite = True
+        over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(signals.asked))
+    nimg = trainer.state.nimg
+    if over:
+        distributed.say(f"{run_dir}: stage {until} is finished at {nimg} images; look at {run_dir}/stage-{until:03d}")
+        return 0
+    distributed.say(f"stopped at {nimg} images, checkpoint written; go on with: {go_on(args)}")
+    return 128 + (signals.asked[0] if signals.asked else signal.SIGTERM)  # else another rank was asked
+
+
+def configure(args: argparse.Namespace, run_dir: Path) -> "tuple[Config, list[Path]]":
+    """The configuration and the files that it was read from.
+
+    A run goes on with its own, to which --set and --data are changes; --config starts from the shipped file.
+    """
+    from progan_style import DEFAULT_CONFIG, find_overlay, load_config, with_unlabelled
+
+    if args.data == "":
+        raise ValueError("--data: expected a folder, got an empty name")
+    overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
+    overrides += [f"init={json.dumps(args.init)}"] if args.init else []
+    known = run_dir / "config.yaml"
+    base = known if known.is_file() and not args.config else DEFAULT_CONFIG
+    overlay = find_overlay(args.config) if args.config else None
+    return with_unlabelled(load_config(base, overlay, overrides)), [base, *([overlay] if overlay else [])]
+
+
+def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> int:
+    """The stage to train up to. Raises ValueError if it is not in the schedule, or not the next of --stage."""
+    from progan_style import finished_stages
+
+    stages, done = config.schedule.resolutions, finished_stages(run_dir)
+    size = args.stage if args.stage not in (None, NEXT) else args.until
+    if size is not None and size not in stages:
+        raise ValueError(f"stage {size} is not in schedule.resolutions ({', '.join(map(str, stages))})")
+    if args.stage is None:
+        return stages[-1] if size is None else size
+    until = size or next((r for r in stages if r not in done), stages[-1])
+    before = stages[: stages.index(until)]
+    if missing := [r for r in before if r not in done]:
+        raise ValueError(
+            f"stage {until} grows from the finished stage {before[-1]}; "
+            f"run {command(args)} --run {run_dir} --stage {missing[0]} first"
+        )
+    return until
+
+
+def refuse_another_run(config: "Config", run_dir: Path) -> None:
+    """Raises ValueError if the folder holds a run that this configuration would not go on with."""
+    from progan_style import images_seen, refuse_changes, run_config
+
+    nimg = images_seen(run_dir)
+    if nimg is not None:
+        if not (run_dir / "config.yaml").is_file():
+            raise ValueError(
+                f"{run_dir} holds a checkpoint but no config.yaml; put it back, or start a new run with --run"
+            )
+        refuse_changes(run_config(run_dir), config, run_dir, nimg)
+    elif config.init and not Path(config.init).is_file():
+        raise FileNotFoundError(f"{config.init}: no such file; expected the checkpoint.pt of a run: see --init")
+
+
+def build(config: "Config", until: int, device: "torch.device") -> "tuple[Trainer, Evaluate | None]":
+    """The trainer with its data, and what measures its generator, None where nothing is to be measured."""
+    import torch
+
+    from progan_style import Trainer, distributed, load_data
+
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = False  # what is said to run in fp32 does; the bulk runs in bf16 anyway
+    if config.data.root is None:
+        distributed.say("no data configured (data.root, --data): training on the built-in phantoms")
+    data = distributed.one_first(lambda: load_data(config, until, progress=distributed.rank() == 0))
+    distributed.say(data.summary())
+    return Trainer(config, data.train, device), make_evaluate(config, data, device)
+
+
+def make_evaluate(config: "Config", data: "Data", device: "torch.device") -> "Evaluate | None":
+    from progan_style import distributed
+
+    if not config.training.eval_kimg:
+        return None
+    from analysis.report import evaluator
+
+    count, cache = config.training.eval_samples, config.data.cache
+    evaluate = evaluator(data, samples_per_label=count, cache_dir=cache, device=device)
+    if evaluate is None:
+        distributed.say("no validate part: training.eval_kimg measures nothing")
+    return evaluate
+
+
+class Signals:
+    """SIGINT and SIGTERM: until `polite`, an interrupt, so that what prepares the data clears up behind itself.
+
+    Then they are gathered, for the loop to stop at its next step; a second one ends at once.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.polite = False
+
+    def __enter__(self) -> "Signals":
+        self.before = {number: signal.signal(number, self.take) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def take(self, number: int, frame: object) -> None:
+        from progan_style import distributed
+
+        if not self.polite:
+            raise KeyboardInterrupt
+        self.asked.append(number)
+        if distributed.world() == 1:  # torchrun sends on what the terminal sent already
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[None]:
+    """Among the other processes, where torchrun started more than one."""
+    from progan_style import distributed
+
+    well = False
+    distributed.start()
+    try:
+        yield
+        well = True
+    finally:
+        distributed.stop(together=well)
+
+
+def command(args: argparse.Namespace) -> str:
+    """How this command is called again, without its options."""
+    return f"python {args.prog}" if args.prog.endswith(".py") else args.prog
+
+
+def go_on(args: argparse.Namespace) -> str:
+    """The command line that goes on with a run that was stopped."""
+    from progan_style import distributed
+
+    if distributed.world() > 1:
+        return f"torchrun --nproc-per-node={distributed.world()} -- {args.prog} {args.options}".rstrip()
+    return f"{command(args)} {args.options}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(console())
