@@ -1,7 +1,6 @@
 """Generate: a synthetic data set, images and labels, that train.py reads like any other folder of slices."""
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
@@ -50,6 +49,8 @@ def generate_folder(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from progan_style import Condition, choose_device, finished_stage, generate, load_generator, rank_of, stage_dir
+    from progan_style.data.manifest import write_manifest
+    from progan_style.files import refuse_used
 
     size = finished_stage(args.run, args.size)
     G = load_generator(stage_dir(args.run, size) / "generator.safetensors").to(choose_device(args.device))
@@ -69,8 +70,7 @@ def generate_folder(args: argparse.Namespace) -> int:
         position = rank_of(args.position, G.header["positions"])
 
     to = Path(args.to)
-    if to.exists() and any(to.iterdir()):
-        raise ValueError(f"{to}: not empty; name a new folder with --to, so that no two data sets are mixed")
+    refuse_used(to)
     rows = []
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
     with tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
@@ -85,12 +85,9 @@ def generate_folder(args: argparse.Namespace) -> int:
                 for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
                     path = f"{name}/{name}{psi_in_name}_{seed:06d}.png"
                     Image.fromarray(image).save(to / path)
-                    rows.append([path, name, "train", "", seed, args.psi])
+                    rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
                 bar.update(len(seeds))
-    with open(to / "manifest.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "split", "subject", "seed", "psi"])
-        writer.writerows(rows)
+    write_manifest(to, rows, line_end="\r\n")
     print(f"{len(rows)} images of {size}x{size} in {to} (psi {args.psi:g}, seeds from {args.seed})")
     return 0
 

@@ -54,19 +54,18 @@ def prepare(args: argparse.Namespace) -> int:
     if not 0 <= args.seed < 2**32:
         raise ValueError(f"--seed: expected 0 to 2^32 - 1, got {args.seed}")
 
-    from progan_style import Cut, holds_scans, prepare_slices, prepare_study
+    from progan_style import Cut, PrepareSettings, holds_scans, prepare_slices, prepare_study
 
     terms = Path(args.terms).read_text(encoding="utf-8") if args.terms else ""
-    shared = {name: getattr(args, name) for name in ("labels", "split", "seed", "strict")}
-    shared |= {"terms": terms, "aliases": args.alias, "say": print}
+    settings = PrepareSettings(args.labels, tuple(args.alias), args.split, args.seed, terms, args.strict)
     given = {name: getattr(args, name) for name in FOR_SCANS if getattr(args, name) is not None}
     if holds_scans(args.source):
-        done = prepare_study(args.source, args.to, cut=Cut(**given), workers=args.workers, **shared)
+        done = prepare_study(args.source, args.to, settings, cut=Cut(**given), workers=args.workers, say=print)
         rows, failed = done.rows, done.failed
     else:
         if given:
             raise ValueError(f"--{next(iter(given))}: for scans; {args.source} holds no scans, and slices are not cut")
-        _, rows, failed = prepare_slices(args.source, args.to, **shared)
+        _, rows, failed = prepare_slices(args.source, args.to, settings, say=print)
     return report(args.to, rows, failed)
 
 

@@ -5,8 +5,6 @@ What is counted is counted in feature space; a picture of neighbours is never a 
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from analysis.context import Context, spread
 from analysis.embedding import MIN_DIST, NEIGHBOURS, Map, pca_map, umap_embed, umap_map
 from analysis.features import FeatureTable, Slices, join
 from analysis.plots import Picture
+from progan_style import png_uri
 
 FITTED = 2000  # training slices that the map is fitted on; 4,000 is UMAP's own limit
 SHOWN = 1000  # unseen and generated slices on it, of each kind
@@ -295,6 +294,4 @@ def _whose(slices: Slices, row: int) -> str:
 
 
 def _thumbnail(image: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image[0]).save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return png_uri(Image.fromarray(image[0]))

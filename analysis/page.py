@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import mimetypes
 from pathlib import Path
 from typing import Any
+
+from progan_style import data_uri
 
 # (words, number, what it is read beside): {} stands for a class. A row without its number is left out.
 Row = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -271,7 +272,7 @@ def _figure(picture: dict[str, Any], folder: Path, public: bool) -> str:
             return ""
         shown = f'<p><a href="{html.escape(file)}">{html.escape(file)}</a>, a file beside this page</p>'
     else:
-        data = f"data:{kind};base64,{base64.b64encode((folder / file).read_bytes()).decode()}"
+        data = data_uri((folder / file).read_bytes(), kind)
         shown = f'<img alt="{title}" src="{data}">'
         if kind.startswith("video"):
             shown = f'<video controls loop src="{data}"></video>'

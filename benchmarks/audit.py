@@ -1,6 +1,6 @@
 """What the audit's pixel evidence finds: python -m benchmarks.audit DATA [--persons N --copies N --seed S]
 
-DATA is a data folder with a manifest of persons. The thresholds of progan_style/data/likeness.py were chosen with a
+DATA is a data folder with a manifest of persons. The thresholds of progan_style/audit/likeness.py were chosen with a
 look at the likeness of 30 persons' slices to everyone's, in OASIS and in phantoms; pairs among the others were not
 looked at, and are what is to be reported. Three questions for each group:
 
@@ -21,10 +21,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from progan_style.data import likeness
-from progan_style.data.packing import read_gray
-from progan_style.data.pool import cores
-from progan_style.data.slices import SliceSet, open_slices
+from progan_style.audit import likeness
+from progan_style.data.gray import read_gray
+from progan_style.pool import cores
+from progan_style.scans.slices import SliceSet, open_slices
 
 ALTERATIONS = ("shift", "turn", "contrast", "jpeg", "all")
 

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from progan_style import distributed
+    from progan_style.audit.audit import audit_folder
     from progan_style.checkpoint import load_discriminator, load_generator, untrained_like
     from progan_style.config import DEFAULT_CONFIG, Config, find_overlay, load_config, refuse_changes, save_config
-    from progan_style.data.audit import audit_folder
-    from progan_style.data.dataset import Data, Dataset, load_folder
-    from progan_style.data.phantom import make_phantoms
+    from progan_style.data.dataset import Data, Dataset
+    from progan_style.data.loading import load_folder
+    from progan_style.data.packing import Allow
     from progan_style.data.position import rank_of
     from progan_style.data.share import persons_of_share, write_share
-    from progan_style.data.slices import prepare_slices
-    from progan_style.data.study import holds_scans, prepare_study
-    from progan_style.data.volumes import Cut
-    from progan_style.data.writing import count_table
+    from progan_style.files import data_uri, png_uri
     from progan_style.networks.conditions import Condition
     from progan_style.networks.contract import Discriminator, Generator
+    from progan_style.phantoms.folder import make_phantoms
     from progan_style.run import (
         finished_stage,
         finished_stages,
@@ -32,6 +31,12 @@ if TYPE_CHECKING:
         with_unlabelled,
     )
     from progan_style.sampling import choose_device, generate, generator_features, latents, to_float, to_uint8
+    from progan_style.scans.cutting import Cut
+    from progan_style.scans.finding import holds_scans
+    from progan_style.scans.settings import PrepareSettings
+    from progan_style.scans.slices import prepare_slices
+    from progan_style.scans.study import prepare_study
+    from progan_style.scans.writing import count_table
     from progan_style.training.schedule import GrowthSchedule, Phase
     from progan_style.training.trainer import Trainer
     from progan_style.vision import load_torchvision
@@ -45,17 +50,19 @@ _HOME = {
     "refuse_changes": "config",  # a run goes on with the configuration it began with
     "Data": "data.dataset",  # train, validate and test parts of one data set
     "Dataset": "data.dataset",  # images, labels, subjects of one part
-    "load_folder": "data.dataset",  # folder of slices -> Data
+    "load_folder": "data.loading",  # folder of slices -> Data
+    "Allow": "data.packing",  # what may be wrong with a picture
     "persons_of_share": "data.share",  # the slices of a share of the persons
     "write_share": "data.share",  # a data folder with a share of the training persons
     "rank_of": "data.position",  # a slice's height -> what a generator knows of it
-    "make_phantoms": "data.phantom",  # the built-in data set, as a folder of slices
-    "Cut": "data.volumes",  # where slices are taken from a scan
-    "holds_scans": "data.study",
-    "prepare_study": "data.study",  # scans -> a folder of slices, split by person
-    "prepare_slices": "data.slices",  # slices -> the same, split by person
-    "count_table": "data.writing",
-    "audit_folder": "data.audit",  # persons and copies on both sides of a split
+    "make_phantoms": "phantoms.folder",  # the built-in data set, as a folder of slices
+    "Cut": "scans.cutting",  # where slices are taken from a scan
+    "PrepareSettings": "scans.settings",  # how slices get classes, splits and terms
+    "holds_scans": "scans.finding",
+    "prepare_study": "scans.study",  # scans -> a folder of slices, split by person
+    "prepare_slices": "scans.slices",  # slices -> the same, split by person
+    "count_table": "scans.writing",
+    "audit_folder": "audit.audit",  # persons and copies on both sides of a split
     "load_data": "run",  # the Data of a Config
     "with_unlabelled": "run",  # a folder without diagnoses has one class
     "run_config": "run",  # the Config of a run's folder
@@ -78,6 +85,8 @@ _HOME = {
     "choose_device": "sampling",
     "to_float": "sampling",
     "to_uint8": "sampling",
+    "data_uri": "files",  # bytes as an address inside a page
+    "png_uri": "files",
     "load_torchvision": "vision",  # before anything that imports torchvision by itself
 }
 

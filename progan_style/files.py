@@ -1,8 +1,18 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and folders that are free; tables, and pictures inside a page."""
 
+import base64
+import csv
+import io
 import os
 import shutil
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+NEW_FOLDER = "name a new folder with --to, so that no two data sets are mixed"
 
 
 def write_whole(path: Path, content: bytes, before: Path | None = None) -> None:
@@ -30,3 +40,37 @@ def write_whole(path: Path, content: bytes, before: Path | None = None) -> None:
             shutil.copyfile(path, copy)
         os.replace(copy, before)
     os.replace(part, path)
+
+
+def refuse_used(to: Path, own: Collection[str] = (), owner: str = "", mend: str = NEW_FOLDER) -> None:
+    """Raise ValueError unless a folder is free to write into: not there, or empty but for files of its `owner`.
+
+    own: their names. owner: what the folder may hold, in words. mend: what to do otherwise.
+    """
+    if to.exists() and not to.is_dir():
+        raise ValueError(f"{to}: is a file, no folder; {mend}")
+    if to.exists() and not {entry.name for entry in to.iterdir()} <= set(own):
+        raise ValueError(f"{to}: {f'holds something else than {owner}' if owner else 'not empty'}; {mend}")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n") -> None:
+    """Rows -> CSV in UTF-8; columns in order of appearance, `first` before the others, "" where a row lacks one."""
+    found = dict.fromkeys(name for row in rows for name in row)
+    header = [name for name in first if name in found] + [name for name in found if name not in first]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, restval="", lineterminator=line_end)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def data_uri(content: bytes, kind: str = "image/png") -> str:
+    """A file's bytes as an address that holds them, so that a page needs no file beside it."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def png_uri(picture: "Image.Image") -> str:
+    """A picture as the address of a PNG."""
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return data_uri(content.getvalue())

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 from progan_style.config import Config, load_config
-from progan_style.data.dataset import Data, load_folder
-from progan_style.data.participants import UNLABELLED
-from progan_style.data.phantom import VERSION, make_phantoms
-from progan_style.data.slices import find_classes
+from progan_style.data.classes import UNLABELLED, find_classes
+from progan_style.data.dataset import Data
+from progan_style.data.loading import load_folder
+from progan_style.data.packing import Allow
+from progan_style.phantoms.folder import VERSION, make_phantoms
 
 
 def run_config(run_dir: str | Path) -> Config:
@@ -77,8 +78,7 @@ def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
         aliases=data.aliases,
         resolution=resolution,
         subject_column=data.subject_column,
-        allow_upsampling=data.allow_upsampling,
-        skip_unreadable=data.skip_unreadable,
+        allow=Allow(data.allow_upsampling, data.skip_unreadable),
         cache_dir=cache,
         progress=progress,
         workers=config.threads,

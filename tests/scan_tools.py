@@ -136,7 +136,8 @@ def one_file(pixels: np.ndarray, inverted: bool):
 
 def phantom_volume(person, seed: int, geometry, tissues, step: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
     """A phantom person's brain, 14 mm below to 48 mm above MNI zero, int16 [256, 256, Z] on RAS axes, its affine."""
-    from progan_style.data.phantom import CENTRE, MM_PER_PIXEL, draw_slices
+    from progan_style.phantoms.drawing import draw_slices
+    from progan_style.phantoms.space import CENTRE, MM_PER_PIXEL
 
     heights = np.arange(-14, 48.1, step)
     pictures, _ = draw_slices(person, list(heights), seed, geometry, tissues)

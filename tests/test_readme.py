@@ -70,8 +70,11 @@ def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_over
             done = call_shell("analysis/__main__.py", *tiny(words[3:], tiny_overlay), "--parts", "copies")
             assert done.returncode == 0, (words, done.stderr)
         elif words[1] == "-m":
-            few = {"progan_style.data.phantom": "--persons 20 --slices 1", "progan_style.data.share": ""}[words[2]]
-            assert importlib.import_module(words[2]).main([*words[3:], *shlex.split(few)]) == 0
+            module, few = {
+                "progan_style.phantoms": ("progan_style.phantoms.__main__", ["--persons", "20", "--slices", "1"]),
+                "progan_style.commands.share": ("progan_style.commands.share", []),
+            }[words[2]]
+            assert importlib.import_module(module).main([*words[3:], *few]) == 0
         else:
             shell, *arguments = tiny(words[1:], tiny_overlay)
             done = call_shell(shell, *arguments)

@@ -1,23 +1,19 @@
-"""A folder of slices -> Data: train, validate and test as uint8 pyramids, with labels by name and persons.
+"""Data: train, validate and test as uint8 pyramids, with labels by name and persons.
 
 Letters: M images of a split, R pixels per side, N batch.
-
-What the folder may look like stands in folder.py, how a picture becomes a row in packing.py.
 """
 
 import hashlib
-import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from progan_style.data.folder import MANIFEST, SPLITS, check_classes, read_folder, some, subjects_of
-from progan_style.data.packing import FORMAT, SMALLEST, Job, open_cache, pack
+from progan_style.data.folder import some
+from progan_style.data.manifest import MANIFEST
 
 if TYPE_CHECKING:  # torch takes seconds to import and only batch() needs it
     import torch
@@ -257,90 +253,3 @@ class Data:
         if self.unused:
             lines.append(f"not used  {some(self.unused)}")
         return lines
-
-
-def load_folder(
-    root: str | os.PathLike[str],
-    *,
-    classes: Sequence[str] = ("CN", "AD"),
-    aliases: Mapping[str, str] | None = None,
-    resolution: int,
-    subject_column: str = "subject",
-    allow_upsampling: bool = False,
-    skip_unreadable: bool = False,
-    cache_dir: str | os.PathLike[str],
-    progress: bool = True,
-    workers: int | None = None,
-) -> Data:
-    """Read a folder of slices, packed once into a cache, up to `resolution` pixels per side.
-
-    aliases map other names of a class to it (None: NC is CN). Images are padded to a square and reduced by exact area
-    averaging, by `workers` threads (None: all cores); 16-bit images share one intensity range. The cache is found
-    again by the names, sizes and times of the files and by every argument that decides a byte; a change of any makes
-    a new one.
-    Raises FileNotFoundError or ValueError, one line each, if the folder is not what it has to be.
-    """
-    if resolution < SMALLEST or resolution & (resolution - 1):
-        raise ValueError(f"data resolution {resolution}: expected a power of two, {SMALLEST} or more")
-    aliases = {"NC": "CN"} if aliases is None else dict(aliases)
-    class_names = tuple(classes)
-    root = os.fspath(root)
-    folder = read_folder(root, class_names, aliases, subject_column)
-    settings = {
-        "format": FORMAT,
-        "root": os.path.realpath(root),
-        "classes": class_names,
-        "aliases": sorted(aliases.items()),
-        "resolution": resolution,
-        "subject_column": subject_column,
-        "allow_upsampling": allow_upsampling,
-        "skip_unreadable": skip_unreadable,
-    }
-    digest = hashlib.sha256(json.dumps(settings).encode())
-    for item in folder.slices:
-        digest.update(repr(item).encode())
-    key = digest.hexdigest()[:16]
-    cache = Path(cache_dir) / f"data-{key}"
-    if not cache.is_dir():
-        job = Job(root, resolution, allow_upsampling, skip_unreadable, workers=workers)
-        pack(job, [item.path for item in folder.slices], cache, progress)
-    index, levels, means = open_cache(cache, resolution, len(folder.slices))
-
-    unreadable = set(index["skipped"])
-    slices = folder.slices = [item for item in folder.slices if item.path not in unreadable]
-    check_classes(root, folder, class_names, skipped=len(unreadable))
-    words = (*class_names, *aliases)
-    subjects, subjects_are, why = subjects_of(slices, folder.has_subjects, subject_column, class_names, words)
-    columns = {name: np.array([item.extra[name] for item in slices]) for name in slices[0].extra}
-    labels = np.array([item.label for item in slices], np.int64)
-    paths = tuple(item.path for item in slices)
-    every = Dataset(levels, labels, subjects, class_names, paths, columns)
-    split = np.array([list(SPLITS).index(item.split) for item in slices])
-    borders = np.searchsorted(split, range(len(SPLITS) + 1))  # sorted by split: ranges, so levels stay memory-mapped
-    parts = {name: every.subset(np.arange(borders[i], borders[i + 1])) for i, name in enumerate(SPLITS)}
-    mean = {
-        (name, class_name): float(means[here].mean())
-        for number, name in enumerate(SPLITS)
-        for label, class_name in enumerate(class_names)
-        if (here := (split == number) & (labels == label)).any()
-    }
-    return Data(
-        train=parts["train"],
-        validate=parts["validate"],
-        test=parts["test"],
-        class_names=class_names,
-        root=root,
-        resolution=resolution,
-        key=key,
-        subjects_known=subjects_are != "unknown",
-        subjects_are=subjects_are,
-        why_subjects=why,
-        class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)},
-        source_sizes=index["sizes"],
-        mean_intensity=mean,
-        bits=index["bits"],
-        intensity_range=(index["range"][0], index["range"][1]),
-        upsampled=index["upsampled"],
-        skipped=tuple(index["skipped"]),
-        unused=folder.unused,
-    )

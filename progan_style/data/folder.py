@@ -9,7 +9,6 @@ word. It has to list every image of the class folders, and may list images in ot
 word to the folder; where the two disagree nothing is guessed: it is an error that names the line.
 """
 
-import csv
 import os
 import posixpath
 from collections import Counter
@@ -18,9 +17,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from progan_style.data.packing import SUFFIXES
+from progan_style.data.gray import SUFFIXES
+from progan_style.data.manifest import MANIFEST, read_manifest
 
-MANIFEST = "manifest.csv"
 SHEETS, AUDIT = "sheets", "audit"  # what prepare.py puts beside the slices
 SPLITS = {
     "train": ("train", "training", "train set", "training set"),
@@ -218,29 +217,6 @@ def _stat(entry: "os.DirEntry[str]") -> tuple[int, int]:
 
 
 # ----------------------------------------------------------------------------------------------------- manifest
-
-
-def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """manifest.csv -> its header ([] if there is none) and its lines, each with its number."""
-    path = os.path.join(root, MANIFEST)
-    if not os.path.isfile(path):
-        return [], []
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            header = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = header
-            if "path" not in header or len(set(header)) < len(header):
-                found = ", ".join(header) or "nothing"
-                raise ValueError(f"{path}: expected different columns path, label, subject, split; found {found}")
-            lines = []
-            for row in reader:
-                if None in row:
-                    raise ValueError(f"{path} line {reader.line_num}: more cells than the header has columns")
-                lines.append((reader.line_num, {name: cell.strip() for name, cell in row.items()}))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a CSV file in UTF-8 ({error})") from None
-    return header, lines
 
 
 def _apply_manifest(

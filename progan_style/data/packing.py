@@ -29,119 +29,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from progan_style.data.gray import Unreadable, halve, pad_square, read_gray, resize, round_half_up
+
 FORMAT = 2  # of the cache; counts up when the same files would be packed to other bytes
 SMALLEST = 8  # pixels per side of the lowest level
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 CHUNK = 64  # images per task: 4 MB at 256x256, and a few tasks are under way at a time, so memory stays bounded
-
-
-class Unreadable(ValueError):
-    """A file that is not the picture its name promises; the one fault that data.skip_unreadable may skip."""
-
-
-class Unfit(ValueError):
-    """A picture that is no slice."""
-
-
-# -------------------------------------------------------------------------------------------------- one image
-
-
-def read_gray(path: str) -> np.ndarray:
-    """An image file -> its gray values, uint8 or uint16 [height, width]; colour by its luma, alpha laid on black.
-
-    Raises Unreadable if it cannot be decoded, Unfit if it is a picture of another kind.
-    """
-    try:
-        with Image.open(path, formats=("PNG", "JPEG", "TIFF", "BMP")) as image:
-            frames = getattr(image, "n_frames", 1)
-            if frames != 1:
-                raise Unfit(f"{path}: holds {frames} pictures; expected one slice per file")
-            image.load()
-            return _gray(image, path)
-    except (Unfit, MemoryError):
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        most = f"{Image.MAX_IMAGE_PIXELS:,}"
-        raise Unfit(f"{path}: more than {most} pixels, which is no slice: take it out of the folder") from None
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them trip over
-        known = not isinstance(error, Image.UnidentifiedImageError)
-        reason = " ".join(str(error).split()) if known else "not a PNG, JPEG, TIFF or BMP picture"
-        raise Unreadable(f"{path}: cannot be read ({reason}); replace it, or set data.skip_unreadable: true") from None
-
-
-def _gray(image: Image.Image, path: str) -> np.ndarray:
-    mode = image.mode
-    if mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode == "L":
-        return np.asarray(image)
-    if image.mode in ("1", "RGB"):
-        return np.asarray(image.convert("L"))
-    if image.mode in ("LA", "RGBA"):
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return np.asarray(Image.alpha_composite(black, image).convert("RGB").convert("L"))
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise Unfit(f"{path}: values {values.min()}..{values.max()}; expected 8- or 16-bit gray (0..65535)")
-        return values.astype(np.uint16)
-    raise Unfit(f"{path}: pixels of kind {mode}; expected 8- or 16-bit gray, RGB or RGBA")
-
-
-def pad_square(image: np.ndarray, value: int) -> np.ndarray:
-    """[height, width] -> [S, S] with S the longer side, centred, the rest filled with `value`."""
-    height, width = image.shape
-    if height == width:
-        return image
-    side = max(height, width)
-    square = np.full((side, side), value, image.dtype)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = image
-    return square
-
-
-def resize(image: np.ndarray, resolution: int) -> np.ndarray:
-    """[S, S] integers -> [R, R] float64: means over the R x R equal areas if S >= R, else bilinear."""
-    side = len(image)
-    if side < resolution:
-        return _bilinear(_bilinear(image.astype(np.float64), resolution).T, resolution).T
-    if side % resolution == 0:  # whole blocks: the same sums, 5 to 60 times faster
-        block = side // resolution
-        rows = image.reshape(resolution, block, side).sum(axis=1, dtype=np.int64)
-        return sum(rows[:, i::block] for i in range(block)) / block**2
-    total = _area_sums(_area_sums(image.astype(np.int64), resolution).T, resolution).T
-    return np.ascontiguousarray(total) / side**2  # exact integers, so a half is a half whatever the ratio
-
-
-def _area_sums(image: np.ndarray, resolution: int) -> np.ndarray:
-    """[S, X] -> [R, X]: R times the integral of each of R equal intervals of the S rows; whole numbers stay whole."""
-    side = len(image)
-    below = np.zeros((side + 1, image.shape[1]), np.int64)
-    np.cumsum(image, axis=0, out=below[1:])
-    whole, part = np.divmod(np.arange(resolution + 1) * side, resolution)  # the edges are at whole + part / R rows
-    edges = below[whole] * resolution + image[np.minimum(whole, side - 1)] * part[:, None]
-    return np.diff(edges, axis=0)
-
-
-def _bilinear(image: np.ndarray, resolution: int) -> np.ndarray:
-    """[S, X] -> [R, X] by linear interpolation between pixel centres, the border held."""
-    side = len(image)
-    centre = np.clip((np.arange(resolution) + 0.5) * side / resolution - 0.5, 0, side - 1)
-    low = np.minimum(centre.astype(np.int64), max(side - 2, 0))
-    part = (centre - low)[:, None]
-    return image[low] * (1 - part) + image[np.minimum(low + 1, side - 1)] * part
-
-
-def halve(values: np.ndarray) -> np.ndarray:
-    """[M, 1, R, R] -> [M, 1, R/2, R/2], the mean of each 2x2 block, not rounded."""
-    rows = values[:, :, 0::2] + values[:, :, 1::2]
-    return (rows[..., 0::2] + rows[..., 1::2]) * 0.25
-
-
-def round_half_up(values: np.ndarray) -> np.ndarray:
-    """float64 -> uint8. A mean that is a half in exact arithmetic counts as one, whatever order it was summed in."""
-    return (values + (0.5 + 1e-9)).astype(np.uint8)
 
 
 def resolutions(resolution: int) -> list[int]:
@@ -149,7 +41,15 @@ def resolutions(resolution: int) -> list[int]:
     return [resolution >> i for i in range((resolution // SMALLEST).bit_length())]
 
 
-# ---------------------------------------------------------------------------------------------------- all images
+@dataclass(frozen=True)
+class Allow:
+    """What may be wrong with a picture: data.allow_upsampling and data.skip_unreadable."""
+
+    upsampling: bool = False  # one smaller than the resolution is made larger
+    unreadable: bool = False  # one that cannot be decoded is left out
+
+
+NO_FAULTS = Allow()
 
 
 @dataclass(frozen=True)
@@ -158,8 +58,7 @@ class Job:
 
     root: str
     resolution: int
-    allow_upsampling: bool
-    skip_unreadable: bool
+    allow: Allow = NO_FAULTS
     bits: int = 8
     low: int = 0
     high: int = 255
@@ -170,7 +69,7 @@ class Job:
         try:
             return read_gray(os.path.join(self.root, path))
         except Unreadable:
-            if self.skip_unreadable:
+            if self.allow.unreadable:
                 return None
             raise
 
@@ -187,7 +86,7 @@ class Job:
                 f"range cannot hold for both: save all images of the folder alike"
             )
         side = max(height, width)
-        if side < self.resolution and not self.allow_upsampling:
+        if side < self.resolution and not self.allow.upsampling:
             until = 1 << (side.bit_length() - 1)
             hint = (
                 f"train --until {until}, or set data.allow_upsampling" if until >= SMALLEST else "too small to train on"

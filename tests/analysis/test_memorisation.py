@@ -5,16 +5,18 @@ import pytest
 
 from analysis import memorisation
 from analysis.memorisation import PLANTED, aligned_pixels, measured_floor, nearest, share_of_copies
-from progan_style.data import phantom
+from progan_style.phantoms.atlas import prepare_template
+from progan_style.phantoms.drawing import draw_slices, reduce
+from progan_style.phantoms.persons import draw_persons
 
 
 @pytest.fixture(scope="module")
 def heads():
     """Phantoms at 64 px: 40 for training, 40 unseen ones."""
-    template = phantom.prepare_template()
-    people = phantom.draw_persons(80, 7, "clear")
-    drawn = [phantom.draw_slices(person, (10.0, 22.0), 7, *template)[0] for person in people]
-    images = phantom.reduce(np.concatenate(drawn), 64)[:, None]
+    template = prepare_template()
+    people = draw_persons(80, 7, "clear")
+    drawn = [draw_slices(person, (10.0, 22.0), 7, *template)[0] for person in people]
+    images = reduce(np.concatenate(drawn), 64)[:, None]
     return images[:80], images[80:]
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from analysis.ruler import ventricle_ratio
-from progan_style.data import phantom
+from progan_style.phantoms.atlas import prepare_template
+from progan_style.phantoms.drawing import draw_slices, reduce
+from progan_style.phantoms.persons import draw_persons
 
 
 def rank_correlation(a, b):
@@ -14,16 +16,16 @@ def rank_correlation(a, b):
 @pytest.fixture(scope="module")
 def unseen():
     """Persons of a seed that the ruler's region was not made from: pictures [240, 256, 256], truth [240]."""
-    template = phantom.prepare_template()
-    persons = phantom.draw_persons(80, 20261, "clear")
-    drawn = [phantom.draw_slices(person, (8.0, 16.0, 25.0), 20261, *template) for person in persons]
+    template = prepare_template()
+    persons = draw_persons(80, 20261, "clear")
+    drawn = [draw_slices(person, (8.0, 16.0, 25.0), 20261, *template) for person in persons]
     return np.concatenate([pictures for pictures, _ in drawn]), np.concatenate([ratios for _, ratios in drawn])
 
 
 @pytest.mark.parametrize(("resolution", "at_least"), [(128, 0.96), (64, 0.96), (32, 0.93)])
 def test_ranks_unseen_phantoms_as_the_truth_does(unseen, resolution, at_least):
     pictures, truth = unseen
-    measured = ventricle_ratio(phantom.reduce(pictures, resolution)[:, None])
+    measured = ventricle_ratio(reduce(pictures, resolution)[:, None])
     assert rank_correlation(measured, truth) >= at_least
     assert 0.85 < np.median(measured) / np.median(truth) < 1.2
 
@@ -32,7 +34,7 @@ def test_noise_blur_and_gain_do_not_change_the_order(unseen):
     from scipy.ndimage import gaussian_filter
 
     pictures, truth = unseen
-    small = phantom.reduce(pictures, 64).astype(np.float64)
+    small = reduce(pictures, 64).astype(np.float64)
     noisy = small + np.random.default_rng(0).normal(0.0, 6.0, small.shape)
     blurred = gaussian_filter(small, (0.0, 0.7, 0.7))
     for changed in (noisy, blurred, 0.6 * small):

@@ -1,7 +1,7 @@
 """What the audit finds can be measured on any folder with a manifest of persons."""
 
 from benchmarks.audit import main
-from progan_style.data.phantom import make_phantoms
+from progan_style.phantoms.folder import make_phantoms
 
 
 def test_it_prints_what_is_found(tmp_path, capsys):

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from progan_style.data import packing
-from progan_style.data.dataset import Dataset, load_folder
+from progan_style.data.dataset import Dataset
+from progan_style.data.loading import load_folder
+from progan_style.data.packing import Allow
 
 OASIS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "oasis-mri"
 
@@ -141,7 +143,7 @@ def test_small_images_are_an_error_unless_upsampling_is_allowed(root, load):
         f"{root}/train/AD/sub-014.png: 12 x 10 pixels; the last stage is 16: "
         "train --until 8, or set data.allow_upsampling"
     )
-    data = load(allow_upsampling=True)
+    data = load(allow=Allow(upsampling=True))
     assert data.upsampled == 1 and "UPSAMPLED: 1 images" in data.summary()
     assert len(data.train) == 41
 
@@ -163,14 +165,14 @@ def test_the_cache_is_reused_and_a_change_is_noticed(root, load, tmp_path, monke
         raise AssertionError("packed again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("progan_style.data.dataset.pack", never)
+        patch.setattr("progan_style.data.loading.pack", never)
         again = load()
         assert again.key == first.key and (again.train.at(16) == first.train.at(16)).all()
         assert again.summary() == first.summary()
         for keys in (
             {"resolution": 8},
-            {"skip_unreadable": True},
-            {"allow_upsampling": True},
+            {"allow": Allow(unreadable=True)},
+            {"allow": Allow(upsampling=True)},
             {"classes": ("AD", "CN")},
         ):
             with pytest.raises(AssertionError, match="packed again"):
@@ -214,12 +216,12 @@ def test_unreadable_images_are_skipped_only_when_asked(root, load):
     write(root)
     for name in ("train/AD/aa_0.png", "train/CN/zz_0.png"):
         (root / name).write_bytes(b"no picture")
-    data = load(skip_unreadable=True)
+    data = load(allow=Allow(unreadable=True))
     assert data.skipped == ("train/AD/aa_0.png", "train/CN/zz_0.png")
     assert "SKIPPED   2 unreadable images" in data.summary()
     assert len(data.train) == 40 and data.train.at(8).shape == (40, 1, 8, 8)
     assert ((data.train.at(8)[:, 0, 0, 0] > 100) == (data.train.labels == 1)).all()
-    assert load(skip_unreadable=True).summary() == data.summary()
+    assert load(allow=Allow(unreadable=True)).summary() == data.summary()
 
 
 def test_many_chunks_keep_their_order(root, load, monkeypatch):
@@ -402,7 +404,7 @@ def test_a_class_of_unreadable_images_only(root, load):
     (root / "CN").mkdir()
     (root / "CN/a_0.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"data/CN: no images of class CN \(1 unreadable ones skipped\)"):
-        load(skip_unreadable=True)
+        load(allow=Allow(unreadable=True))
 
 
 @pytest.mark.parametrize(
@@ -485,7 +487,7 @@ def test_importing_and_loading_need_no_torch(root, tmp_path):
 
     write(root)
     code = (
-        "import sys; from progan_style.data.dataset import load_folder\n"
+        "import sys; from progan_style.data.loading import load_folder\n"
         f"load_folder({str(root)!r}, resolution=8, cache_dir={str(tmp_path / 'c')!r}, progress=False)\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from progan_style import load_folder, persons_of_share, write_share
-from progan_style.data.share import main
 
 SUBJECTS = np.repeat([f"p{i:02d}" for i in range(20)], 3)
 LABELS = np.repeat([0, 1], 30)
@@ -40,13 +39,6 @@ def test_the_folder_holds_the_share_for_training_and_everyone_else(tiny_run, tmp
     for part in ("validate", "test"):
         mine, theirs = half.splits[part], data.splits[part]
         assert (mine.at(16) == theirs.at(16)).all() and (mine.labels == theirs.labels).all()
-
-
-def test_the_program_reads_a_run_and_says_what_it_wrote(tiny_run, tmp_path, capsys):
-    assert main(["--run", str(tiny_run.run_dir), "--share", "0.25", "--to", str(tmp_path / "quarter")]) == 0
-    assert "12 training slices of 6" in capsys.readouterr().out
-    assert main(["--run", str(tiny_run.run_dir), "--to", str(tmp_path / "quarter")]) == 2
-    assert "expected a new or empty folder" in capsys.readouterr().err
 
 
 def test_faulty_requests_are_refused(tiny_run, tmp_path):

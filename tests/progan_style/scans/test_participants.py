@@ -2,9 +2,9 @@
 
 import pytest
 
-from progan_style.data.participants import (
+from progan_style.data.classes import alias_table
+from progan_style.scans.participants import (
     Person,
-    alias_table,
     describe,
     from_path,
     match,

@@ -1,8 +1,6 @@
 """Slices that are ready -> a data folder that train.py reads: SPLIT/CLASS/*.png, manifest.csv, sheets/, DATASET.md."""
 
-import csv
 import errno
-import io
 import os
 import shutil
 from collections import Counter
@@ -11,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from progan_style.data.folder import MANIFEST, SHEETS, SPLITS
-from progan_style.data.participants import safe_names
-from progan_style.data.split import Member, assign
+from progan_style import files
+from progan_style.data.folder import SHEETS, SPLITS
 from progan_style.files import write_whole
+from progan_style.scans.participants import safe_names
+from progan_style.scans.sheet import contact_sheet
+from progan_style.scans.split import Member, assign
 
 UNFINISHED = ".prepare"  # folder inside the new one, in which everything lies until it is complete
 FIRST_COLUMNS = ("path", "label", "subject", "split", "session", "scan")
@@ -33,11 +33,8 @@ class Picture:
 
 def refuse_used(to: Path) -> None:
     """Raise ValueError unless a folder is free to write into."""
-    if to.exists() and not to.is_dir():
-        raise ValueError(f"{to}: a file; name a new folder with --to")
-    if to.exists() and any(to.iterdir()):
-        hint = "; it was left by a run that was killed: delete it" if (to / UNFINISHED).exists() else ""
-        raise ValueError(f"{to}: not empty{hint}; name a new folder with --to, so that no two data sets are mixed")
+    killed = "it was left by a run that was killed: delete it; " if (to / UNFINISHED).exists() else ""
+    files.refuse_used(to, mend=killed + files.NEW_FOLDER)
 
 
 @contextmanager
@@ -102,25 +99,8 @@ def place(pictures: Sequence[Picture], split_of: Mapping[str, str], to: Path, mo
     return rows
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, str]], first: Sequence[str] = ()) -> None:
-    """Rows -> CSV; columns in order of appearance, `first` before the others."""
-    found = dict.fromkeys(name for row in rows for name in row)
-    header = [name for name in first if name in found] + [name for name in found if name not in first]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
-
-
-def write_manifest(to: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    write_table(to / MANIFEST, rows, FIRST_COLUMNS)
-
-
 def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str) -> list[Path]:
     """A contact sheet per class -> their paths. left: what is on the left of a picture, "" if unknown."""
-    from progan_style.data.sheet import contact_sheet
-
     paths = []
     (to / SHEETS).mkdir()
     for label in sorted({row["label"] for row in rows}):

@@ -7,23 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from progan_style.data import writing
-from progan_style.data.folder import (
-    AUDIT,
-    MANIFEST,
-    SHEETS,
-    SPLIT_OF,
-    SPLITS,
-    Slice,
-    plain,
-    read_folder,
-    read_manifest,
-    some,
-    subjects_of,
-)
-from progan_style.data.packing import SUFFIXES, read_gray
-from progan_style.data.participants import GROUPS, UNLABELLED, alias_table, describe, match, read_sheet
-from progan_style.data.split import parse_shares
+from progan_style.data.classes import GROUPS, UNLABELLED, alias_table, find_classes, has_pictures
+from progan_style.data.folder import SPLITS, Slice, plain, read_folder, some, subjects_of
+from progan_style.data.gray import SUFFIXES, read_gray
+from progan_style.data.manifest import MANIFEST, write_manifest
+from progan_style.scans import writing
+from progan_style.scans.participants import Sheet, describe, match, read_sheet
+from progan_style.scans.settings import USUAL, PrepareSettings
+from progan_style.scans.split import parse_shares
 
 
 @dataclass
@@ -44,32 +35,6 @@ class SliceSet:
 
     def path(self, index: int) -> Path:
         return self.root / self.slices[index].path
-
-
-def _folders(path: str) -> list[str]:
-    with os.scandir(path) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and e.name[0] != "." and e.name not in (SHEETS, AUDIT))
-
-
-def has_pictures(path: str) -> bool:
-    """Whether pictures lie directly in a folder."""
-    with os.scandir(path) as entries:
-        return any(e.name[0] != "." and e.name.lower().endswith(SUFFIXES) and e.is_file() for e in entries)
-
-
-def find_classes(root: str, aliases: Sequence[str] = ()) -> dict[str, str]:
-    """Folder and manifest names -> classes, by the table of group names; a name that it lacks is a class of its own."""
-    if not os.path.isdir(root):
-        raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices")
-    top = _folders(root)
-    splits = [name for name in top if plain(name) in SPLIT_OF]
-    inner = [(f"{root}/{split}", name) for split in splits for name in _folders(f"{root}/{split}")]
-    names = {name for where, name in (inner if splits else [(root, n) for n in top]) if has_pictures(f"{where}/{name}")}
-    header, lines = read_manifest(root)
-    if "label" in header:
-        names |= {row["label"] for _, row in lines if row["label"]}
-    table = alias_table(aliases)
-    return {name: table.get(plain(name), name) for name in sorted(names)}
 
 
 def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = ()) -> SliceSet:
@@ -106,13 +71,8 @@ def _with_subjects(
 def prepare_slices(
     source: str | os.PathLike[str],
     to: str | os.PathLike[str],
+    settings: PrepareSettings = USUAL,
     *,
-    labels: str | os.PathLike[str] | None = None,
-    aliases: Sequence[str] = (),
-    split: str = "80/10/10",
-    seed: int = 999,
-    terms: str = "",
-    strict: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> tuple[Path, list[dict[str, str]], dict[str, str]]:
     """A folder of slices -> the same files split by person, in `to`: the folder, the manifest's rows, bad files.
@@ -121,52 +81,60 @@ def prepare_slices(
     or the file names; where none of them tells, nothing is split. Raises FileNotFoundError or ValueError, one line.
     """
     source, to = Path(source), Path(to)
-    shares = parse_shares(split)
+    shares = parse_shares(settings.split)
     writing.refuse_used(to)
-    found = open_slices(source, aliases)
+    found = open_slices(source, settings.aliases)
     say(f"source    {source}: {len(found.slices)} slices of {', '.join(found.class_names)}")
     if found.unused:
         say(f"not used  {some(found.unused)}")
-    sheet = read_sheet(labels, alias_table(aliases)) if labels is not None else None
-    subjects, classes = list(found.subjects), [found.class_names[item.label] for item in found.slices]
-    columns = [dict(item.extra) for item in found.slices]
-    if sheet:
+    pictures = [
+        writing.Picture(found.path(i), found.class_names[item.label], str(found.subjects[i]), columns=dict(item.extra))
+        for i, item in enumerate(found.slices)
+    ]
+    if settings.labels is not None:
+        sheet = read_sheet(settings.labels, alias_table(settings.aliases))
         for line in describe(sheet):
             say(line)
-        for i, who in enumerate(match([item.path for item in found.slices], sheet)):
-            if who.row is not None:
-                subjects[i] = who.row.person.subject
-                columns[i] |= who.row.columns
-                classes[i] = who.row.label if who.row.label and classes[i] == UNLABELLED else classes[i]
-                if who.row.label not in ("", classes[i]):
-                    raise ValueError(
-                        f"{sheet.name} line {who.row.line}: {who.row.person.subject} is {who.row.label}, but "
-                        f"{found.slices[i].path} lies in {classes[i]}: correct one of them"
-                    )
-    if not all(subjects):
+        _ask_sheet(sheet, found, pictures)
+    if not all(picture.subject for picture in pictures):
         raise ValueError(
             f"{source}: persons unknown ({found.why}), so nothing can be split by person; add a {MANIFEST} with the "
             f"columns path and subject, or give a sheet with these columns as --labels"
         )
     kind = found.subjects_are if found.known else "persons"
-    say(f"persons   {len(set(subjects))} {kind}: {found.why if found.known else 'the sheet'}")
+    persons = len({picture.subject for picture in pictures})
+    say(f"persons   {persons} {kind}: {found.why if found.known else 'the sheet'}")
     bad = unreadable(found)
-    if bad and strict:
+    if bad and settings.strict:
         raise ValueError(f"{next(iter(bad.values()))} (--strict: nothing was written)")
     with writing.new_folder(to):
-        pictures = [
-            writing.Picture(found.path(i), classes[i], str(subjects[i]), columns=columns[i])
-            for i, item in enumerate(found.slices)
-            if item.path not in bad
-        ]
-        if not pictures:
+        good = [picture for picture, item in zip(pictures, found.slices, strict=True) if item.path not in bad]
+        if not good:
             raise ValueError(f"{source}: none of the {len(found.slices)} slices can be read")
-        rows = writing.place(pictures, writing.split_of_persons(pictures, shares, seed), to, move=False)
+        rows = writing.place(good, writing.split_of_persons(good, shares, settings.seed), to, move=False)
         writing.write_sheets(to, rows, "")
-        settings = {"slices": "copied as they were", "persons": found.why, "split": split, "seed": seed}
-        writing.write_card(to, source.resolve().name, rows, settings, [f"{n} cannot be read" for n in bad], terms)
-        writing.write_manifest(to, rows)
+        card = {"slices": "copied as they were", "persons": found.why, "split": settings.split, "seed": settings.seed}
+        remarks = [f"{name} cannot be read" for name in bad]
+        writing.write_card(to, source.resolve().name, rows, card, remarks, settings.terms)
+        write_manifest(to, rows, writing.FIRST_COLUMNS)
     return to, rows, bad
+
+
+def _ask_sheet(sheet: Sheet, found: SliceSet, pictures: Sequence[writing.Picture]) -> None:
+    """Give the pictures the sheet's persons, classes and columns. Raises ValueError where it contradicts a folder."""
+    for item, picture, who in zip(found.slices, pictures, match([s.path for s in found.slices], sheet), strict=True):
+        row = who.row
+        if row is None:
+            continue
+        picture.subject = row.person.subject
+        picture.columns |= row.columns
+        if row.label and picture.label == UNLABELLED:
+            picture.label = row.label
+        if row.label not in ("", picture.label):
+            raise ValueError(
+                f"{sheet.name} line {row.line}: {row.person.subject} is {row.label}, but "
+                f"{item.path} lies in {picture.label}: correct one of them"
+            )
 
 
 def unreadable(found: SliceSet) -> dict[str, str]:

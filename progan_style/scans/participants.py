@@ -16,21 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from progan_style.data.classes import GROUPS, LEAVE_OUT
 from progan_style.data.folder import plain, some
 
-UNLABELLED = "unlabelled"
-LEAVE_OUT = "-"  # --alias NAME=-
-# Class -> other names of it, by plain(); the names are data.classes' own
-GROUPS = {
-    "CN": ("cn", "nc", "hc", "normal", "control", "controls", "healthy", "healthy control", "cognitively normal",
-           "cognitively unimpaired", "cu", "nondemented", "non demented", "no dementia"),
-    "MCI": ("mci", "emci", "lmci", "smci", "pmci", "mild cognitive impairment", "early mci", "late mci",
-            "cognitive impairment"),
-    "AD": ("ad", "dat", "dementia", "demented", "alzheimer", "alzheimers", "alzheimer's", "alzheimer disease",
-           "alzheimer's disease", "alzheimers disease", "ad dementia", "very mild demented", "mild demented",
-           "moderate demented", "verymilddemented", "milddemented", "moderatedemented", "very mild dementia",
-           "mild dementia", "moderate dementia"),
-}  # fmt: skip
 # The clinical dementia rating, where the column of groups is one; other numbers are codes that only their owner knows
 CDR = {"0": "CN", "0.5": "AD", "1": "AD", "2": "AD", "3": "AD"}
 # Ours -> what others call the column, by squeezed()
@@ -109,17 +97,6 @@ def from_path(path: str) -> Person:
         sessions = [session for _, session in found if session]
         return Person(found[-1][0], sessions[-1] if sessions else "")
     return Person()
-
-
-def alias_table(extra: Sequence[str]) -> dict[str, str]:
-    """GROUPS and the user's NAME=CLASS -> plain name of a group: its class. Raises ValueError for a bad NAME=CLASS."""
-    table = {plain(name): label for label, names in GROUPS.items() for name in names}
-    for text in extra:
-        name, equals, label = text.rpartition("=")
-        if not equals or not name.strip() or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _-]*|-", label.strip()):
-            raise ValueError(f"--alias: expected NAME=CLASS (letters and digits), or NAME=- to leave out, got '{text}'")
-        table[plain(name)] = label.strip()
-    return table
 
 
 # --------------------------------------------------------------------------------------------------------- reading

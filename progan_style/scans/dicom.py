@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from progan_style.data.volumes import LARGEST, BadScan, Volume, check_affine, make_volume
+from progan_style.scans.volumes import LARGEST, BadScan, Volume, check_affine, make_volume
 
 SUFFIXES = (".dcm", ".dicom", ".ima", "")
 UNEVEN = 0.1  # steps may differ by this share of the usual step; a gap of more is a missing slice

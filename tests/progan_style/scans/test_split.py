@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from progan_style.data.split import Member, age_band, assign, parse_shares
+from progan_style.scans.split import Member, age_band, assign, parse_shares
 
 
 def study(persons, seed=0):

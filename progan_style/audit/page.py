@@ -1,15 +1,14 @@
 """audit.html: one page, no scripts, nothing fetched; the pairs that cross a split are pictured."""
 
-import base64
 import html
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from progan_style.data.audit import Audit, Near
-from progan_style.data.packing import pad_square, read_gray
+from progan_style.audit.findings import Audit, Near
+from progan_style.data.gray import thumbnail
+from progan_style.files import png_uri
 
 PICTURED = 24  # pairs
 SIDE = 160  # pixels of a picture
@@ -26,23 +25,14 @@ pre { background: #f4f4f4; padding: 0.8em; white-space: pre-wrap; }
 
 
 def picture(path: Path) -> Image.Image:
-    values = read_gray(str(path))
-    if values.dtype != np.uint8:
-        values = (values / max(1, int(values.max())) * 255).astype(np.uint8)
-    return Image.fromarray(pad_square(values, 0)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-
-
-def embedded(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return thumbnail(str(path), SIDE, Image.Resampling.BILINEAR)
 
 
 def figure(root: Path, near: Near) -> str:
     """Both slices and their absolute difference."""
     first, second = picture(root / near.first), picture(root / near.second)
     difference = np.abs(np.asarray(first, np.int16) - np.asarray(second, np.int16)).astype(np.uint8)
-    pictures = "".join(embedded(image) for image in (first, second, Image.fromarray(difference)))
+    pictures = "".join(f'<img alt="" src="{png_uri(image)}">' for image in (first, second, Image.fromarray(difference)))
     caption = f"{html.escape(near.first)}<br>{html.escape(near.second)}<br>{near.kind}, likeness {near.likeness:.3f}"
     return f"<figure>{pictures}<figcaption>{caption}; right: difference</figcaption></figure>"
 

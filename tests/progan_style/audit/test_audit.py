@@ -10,9 +10,9 @@ from PIL import Image
 from scipy import ndimage
 
 from benchmarks.audit import alter
-from progan_style.data import likeness
-from progan_style.data.audit import audit_folder, is_blank, is_cropped
-from progan_style.data.phantom import make_phantoms
+from progan_style.audit import likeness
+from progan_style.audit.audit import audit_folder, is_blank, is_cropped
+from progan_style.phantoms.folder import make_phantoms
 
 OASIS = Path(__file__).parents[4] / "shared" / "data" / "oasis-mri"
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from progan_style.data.packing import pad_square, read_gray, resize
+from progan_style.data.gray import pad_square, read_gray, resize
 
 Array = NDArray[np.float32]
 

@@ -4,8 +4,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from progan_style.data.dicom import carries_name, is_dicom, patient_name, read_series
-from progan_style.data.volumes import BadScan, Cut, cut_slices, read_volume
+from progan_style.scans.cutting import Cut, cut_slices
+from progan_style.scans.dicom import carries_name, is_dicom, patient_name, read_series
+from progan_style.scans.volumes import BadScan, read_volume
 
 CUT = Cut(slices=5, spacing=8.0, size=64)
 

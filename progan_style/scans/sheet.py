@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from progan_style.data.gray import thumbnail
+
 THUMB = 112  # pixels per side
 ACROSS = 8  # slices of a scan
 ROWS = 24  # scans, evenly from all
@@ -18,16 +20,6 @@ def evenly(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return [round(float(i)) for i in np.linspace(0, count - 1, most)]
-
-
-def thumb(path: Path) -> Image.Image:
-    """A picture padded to a square, THUMB pixels per side; 16 bits shown by its own range."""
-    from progan_style.data.packing import pad_square, read_gray
-
-    values = read_gray(str(path))
-    if values.dtype != np.uint8:
-        values = (values / max(1, int(values.max())) * 255).astype(np.uint8)
-    return Image.fromarray(pad_square(values, 0)).resize((THUMB, THUMB), Image.Resampling.BOX)
 
 
 def contact_sheet(title: str, scans: Mapping[str, Sequence[Path]], left: str) -> Image.Image:
@@ -44,5 +36,6 @@ def contact_sheet(title: str, scans: Mapping[str, Sequence[Path]], left: str) ->
         top = BAR + number * (THUMB + BAR)
         draw.text((4, top + 2), f"{caption}, {len(scans[caption])} slices", fill=GRAY)
         for column, index in enumerate(evenly(len(scans[caption]), ACROSS)):
-            picture.paste(thumb(scans[caption][index]), (column * THUMB, top + BAR))
+            tile = thumbnail(str(scans[caption][index]), THUMB, Image.Resampling.BOX)
+            picture.paste(tile, (column * THUMB, top + BAR))
     return picture

@@ -1,0 +1,60 @@
+"""The classes of people: the names that they go by, and which of them a folder of slices holds."""
+
+import os
+import re
+from collections.abc import Sequence
+
+from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, plain
+from progan_style.data.gray import SUFFIXES
+from progan_style.data.manifest import read_manifest
+
+UNLABELLED = "unlabelled"
+LEAVE_OUT = "-"  # --alias NAME=-
+# Class -> other names of it, by plain(); the names are data.classes' own
+GROUPS = {
+    "CN": ("cn", "nc", "hc", "normal", "control", "controls", "healthy", "healthy control", "cognitively normal",
+           "cognitively unimpaired", "cu", "nondemented", "non demented", "no dementia"),
+    "MCI": ("mci", "emci", "lmci", "smci", "pmci", "mild cognitive impairment", "early mci", "late mci",
+            "cognitive impairment"),
+    "AD": ("ad", "dat", "dementia", "demented", "alzheimer", "alzheimers", "alzheimer's", "alzheimer disease",
+           "alzheimer's disease", "alzheimers disease", "ad dementia", "very mild demented", "mild demented",
+           "moderate demented", "verymilddemented", "milddemented", "moderatedemented", "very mild dementia",
+           "mild dementia", "moderate dementia"),
+}  # fmt: skip
+
+
+def alias_table(extra: Sequence[str]) -> dict[str, str]:
+    """GROUPS and the user's NAME=CLASS -> plain name of a group: its class. Raises ValueError for a bad NAME=CLASS."""
+    table = {plain(name): label for label, names in GROUPS.items() for name in names}
+    for text in extra:
+        name, equals, label = text.rpartition("=")
+        if not equals or not name.strip() or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _-]*|-", label.strip()):
+            raise ValueError(f"--alias: expected NAME=CLASS (letters and digits), or NAME=- to leave out, got '{text}'")
+        table[plain(name)] = label.strip()
+    return table
+
+
+def _folders(path: str) -> list[str]:
+    with os.scandir(path) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and e.name[0] != "." and e.name not in (SHEETS, AUDIT))
+
+
+def has_pictures(path: str) -> bool:
+    """Whether pictures lie directly in a folder."""
+    with os.scandir(path) as entries:
+        return any(e.name[0] != "." and e.name.lower().endswith(SUFFIXES) and e.is_file() for e in entries)
+
+
+def find_classes(root: str, aliases: Sequence[str] = ()) -> dict[str, str]:
+    """Folder and manifest names -> classes, by the table of group names; a name that it lacks is a class of its own."""
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices")
+    top = _folders(root)
+    splits = [name for name in top if plain(name) in SPLIT_OF]
+    inner = [(f"{root}/{split}", name) for split in splits for name in _folders(f"{root}/{split}")]
+    names = {name for where, name in (inner if splits else [(root, n) for n in top]) if has_pictures(f"{where}/{name}")}
+    header, lines = read_manifest(root)
+    if "label" in header:
+        names |= {row["label"] for _, row in lines if row["label"]}
+    table = alias_table(aliases)
+    return {name: table.get(plain(name), name) for name in sorted(names)}

@@ -1,0 +1,41 @@
+"""manifest.csv: what a data folder says of its slices in words; one line each, with path and whatever else is known."""
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from progan_style.files import write_table
+
+MANIFEST = "manifest.csv"
+
+
+def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """manifest.csv -> its header ([] if there is none) and its lines, each with its number."""
+    path = os.path.join(root, MANIFEST)
+    if not os.path.isfile(path):
+        return [], []
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            header = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = header
+            if "path" not in header or len(set(header)) < len(header):
+                found = ", ".join(header) or "nothing"
+                raise ValueError(f"{path}: expected different columns path, label, subject, split; found {found}")
+            lines = []
+            for row in reader:
+                if None in row:
+                    raise ValueError(f"{path} line {reader.line_num}: more cells than the header has columns")
+                lines.append((reader.line_num, {name: cell.strip() for name, cell in row.items()}))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+    return header, lines
+
+
+def write_manifest(
+    folder: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n"
+) -> None:
+    """Rows -> manifest.csv, whole or not there; columns in order of appearance, `first` before the others."""
+    write_table(folder / MANIFEST, rows, first, line_end)

@@ -1,0 +1,77 @@
+"""Which files and folders under SOURCE are scans, and which brain mask belongs to which."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from progan_style.scans import dicom, volumes
+
+MASK = "_mask"  # a file whose name ends in it is no scan
+NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".json", ".txt", ".md", ".xml", ".html",
+            ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".img", ".nii", ".mgz", ".mgh")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scan:
+    path: str  # relative to SOURCE, with /
+    series: bool = False  # a folder of DICOM files
+    masks: tuple[str, ...] = ()  # relative to SOURCE; one at most, if the scan is to be used
+
+
+def stem(name: str) -> str:
+    """A volume's file name without its suffixes."""
+    lower = name.lower()
+    for suffix in sorted(volumes.SUFFIXES, key=len, reverse=True):
+        if lower.endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
+    """All scans under a folder, sorted by path, and remarks on what was not taken for one."""
+    if source.is_file():
+        return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
+    scans, masks = [], 0
+    for here, folders, files in os.walk(source):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        where = Path(here).relative_to(source).as_posix()
+        prefix = "" if where == "." else f"{where}/"
+        files = sorted(name for name in files if not name.startswith("."))
+        lower = {name.lower() for name in files}
+        found = []
+        for name in files:
+            if not name.lower().endswith((*volumes.SUFFIXES, ".hdr")):
+                continue
+            if name.lower().endswith(".hdr") and lower & {stem(name[:-4] + s).lower() + s for s in (".img", ".img.gz")}:
+                continue  # the header of a pair
+            if stem(name).endswith(MASK):
+                masks += 1
+            else:
+                found.append(name)
+        scans += [Scan(prefix + name, False, _masks_of(name, files, prefix)) for name in found]
+        if any(not name.lower().endswith(NO_DICOM) and dicom.is_dicom(os.path.join(here, name)) for name in files):
+            outside = os.listdir(Path(here).parent) if prefix else []
+            parent = prefix[:-1].rpartition("/")[0]
+            scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
+    remarks = [f"{masks} brain masks (*{MASK}) beside the scans"] if masks else []
+    t1 = [scan for scan in scans if stem(scan.path).endswith("_T1w")]
+    if t1 and len(t1) < len(scans):  # a BIDS folder: functional and diffusion scans are no faults of it
+        remarks.append(f"only *_T1w is used: {len(scans) - len(t1)} other scans are left out")
+        scans = t1
+    return sorted(scans, key=lambda scan: scan.path), remarks
+
+
+def holds_scans(source: str | os.PathLike[str]) -> bool:
+    """Whether prepare_study is the one to ask; else prepare_slices."""
+    return Path(source).is_file() or bool(find_scans(Path(source))[0])
+
+
+def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+    """The masks that belong to a scan: NAME_mask.nii.gz, or for BIDS sub-01_desc-brain_mask.nii.gz with sub-01_T1w."""
+    base = stem(name)
+    masks = [other for other in beside if other.lower().endswith(volumes.SUFFIXES) and stem(other).endswith(MASK)]
+    own = [other for other in masks if stem(other) == base + MASK]
+    if not own and base.startswith("sub-") and "_" in base:
+        own = [other for other in masks if other.startswith(base.rpartition("_")[0] + "_")]
+    return tuple(prefix + other for other in sorted(own))

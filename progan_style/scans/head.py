@@ -1,0 +1,96 @@
+"""Where the head is in a volume: its cells, the vertex, a brain without skull.
+
+Letters: X, Y, Z voxels, X', Y', Z' cells of about HEAD_CELL_MM, N cells of the head. World coordinates are RAS mm.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progan_style.scans.volumes import BadScan, Volume
+
+HEAD_CELL_MM = 2.0  # the head is looked for on a grid of about this
+SPECK = 0.01  # share of all that is bright, below which a body is noise
+VERTEX_MM2 = 200.0  # a cross-section of this area belongs to the head, not to noise above it
+CUT_OFF_MM2 = 1000.0  # head on the volume's uppermost plane: the vertex is not in the volume
+BRAIN_LITRES = (0.5, 2.2)  # what is left of a head without skull; whole heads begin at about 3
+STEM_MM2 = 2000.0  # of a brain without skull on the volume's lowest plane: the brain stem, no neck
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where the head (or the brain without skull) is, on cells of about 2 mm."""
+
+    inside: NDArray[np.bool_]  # [X', Y', Z']
+    affine: NDArray[np.float64]  # cell index -> RAS mm
+    cell: tuple[int, int, int]  # voxels per cell, along each axis
+
+    def points(self) -> NDArray[np.float64]:
+        """RAS mm of its cells, [N, 3]."""
+        return np.argwhere(self.inside) @ self.affine[:3, :3].T + self.affine[:3, 3]
+
+    @property
+    def cell_mm3(self) -> float:
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+
+def find_head(volume: Volume) -> Head:
+    """The bright bodies but for specks, holes filled: brain and scalp may be apart, with dark bone between.
+
+    Threshold a tenth of the way from the 2nd to the 98th percentile (BET; Smith 2002).
+    """
+    from scipy import ndimage
+
+    cell = np.maximum(1, np.rint(HEAD_CELL_MM / volume.voxel_mm).astype(int))
+    cell = np.minimum(cell, volume.data.shape)
+    cells = np.array(volume.data.shape) // cell
+    means = volume.data
+    for axis in range(3):  # means over the cells; what is left over at the far edge is less than a cell
+        means = means.take(range(cells[axis] * cell[axis]), axis)
+        split = (*means.shape[:axis], cells[axis], cell[axis], *means.shape[axis + 1 :])
+        means = means.reshape(split).mean(axis=axis + 1)
+    low, high = np.percentile(means, (2, 98))
+    bright = means > low + 0.1 * (high - low)
+    parts, count = ndimage.label(bright)
+    if not count:
+        raise BadScan("no head was found in it: no body is brighter than the background")
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    bodies = (sizes >= SPECK * sizes.sum())[parts]
+    to_voxel = np.diag([*cell.astype(float), 1.0])
+    to_voxel[:3, 3] = (cell - 1) / 2
+    x, y, z = (int(n) for n in cell)
+    return Head(ndimage.binary_fill_holes(bodies), volume.affine @ to_voxel, (x, y, z))
+
+
+def find_vertex(head: Head) -> float:
+    """Height of the top of the head, RAS mm. Raises BadScan if the volume ends before it."""
+    heights = head.points()[:, 2]
+    bottom = heights.min()
+    area = np.bincount(((heights - bottom) / HEAD_CELL_MM).astype(int)) * head.cell_mm3 / HEAD_CELL_MM
+    uppermost = np.count_nonzero(head.inside[:, :, -1]) * head.cell_mm3 / np.linalg.norm(head.affine[:3, 2])
+    if uppermost > CUT_OFF_MM2:
+        raise BadScan(
+            "the head is cut off at the top, so heights below the vertex are not known: give a brain mask beside it, "
+            "or take the slices about the middle of the volume with --middle volume"
+        )
+    wide = np.flatnonzero(area >= VERTEX_MM2)
+    if not len(wide):
+        raise BadScan("no head was found in it: no cross-section has 2 cm2")
+    return float(bottom + (wide[-1] + 1) * HEAD_CELL_MM)
+
+
+def bare_brain(volume: Volume, head: Head) -> NDArray[np.bool_] | None:
+    """The brain of a scan whose skull was removed, [X, Y, Z]; None for a whole head.
+
+    Such a scan has one value all around, and a body of a brain's size that is whole, but for the brain stem perhaps.
+    """
+    background = volume.data[0, 0, -1]
+    litres = np.count_nonzero(head.inside) * head.cell_mm3 / 1e6
+    inside = volume.data != background
+    ends = [np.count_nonzero(inside.take(end, axis)) for axis in range(3) for end in (0, -1)]
+    stem = ends.pop(4) * np.prod(volume.voxel_mm[:2])  # mm2 at the lower end of the third axis
+    if not BRAIN_LITRES[0] <= litres <= BRAIN_LITRES[1] or any(ends) or stem > STEM_MM2:
+        return None
+    return inside if np.count_nonzero(inside) * np.prod(volume.voxel_mm) / 1e6 <= 1.2 * BRAIN_LITRES[1] else None

@@ -1,0 +1,104 @@
+"""Which scans there are, whose they are and what they are called, before any is opened."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from progan_style.data.classes import LEAVE_OUT, UNLABELLED, alias_table
+from progan_style.data.folder import some
+from progan_style.scans import dicom
+from progan_style.scans.finding import Scan, find_scans
+from progan_style.scans.participants import Match, Sheet, describe, match, participants_tsv, read_sheet
+
+WITHHELD = "(withheld: it holds the patient's name)"
+
+
+def name_scans(
+    scans: Sequence[Scan], matches: Sequence[Match], root: Path
+) -> tuple[list[Match], list[str], list[str], int]:
+    """Who each scan is of, by a name that may be written -> matches, paths that may be written, names that may not (of
+    patients, "" where there is none), unknown persons.
+
+    A scan whose path and sheet name nobody is a person of its own, under a running number; so is one whose name in path
+    or sheet is that of the patient in its DICOM header.
+    """
+    named, paths, patients, unknown = [], [], [], 0
+    for number, (scan, who) in enumerate(zip(scans, matches, strict=True), 1):
+        name = dicom.patient_name(root / scan.path) if scan.series else ""
+        patients.append(name)
+        paths.append(WITHHELD if dicom.carries_name(scan.path, name) else scan.path)
+        person = who.person
+        if not person.subject or dicom.carries_name(person.subject, name):
+            unknown += not person.subject
+            person = replace(person, subject=f"p{number:04d}")
+        if dicom.carries_name(person.session, name):
+            person = replace(person, session="")
+        row = who.row
+        if row is not None and name:
+            clean = {c: v for c, v in row.columns.items() if not dicom.carries_name(v, name)}
+            row = replace(row, columns=clean)
+        named.append(Match(person, row))
+    return named, paths, patients, unknown
+
+
+def label_of(who: Match, sheet: Sheet | None) -> str:
+    """The class of a scan, "" if it is left out."""
+    if sheet is None or not sheet.has_groups:
+        return UNLABELLED
+    label = who.row.label if who.row is not None else ""
+    return "" if label == LEAVE_OUT else label
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which scans there are and whose, before any is opened. Lists have one entry per scan."""
+
+    root: Path
+    name: str  # of the source, as it may be written
+    scans: list[Scan]
+    matches: list[Match]
+    paths: list[str]  # as they may be written
+    patients: list[str]  # names that may not be written
+    classes: list[str]  # "" is left out
+    remarks: list[str]  # for DATASET.md
+    lines: list[str]  # to print
+
+
+def make_plan(source: Path, labels: str | os.PathLike[str] | None, aliases: Sequence[str]) -> Plan:
+    """Find the scans, read the sheet, bring both together. Raises FileNotFoundError or ValueError, one line."""
+    root = source if source.is_dir() else source.parent
+    scans, remarks = find_scans(source)
+    if not scans:
+        raise FileNotFoundError(f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files")
+    table = Path(labels) if labels is not None else participants_tsv(source)
+    sheet = read_sheet(table, alias_table(aliases)) if table else None
+    matches, paths, patients, unknown = name_scans(scans, match([scan.path for scan in scans], sheet), root)
+    classes = [label_of(who, sheet) for who in matches]
+    lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
+    lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
+    if unknown:
+        lines.append(f"PERSONS   {unknown} scans name no person: each counts as a person of its own (p0001 and on)")
+        remarks.append(f"{unknown} scans name no person; each counts as a person of its own")
+    own = source.resolve().name
+    name = "scans" if any(dicom.carries_name(own, patient) for patient in patients) else own
+    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines)
+
+
+def unmatched(paths: Sequence[str], matches: Sequence[Match], classes: Sequence[str], sheet: Sheet | None) -> list[str]:
+    """Scans without a row and rows without a scan, in lines to print."""
+    if sheet is None:
+        return []
+    lines = []
+    without = [path for path, who in zip(paths, matches, strict=True) if who.row is None]
+    if without:
+        what = "left out" if sheet.has_groups else "used without their columns"
+        lines.append(f"NO ROW    {len(without)} scans have no row in {sheet.name}, {what}: {some(without)}")
+    left = [p for p, who, label in zip(paths, matches, classes, strict=True) if who.row is not None and not label]
+    if left:
+        lines.append(f"LEFT OUT  {len(left)} scans whose row has no group in use: {some(left)}")
+    lines_with_scan = {who.row.line for who in matches if who.row is not None}
+    idle = [f"{row.person.subject} (line {row.line})" for row in sheet.rows if row.line not in lines_with_scan]
+    if idle:
+        lines.append(f"NO SCAN   {len(idle)} rows of {sheet.name} have no scan: {some(idle)}")
+    return lines

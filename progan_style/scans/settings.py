@@ -1,0 +1,19 @@
+"""What is asked of a preparation, whether of scans or of slices."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """How slices get classes, splits and terms, and what happens to what cannot be used."""
+
+    labels: str | os.PathLike[str] | None = None  # the sheet of persons, a CSV or TSV
+    aliases: tuple[str, ...] = ()  # NAME=CLASS, in addition to data.classes.GROUPS
+    split: str = "80/10/10"  # train, validate, test in percent
+    seed: int = 999  # of the split
+    terms: str = ""  # text of the scans' licence
+    strict: bool = False  # nothing is written if a scan or a slice cannot be used
+
+
+USUAL = PrepareSettings()

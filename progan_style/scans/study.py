@@ -1,0 +1,229 @@
+"""A folder of scans -> a data folder of slices, split by person.
+
+Scans are found, matched to persons and diagnoses, cut one per process at a time, and written. A scan that cannot be
+used is listed with its reason and does not stop the others.
+"""
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from progan_style.data.folder import some
+from progan_style.data.manifest import write_manifest
+from progan_style.files import write_table
+from progan_style.pool import cores, in_processes
+from progan_style.scans import dicom, volumes, writing
+from progan_style.scans.cutting import BRIGHTEST, DARKEST, FIELD_MM, Cut, cut_slices
+from progan_style.scans.finding import Scan
+from progan_style.scans.participants import Match, safe_names
+from progan_style.scans.plan import WITHHELD, Plan, make_plan
+from progan_style.scans.settings import USUAL, PrepareSettings
+from progan_style.scans.split import parse_shares
+from progan_style.scans.volumes import BadScan
+
+# plane -> what is on the left of a picture
+ON_THE_LEFT = {"axial": "the person's left", "coronal": "the person's left", "sagittal": "the nose"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to know."""
+
+    scan: Scan
+    root: str
+    cut: Cut
+    folder: str  # for its slices, 000.png and on
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a scan."""
+
+    error: str = ""
+    offsets: tuple[float, ...] = ()
+    outside: tuple[float, ...] = ()
+    middle: str = ""
+    low: float = 0.0
+    high: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Prepared:
+    """What prepare_study wrote."""
+
+    folder: Path
+    rows: list[dict[str, str]]  # of the manifest
+    failed: dict[str, str] = field(default_factory=dict)  # scan -> why
+    sheets: list[Path] = field(default_factory=list)
+
+
+def cut_scan(task: Task) -> Outcome:
+    """One scan -> its slices as PNG in a folder of their own. Faults of the scan are told, those of the disk raised."""
+    path = Path(task.root) / task.scan.path
+    try:
+        volume = dicom.read_series(path) if task.scan.series else volumes.read_volume(path)
+        if len(task.scan.masks) > 1:
+            raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")
+        mask = volumes.read_mask(Path(task.root) / task.scan.masks[0], volume) if task.scan.masks else None
+        slices = cut_slices(volume, task.cut, mask)
+    except BadScan as error:
+        return Outcome(error=str(error).removeprefix(f"{path}: "))
+    except MemoryError:
+        return Outcome(error="out of memory; use fewer --workers")
+    Path(task.folder).mkdir()
+    for k, picture in enumerate(slices.pictures):
+        Image.fromarray(picture).save(Path(task.folder) / f"{k:03d}.png", compress_level=4)
+    return Outcome(
+        offsets=tuple(map(float, slices.offsets)),
+        outside=slices.outside,
+        middle=slices.middle,
+        low=slices.low,
+        high=slices.high,
+        notes=volume.notes,
+    )
+
+
+def prepare_study(
+    source: str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    settings: PrepareSettings = USUAL,
+    *,
+    cut: Cut,
+    workers: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = True,
+) -> Prepared:
+    """Scans under `source` -> a data folder `to`, which is complete or as it was before.
+
+    to/{train,validate,test}/CLASS/<subject>[_<session>]_<kk>.png, manifest.csv, scans.csv (which slices came from which
+    file), sheets/CLASS.png, DATASET.md. say: takes the lines that tell what was found. Nothing is written elsewhere.
+    Raises FileNotFoundError or ValueError, one line, if there is nothing to do or the sheet cannot be right; with
+    settings.strict also for the first scan that cannot be used.
+    """
+    source, to = Path(source), Path(to)
+    shares = parse_shares(settings.split)
+    writing.refuse_used(to)
+    plan = make_plan(source, settings.labels, settings.aliases)
+    for line in plan.lines:
+        say(line)
+    used = [index for index, label in enumerate(plan.classes) if label]
+    if not used:
+        raise ValueError(f"{source}: no scan has a row with a group; see the scans and rows listed above")
+    with writing.new_folder(to) as unfinished:
+        tasks = [Task(plan.scans[i], str(plan.root), cut, str(unfinished / f"{i:06d}")) for i in used]
+        outcomes = dict(zip(used, _cut_all(tasks, workers, settings.strict, progress), strict=True))
+        good = [i for i in used if not outcomes[i].error]
+        if not good:
+            first, why = plan.scans[used[0]].path, outcomes[used[0]].error
+            raise ValueError(f"none of the {len(used)} scans can be used; the first: {first}: {why}")
+        ids = _scan_ids(plan.matches, good)
+        pictures = []
+        for i in good:
+            pictures += _pictures(unfinished / f"{i:06d}", plan.matches[i], plan.classes[i], ids[i], outcomes[i], cut)
+        rows = writing.place(pictures, writing.split_of_persons(pictures, shares, settings.seed), to, move=True)
+        write_table(to / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))])
+        sheets = writing.write_sheets(to, rows, ON_THE_LEFT[cut.plane])
+        notes = Counter(note for i in used for note in outcomes[i].notes)
+        remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
+        if len(good) < len(used):
+            remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
+        writing.write_card(to, plan.name, rows, _card(cut, settings), remarks, settings.terms)
+        write_manifest(to, rows, writing.FIRST_COLUMNS)
+    for line in told(plan, {i: outcomes[i] for i in used}, cut):
+        say(line)
+    return Prepared(to, rows, {plan.scans[i].path: outcomes[i].error for i in used if outcomes[i].error}, sheets)
+
+
+def _card(cut: Cut, settings: PrepareSettings) -> dict[str, object]:
+    """What DATASET.md says about how the slices were made."""
+    intensity = f"percentiles {DARKEST:g} and {BRIGHTEST:g} inside the head -> 0 and 255"
+    scale = {"mm per pixel": FIELD_MM / cut.size}
+    return scale | asdict(cut) | {"intensity": intensity, "split": settings.split, "seed": settings.seed}
+
+
+def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
+    """What had to be assumed of scans, and which slices were not made, in lines to print."""
+    lines = [f"note      {plan.paths[i]}: {note}" for i, outcome in outcomes.items() for note in outcome.notes]
+    if outside := {i: outcome.outside for i, outcome in outcomes.items() if outcome.outside}:
+        total = sum(map(len, outside.values()))
+        lines.append(f"OUTSIDE   {total} slices lie outside their volume and were not made:")
+        for i, heights in outside.items():
+            mm = some([f"{height:g}" for height in heights])
+            lines.append(f"          {plan.paths[i]}: {len(heights)} of {cut.slices} ({mm} mm)")
+    return lines
+
+
+def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress: bool) -> list[Outcome]:
+    """The outcomes of all scans, in order; as many volumes are in memory as there are workers."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers: expected 1 or more, got {workers}")
+    outcomes: list[Outcome] = []
+    with contextlib.closing(in_processes(cut_scan, tasks, min(workers or cores(), len(tasks)))) as done:
+        bar = tqdm(done, total=len(tasks), desc="cutting", unit="scan", disable=None if progress else True)
+        for task, outcome in zip(tasks, bar, strict=True):
+            if strict and outcome.error:
+                raise ValueError(f"{Path(task.root, task.scan.path)}: {outcome.error} (--strict: nothing was written)")
+            outcomes.append(outcome)
+    return outcomes
+
+
+def _scan_ids(matches: Sequence[Match], used: Sequence[int]) -> dict[int, str]:
+    """A name for each scan, made of harmless names of person and session; a second scan of both gets _2."""
+    subjects = safe_names(matches[i].person.subject for i in used)
+    sessions = safe_names(matches[i].person.session for i in used if matches[i].person.session)
+    ids: dict[int, str] = {}
+    taken: set[str] = set()
+    for i in used:
+        person = matches[i].person
+        base = "_".join([subjects[person.subject], *([sessions[person.session]] if person.session else [])])
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        ids[i] = name
+    return ids
+
+
+def _pictures(folder: Path, who: Match, label: str, scan: str, outcome: Outcome, cut: Cut) -> list[writing.Picture]:
+    given = {"group": who.row.group} if who.row is not None and who.row.group else {}
+    columns = who.row.columns if who.row is not None else {}
+    pictures = []
+    for k, offset in enumerate(outcome.offsets):
+        own = {
+            "scan": scan,
+            "plane": cut.plane,
+            "slice_mm": f"{offset:g}",
+            "middle": outcome.middle,
+            "mm_per_pixel": f"{FIELD_MM / cut.size:g}",
+            "low": f"{outcome.low:.6g}",
+            "high": f"{outcome.high:.6g}",
+        }
+        path = folder / f"{k:03d}.png"
+        pictures.append(
+            writing.Picture(path, label, who.person.subject, who.person.session, {**own, **given, **columns})
+        )
+    return pictures
+
+
+def _scan_row(i: int, plan: Plan, ids: Mapping[int, str], outcomes: Mapping[int, Outcome]) -> dict[str, str]:
+    """A line of scans.csv."""
+    outcome = outcomes.get(i)
+    state = "left out" if outcome is None else "failed" if outcome.error else "used"
+    outcome = outcome or Outcome()
+    why = WITHHELD if dicom.carries_name(outcome.error, plan.patients[i]) else outcome.error
+    return {
+        "scan": ids.get(i, ""),
+        "source": plan.paths[i],
+        "state": state,
+        "label": plan.classes[i],
+        "slices": str(len(outcome.offsets)),
+        "outside_mm": " ".join(f"{mm:g}" for mm in outcome.outside),
+        "remark": "; ".join([*([why] if why else []), *outcome.notes]),
+    }

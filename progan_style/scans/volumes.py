@@ -1,0 +1,127 @@
+"""A file -> a volume: read, its axes turned to the nearest RAS by its affine.
+
+Letters: X, Y, Z voxels along the axes nearest to right, anterior, superior. World coordinates are scanner RAS mm.
+"""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+SUFFIXES = (".nii", ".nii.gz", ".img", ".img.gz", ".mgz", ".mgh")
+LARGEST = 2**29  # voxels; 2 GB as float32
+
+
+class BadScan(ValueError):
+    """A scan that cannot be used; the others can."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Voxels whose axes lie nearest to right, anterior, superior, and where they are."""
+
+    data: Array  # [X, Y, Z]
+    affine: NDArray[np.float64]  # [4, 4] voxel index -> RAS mm
+    notes: tuple[str, ...] = ()  # what had to be assumed
+
+    @property
+    def voxel_mm(self) -> Any:
+        """[3]"""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+
+def read_volume(path: str | Path) -> Volume:
+    """A NIfTI, Analyze or MGH file -> Volume. Raises BadScan, one line, if it is not one 3-D scan."""
+    import nibabel as nib
+
+    other = Path(path).with_suffix({".img": ".hdr", ".hdr": ".img"}.get(Path(path).suffix, ""))
+    if Path(path).suffix in (".img", ".hdr") and not (other.is_file() or other.with_name(other.name + ".gz").is_file()):
+        raise BadScan(f"{path}: {other.name} is missing; copy both files of the pair")
+    try:
+        image: Any = nib.load(path)
+        shape = _three_axes(tuple(image.shape), str(path))
+        if image.get_data_dtype().fields is not None:
+            raise BadScan(f"{path}: colour voxels; expected one gray value per voxel")
+        affine = np.asarray(image.affine, np.float64)
+        check_affine(affine, str(path))
+        data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
+    except BadScan:
+        raise
+    except (OSError, EOFError, zlib.error, ValueError, nib.filebasedimages.ImageFileError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadScan(f"{path}: cannot be read ({reason}): it is cut off or damaged; copy it anew") from None
+    return make_volume(data, affine, str(path), _orientation_notes(image))
+
+
+def _three_axes(shape: tuple[int, ...], name: str) -> tuple[int, int, int]:
+    if len(shape) > 3 and set(shape[3:]) != {1}:
+        raise BadScan(f"{name}: {len(shape)}-D, {' x '.join(map(str, shape))}; expected one 3-D scan: extract a frame")
+    if len(shape) < 3 or min(shape[:3]) < 2:
+        got = " x ".join(map(str, shape))
+        raise BadScan(f"{name}: a single slice ({got}); expected a volume, or give a folder of pictures")
+    if np.prod(shape[:3], dtype=float) > LARGEST:
+        raise BadScan(f"{name}: {' x '.join(map(str, shape[:3]))} voxels; expected {LARGEST:,} at most")
+    return shape[0], shape[1], shape[2]
+
+
+def _orientation_notes(image: object) -> tuple[str, ...]:
+    """What nibabel had to assume of the orientation."""
+    header = getattr(image, "header", {})
+    if "sform_code" in header:
+        known = header["sform_code"] > 0 or header["qform_code"] > 0
+        return (
+            () if known else ("the header states no orientation (sform and qform codes are 0): stored as LAS assumed",)
+        )
+    if type(image).__name__ in ("AnalyzeImage", "Spm99AnalyzeImage", "Spm2AnalyzeImage"):
+        return ("Analyze files state no orientation: stored as LAS assumed",)
+    return ()
+
+
+def check_affine(affine: NDArray[np.float64], name: str) -> None:
+    """Raise BadScan if an affine does not place voxels in space."""
+    how = "repair the header, for instance by converting the scan anew"
+    if not np.isfinite(affine).all():
+        raise BadScan(f"{name}: its affine has values that are not finite; {how}")
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if (lengths < 0.01).any() or (lengths > 50).any():
+        got = " x ".join(f"{mm:.3g}" for mm in lengths)
+        raise BadScan(f"{name}: its affine makes voxels of {got} mm; expected 0.01 to 50; {how}")
+    if abs(np.linalg.det(affine[:3, :3] / lengths)) < 0.1:
+        raise BadScan(f"{name}: its affine is singular (two voxel axes lie in one direction); {how}")
+
+
+def make_volume(data: Array, affine: NDArray[np.float64], name: str, notes: tuple[str, ...] = ()) -> Volume:
+    """Voxels as stored -> Volume, axes flipped and permuted to the nearest RAS. Raises BadScan for a constant image."""
+    from nibabel import orientations
+
+    turn = orientations.io_orientation(affine)
+    shape = data.shape
+    data = orientations.apply_orientation(data, turn)
+    affine = affine @ orientations.inv_ornt_aff(turn, shape)
+    finite = np.isfinite(data)
+    if not finite.all():
+        if not finite.any():
+            raise BadScan(f"{name}: no voxel has a finite value")
+        notes = (*notes, f"{data.size - np.count_nonzero(finite)} voxels are not finite: read as the darkest value")
+        data = np.where(finite, data, data[finite].min())
+    data = np.ascontiguousarray(data, np.float32)
+    if data.min() == data.max():
+        raise BadScan(f"{name}: a constant image (every voxel is {data.flat[0]:g}); look for another copy of the scan")
+    return Volume(data, affine, notes)
+
+
+def read_mask(path: str | Path, volume: Volume) -> NDArray[np.bool_]:
+    """A brain mask on the grid of its volume, [X, Y, Z]. Raises BadScan if it lies on another grid or is empty."""
+    mask = read_volume(path)
+    if mask.data.shape != volume.data.shape or not np.allclose(mask.affine, volume.affine, atol=0.01):
+        here, there = (" x ".join(map(str, v.data.shape)) for v in (mask, volume))
+        raise BadScan(f"{path}: another grid ({here}) than its scan ({there}, or another affine); resample it")
+    inside = mask.data > 0.5
+    if np.count_nonzero(inside) < 1000:
+        raise BadScan(f"{path}: only {np.count_nonzero(inside)} voxels are above 0.5; expected a brain mask of 0 and 1")
+    return inside

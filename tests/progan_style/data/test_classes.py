@@ -1,0 +1,41 @@
+"""Which classes a folder of slices holds, by the names that groups of people go by."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from progan_style.data.classes import UNLABELLED, alias_table, find_classes
+
+
+def slice_in(folder):
+    folder.mkdir(parents=True)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "a_0.png")
+
+
+def test_folders_are_classes_by_the_table_or_their_own(tmp_path):
+    for name in ("train/Demented", "test/NC", "train/FTD", "sheets/CN"):
+        slice_in(tmp_path / name)
+    assert find_classes(str(tmp_path)) == {"Demented": "AD", "FTD": "FTD", "NC": "CN"}
+    assert find_classes(str(tmp_path), ("FTD=AD",))["FTD"] == "AD"
+
+
+def test_a_folder_without_diagnoses_has_one_class(tmp_path):
+    slice_in(tmp_path / "train" / UNLABELLED)
+    assert set(find_classes(str(tmp_path)).values()) == {UNLABELLED}
+
+
+def test_labels_of_the_manifest_are_classes_too(tmp_path):
+    slice_in(tmp_path / "CN")
+    (tmp_path / "manifest.csv").write_text("path,label\nCN/a_0.png,CN\nelsewhere/b.png,MCI\n")
+    assert find_classes(str(tmp_path)) == {"CN": "CN", "MCI": "MCI"}
+
+
+@pytest.mark.parametrize("text", ("AD", "=AD", "x=", "x=A/D"))
+def test_an_alias_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match="--alias: expected NAME=CLASS"):
+        alias_table((text,))
+
+
+def test_an_alias_goes_before_the_table():
+    assert alias_table(("dementia=FTD", "cn=-"))["dementia"] == "FTD"
+    assert alias_table(("cn=-",))["cn"] == "-"

@@ -1,0 +1,107 @@
+"""The folder of phantoms: equal bytes whatever the workers, and faults that are named."""
+
+import csv
+import functools
+
+import pytest
+from PIL import Image
+
+from progan_style.phantoms import folder
+from progan_style.phantoms.__main__ import main
+from progan_style.phantoms.folder import COLUMNS, make_phantoms
+from progan_style.phantoms.persons import PATTERNS
+
+
+@pytest.fixture
+def quick(template, monkeypatch):
+    monkeypatch.setattr("progan_style.phantoms.folder.prepare_template", lambda: template)
+
+
+def rows_of(folder):
+    with open(folder / "manifest.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def bytes_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_bytes_depend_on_the_seed_and_not_on_the_workers(tmp_path, quick):
+    settings = dict(persons=4, slices=2, size=32, progress=False)
+    alone = bytes_of(make_phantoms(tmp_path / "alone", workers=1, **settings))
+    together = bytes_of(make_phantoms(tmp_path / "together", workers=2, **settings))
+    other = bytes_of(make_phantoms(tmp_path / "other", workers=1, seed=1, **settings))
+    assert alone == together
+    assert all(alone[name] != other[name] for name in alone if name.endswith(".png") and name in other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "other", "together"]  # no scratch is left
+
+
+def test_folder_and_manifest_agree(tmp_path, quick):
+    folder = make_phantoms(tmp_path / "deep" / "phantoms", persons=6, slices=3, size=64, workers=1)
+    rows = rows_of(folder)
+    assert tuple(rows[0]) == COLUMNS
+    assert {row["path"] for row in rows} == {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
+    assert len(rows) == 18
+    for row in rows:
+        assert row["path"].startswith(f"{row['split']}/{row['label']}/{row['subject']}_")
+        with Image.open(folder / row["path"]) as picture:
+            assert (picture.size, picture.mode) == ((64, 64), "L")
+    assert sorted({float(row["slice_mm"]) for row in rows}) == [6.0, 17.0, 28.0]
+    assert "Louis Collins, McConnell Brain Imaging Centre" in (folder / "NOTICE.txt").read_text()
+
+
+def test_the_same_phantoms_are_not_made_twice_and_other_files_not_touched(tmp_path, quick, monkeypatch):
+    folder = make_phantoms(tmp_path / "a", persons=2, slices=1, size=8, workers=1)
+    monkeypatch.setattr("progan_style.phantoms.folder.draw_slices", None)
+    assert make_phantoms(folder, persons=2, slices=1, size=8) == folder
+    with pytest.raises(ValueError, match="holds something else"):
+        make_phantoms(folder, persons=2, slices=1, size=8, seed=3)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match="is a file"):
+        make_phantoms(tmp_path / "file")
+
+
+def test_of_two_runs_that_make_the_same_phantoms_at_once_the_first_stay(tmp_path, quick, monkeypatch):
+    make = functools.partial(make_phantoms, tmp_path / "a", persons=2, slices=1, size=8, workers=1)
+    prepare = folder.prepare_template
+
+    def meanwhile():
+        monkeypatch.setattr("progan_style.phantoms.folder.prepare_template", prepare)
+        make()  # the other run is done while this one still draws
+        return prepare()
+
+    monkeypatch.setattr("progan_style.phantoms.folder.prepare_template", meanwhile)
+    assert make() == tmp_path / "a"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(persons=0), "persons is 0; expected 1 or more"),
+        (dict(slices=0), "slices is 0; expected 1 or more"),
+        (dict(size=100), "size is 100; expected a power of two"),
+        (dict(seed=-1), "seed is -1; expected 0 or more"),
+        (dict(workers=-1), "workers is -1; expected 1 or more"),
+        (dict(overlap="none"), "overlap is 'none'; expected one of apart, clear, real"),
+    ],
+)
+def test_impossible_arguments_are_named(tmp_path, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        make_phantoms(tmp_path / "x", **wrong)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_program_prints_one_line_and_ends_with_2(tmp_path, capsys):
+    assert main(["--to", str(tmp_path / "x"), "--size", "100"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_pattern_is_part_of_a_folders_settings(tmp_path, quick):
+    settings = dict(persons=2, slices=1, size=32, workers=1, progress=False)
+    folders = [make_phantoms(tmp_path / name, pattern=name, **settings) for name in PATTERNS]
+    truths = [[(row["path"], row["severity"]) for row in rows_of(folder)] for folder in folders]
+    assert truths[0] == truths[1] and bytes_of(folders[0]) != bytes_of(folders[1])
+    with pytest.raises(ValueError, match="holds something else"):
+        make_phantoms(folders[0], pattern="frontal", **settings)
+    with pytest.raises(ValueError, match="pattern is 'temporal'; expected one of ventricular, frontal"):
+        make_phantoms(tmp_path / "x", pattern="temporal", **settings)

@@ -1,0 +1,49 @@
+"""Files and folders: a folder that is used is refused, a table has its columns in order, a picture fits into a page."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from progan_style.files import data_uri, png_uri, refuse_used, write_table
+
+
+def test_a_new_and_an_empty_folder_are_free(tmp_path):
+    refuse_used(tmp_path / "new")
+    refuse_used(tmp_path)
+
+
+def test_a_used_folder_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(
+        ValueError, match=r"not empty; name a new folder with --to, so that no two data sets are mixed$"
+    ):
+        refuse_used(tmp_path)
+    with pytest.raises(ValueError, match=r"mine: is a file, no folder; name a new folder"):
+        refuse_used(tmp_path / "mine")
+
+
+def test_a_folder_may_hold_what_is_its_owners(tmp_path):
+    (tmp_path / "audit.json").write_text("")
+    refuse_used(tmp_path, ("audit.json", "audit.html"), "an audit")
+    (tmp_path / "other").write_text("")
+    with pytest.raises(ValueError, match="holds something else than an audit; go elsewhere"):
+        refuse_used(tmp_path, ("audit.json", "audit.html"), "an audit", "go elsewhere")
+
+
+def test_columns_stand_in_order_of_appearance_after_the_first(tmp_path):
+    rows = [{"b": 1.0, "path": "x,y"}, {"c": "é", "path": "z", "b": 2}]
+    write_table(tmp_path / "t.csv", rows, first=("path", "not there"))
+    assert (tmp_path / "t.csv").read_bytes() == 'path,b,c\n"x,y",1.0,\nz,2,é\n'.encode()
+    write_table(tmp_path / "t.csv", rows[:1], line_end="\r\n")
+    assert (tmp_path / "t.csv").read_bytes() == b'b,path\r\n1.0,"x,y"\r\n'
+
+
+def test_a_picture_comes_back_from_its_address():
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    start, _, code = png_uri(Image.fromarray(gray)).partition(",")
+    assert start == "data:image/png;base64"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(code)))), gray)
+    assert data_uri(b"abc", "video/mp4") == "data:video/mp4;base64,YWJj"
