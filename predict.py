@@ -1,87 +1,8 @@
 """Predict: look at a finished stage and measure it; writes report.html, metrics.json and pictures beside the run."""
 
-import argparse
 import sys
-from pathlib import Path
 
-
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    p = argparse.ArgumentParser(prog="predict.py", description=__doc__)
-    p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
-    p.add_argument("--size", metavar="SIZE", type=int, help="a finished stage (default: the last)")
-    p.add_argument(
-        "--samples-per-label", metavar="N", type=int, default=1000, help="generated slices (default: %(default)s)"
-    )
-    p.add_argument("--parts", metavar="A,B", help="parts of the report, by name (default: all that take minutes)")
-    p.add_argument(
-        "--public",
-        action="store_true",
-        help="leave out every real picture (generated slices stay: read copies.*)",
-    )
-    p.add_argument("--inception", metavar="FILE", type=Path, help="weights of InceptionV3 for FID and KID on it")
-    p.add_argument(
-        "--unseen-phantoms",
-        metavar="N",
-        type=int,
-        default=250,
-        help="fresh persons that phantom runs are judged on (default: %(default)s)",
-    )
-    p.add_argument(
-        "--own", metavar="DIR", action="append", default=[], help="for --parts utility: a run on a share of the persons"
-    )
-    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    return p.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    from progan_style import shell
-
-    args = parse(argv)
-    return shell.run("predict.py", predict, args, interrupted="stopped; the finished parts are kept")
-
-
-def predict(args: argparse.Namespace) -> int:
-    from progan_style import finished_stage, run_config
-
-    run_dir = Path(args.run)
-    config = run_config(run_dir)
-    size = finished_stage(run_dir, args.size)
-    for option, value in (("--samples-per-label", args.samples_per_label), ("--unseen-phantoms", args.unseen_phantoms)):
-        if value < 2:
-            raise ValueError(f"{option}: 2 or more expected, got {value}")
-
-    import torch
-
-    from analysis import check_parts, report_and_say, run_context, with_unseen_phantoms
-    from progan_style import choose_device, finished_stages, load_data
-
-    parts = check_parts(args.parts.split(",")) if args.parts else None
-    device = choose_device(args.device)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-
-    def say(line: str) -> None:
-        print(f"  {line}", flush=True)
-
-    # At the largest trained size, as in training: the slices then come from the cache.
-    data = load_data(config, finished_stages(run_dir)[-1])
-    judged = with_unseen_phantoms(data, size, args.unseen_phantoms, config.data.cache, config.threads, say)
-    context = run_context(
-        run_dir,
-        judged,
-        size,
-        samples_per_label=args.samples_per_label,
-        cache_dir=config.data.cache,
-        inception=args.inception,
-        unseen_are=None if judged is data else "fresh phantoms",
-        own=args.own,
-        device=device,
-        say=say,
-        progress=True,
-    )
-    report_and_say(context, parts, args.public)
-    return 0
-
+from analysis.commands.predict import main
 
 if __name__ == "__main__":
     sys.exit(main())

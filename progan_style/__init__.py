@@ -32,11 +32,9 @@ if TYPE_CHECKING:
     )
     from progan_style.sampling import choose_device, generate, generator_features, latents, to_float, to_uint8
     from progan_style.scans.cutting import Cut
-    from progan_style.scans.finding import holds_scans
     from progan_style.scans.settings import PrepareSettings
     from progan_style.scans.slices import prepare_slices
     from progan_style.scans.study import prepare_study
-    from progan_style.scans.writing import count_table
     from progan_style.training.schedule import GrowthSchedule, Phase
     from progan_style.training.trainer import Trainer
     from progan_style.vision import load_torchvision
@@ -58,10 +56,8 @@ _HOME = {
     "make_phantoms": "phantoms.folder",  # the built-in data set, as a folder of slices
     "Cut": "scans.cutting",  # where slices are taken from a scan
     "PrepareSettings": "scans.settings",  # how slices get classes, splits and terms
-    "holds_scans": "scans.finding",
     "prepare_study": "scans.study",  # scans -> a folder of slices, split by person
     "prepare_slices": "scans.slices",  # slices -> the same, split by person
-    "count_table": "scans.writing",
     "audit_folder": "audit.audit",  # persons and copies on both sides of a split
     "load_data": "run",  # the Data of a Config
     "with_unlabelled": "run",  # a folder without diagnoses has one class

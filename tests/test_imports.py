@@ -15,37 +15,37 @@ REPO = Path(__file__).parents[1]
 # ------------------------------------------------------------------------------------------------------ the rules
 # Rooms are modules or folders of progan_style, the longest name that fits a module is its room.
 
-# What a training is made of, besides its loop; in training/ as well as beside it.
-PARTS = ("losses", "conditioning", "path_length", "augment", "runlog", "watchdog")
+# What a step of training is made of, besides the step itself
+PARTS = tuple(f"training.{name}" for name in ("losses", "conditioning", "path_length", "augment", "meter"))
 # From the lowest to the highest. A module imports from its own room and from lower layers, never sideways or upwards.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("files", "pool", "rng", "shell", "vision", "distributed"),
-    ("schedule", "training.schedule"),
+    ("training.schedule",),
     ("networks",),
-    (*PARTS, *(f"training.{name}" for name in PARTS)),
-    ("sections",),  # of the configuration
+    PARTS,
+    ("sections",),
     ("config",),
-    ("checkpoint", "sampling", "training.checkpoint"),
+    ("checkpoint", "sampling"),
     ("data",),
     ("phantoms", "scans"),
     ("audit",),
     ("run",),
-    ("trainer", "training"),
+    ("training",),
     ("commands",),
     ("",),  # progan_style/__init__.py: the public names
 )
-TRAINING = ("trainer", "training", "schedule", "training.schedule", "checkpoint", "training.checkpoint", *LAYERS[3])
+TRAINING = ("training", "training.schedule", "checkpoint", *PARTS)
 # (rooms, what no module of theirs imports): by itself ...
 NEVER = (
     ((*TRAINING, "networks", "sampling"), ("scans", "audit", "phantoms")),
-    (("losses", "training.losses"), ("",)),  # an empty name: nothing of progan_style
-    (("schedule", "training.schedule"), ("", "torch")),
+    (("training.losses",), ("",)),  # an empty name: nothing of progan_style
+    (("training.schedule",), ("", "torch")),
     (("networks",), (*LAYERS[0], *LAYERS[1])),
 )
 # ... and through whatever it imports
 NEVER_REACHES = (((*TRAINING, "networks", "sampling", "run", "data"), ("scans", "audit")),)
 CONFIG = {"progan_style.config", "progan_style.sections"}
-KNOWS_CONFIG = ("config", "sections", "run", "trainer", "training", "commands", "")
+KNOWS_CONFIG = ("config", "sections", "run", "training", "commands", "")
 
 # ---------------------------------------------------------------------------------------------------- the reading
 

@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from progan_style import shell
 from progan_style.phantoms.folder import make_phantoms
 from progan_style.phantoms.persons import ACCURACY, PATTERNS
 from progan_style.phantoms.space import SIDE
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m progan_style.phantoms", description="Write the phantoms.")
+def main(argv: Sequence[str] | None = None, prog: str = "python -m progan_style.phantoms") -> int:
+    parser = argparse.ArgumentParser(prog=prog, description="Write the phantoms.")
     parser.add_argument("--to", required=True, metavar="DIR", help="folder to make")
     parser.add_argument("--persons", type=int, default=500)
     parser.add_argument("--slices", type=int, default=8, help="per person")
@@ -19,16 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pattern", choices=list(PATTERNS), default="ventricular", help="where the atrophy sits")
     parser.add_argument("--size", type=int, default=SIDE, help="pixels per side")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: all cores")
-    given = vars(parser.parse_args(arguments))
-    try:
-        folder = make_phantoms(given.pop("to"), **given)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: nothing was left behind", file=sys.stderr)
-        return 130
-    print(f"{folder}: {given['persons']} persons of {given['slices']} slices at {given['size']} x {given['size']}")
+    return shell.run(prog, write, parser.parse_args(argv), interrupted="interrupted: nothing was left behind")
+
+
+def write(args: argparse.Namespace) -> int:
+    folder = make_phantoms(args.to, **{key: value for key, value in vars(args).items() if key != "to"})
+    print(f"{folder}: {args.persons} persons of {args.slices} slices at {args.size} x {args.size}")
     return 0
 
 

@@ -1,0 +1,96 @@
+"""Generate: a synthetic data set, images and labels, that train.py reads like any other folder of slices."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from progan_style import shell
+
+CHUNK = 256  # images held in memory at a time
+
+
+def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    p = argparse.ArgumentParser(prog=prog, description=__doc__)
+    p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
+    p.add_argument("--size", metavar="SIZE", type=int, help="pixels per side (default: the last finished stage)")
+    p.add_argument("--label", metavar="CLASS", default="all", help="a class name, or all (default)")
+    p.add_argument("--count", metavar="N", type=int, default=100, help="images per class (default: %(default)s)")
+    p.add_argument("--seed", metavar="S", type=int, default=0, help="first seed; image i has seed S + i (default: 0)")
+    p.add_argument(
+        "--psi", type=float, default=1.0, help="truncation towards the class centre, 0..1 (default: 1, none)"
+    )
+    p.add_argument(
+        "--position",
+        type=float,
+        help="height of the slices, in the unit of data.position_column, where the run was trained with one",
+    )
+    p.add_argument("--to", metavar="DIR", required=True, help="folder to write: DIR/CLASS/*.png and DIR/manifest.csv")
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    return p.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "generate.py") -> int:
+    args = parse(argv, prog)
+    return shell.run(prog, generate_folder, args, interrupted=f"stopped; {args.to} is not complete")
+
+
+def generate_folder(args: argparse.Namespace) -> int:
+    if args.count < 1:
+        raise ValueError(f"--count: expected 1 or more, got {args.count}")
+    if args.seed < 0:
+        raise ValueError(f"--seed: expected 0 or more, got {args.seed}")
+    if args.seed + args.count >= 2**62:
+        raise ValueError(f"--seed: expected less than 2^62, got {args.seed}")
+    if not 0 <= args.psi <= 1:
+        raise ValueError(f"--psi: expected 0 to 1, got {args.psi}")
+
+    import torch
+    from PIL import Image
+    from tqdm import tqdm
+
+    from progan_style.checkpoint import load_generator
+    from progan_style.data.manifest import write_manifest
+    from progan_style.data.position import rank_of
+    from progan_style.files import refuse_used
+    from progan_style.networks.conditions import Condition
+    from progan_style.run import finished_stage, stage_dir
+    from progan_style.sampling import choose_device, generate
+
+    size = finished_stage(args.run, args.size)
+    G = load_generator(stage_dir(args.run, size) / "generator.safetensors").to(choose_device(args.device))
+    by_name = {name.casefold(): i for i, name in enumerate(G.class_names)}
+    if args.label.casefold() == "all":
+        wanted = list(range(len(G.class_names)))
+    elif args.label.casefold() in by_name:
+        wanted = [by_name[args.label.casefold()]]
+    else:
+        raise ValueError(
+            f"class '{args.label}' is not in this checkpoint; it was trained on {', '.join(G.class_names)}"
+        )
+    position = None
+    if args.position is not None:
+        if not G.header["positions"]:
+            raise ValueError(f"--position: {args.run} was trained without positions; see data.position_column")
+        position = rank_of(args.position, G.header["positions"])
+
+    to = Path(args.to)
+    refuse_used(to)
+    rows = []
+    psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
+    with tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
+        for label in wanted:
+            name = G.class_names[label]
+            (to / name).mkdir(parents=True, exist_ok=True)
+            for first in range(args.seed, args.seed + args.count, CHUNK):
+                seeds = torch.arange(first, min(first + CHUNK, args.seed + args.count))
+                places = None if position is None else torch.full([len(seeds)], position)
+                condition = Condition.of(torch.full_like(seeds, label), G.class_names, places)
+                images = generate(G, condition, seeds, args.psi)
+                for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
+                    path = f"{name}/{name}{psi_in_name}_{seed:06d}.png"
+                    Image.fromarray(image).save(to / path)
+                    rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
+                bar.update(len(seeds))
+    write_manifest(to, rows, line_end="\r\n")
+    print(f"{len(rows)} images of {size}x{size} in {to} (psi {args.psi:g}, seeds from {args.seed})")
+    return 0
