@@ -38,11 +38,7 @@ class Watchdog:
         self.good = 0  # images seen at the last healthy line: what was saved up to there is good
         self.doubts = 0  # lines in a row since then
         self.rollbacks = 0
-
-    @property
-    def rate(self) -> float:
-        """What the learning rates of all stages are multiplied by: halved with each rollback."""
-        return 0.5**self.rollbacks
+        self.rate = 1.0  # what the learning rates of all stages are multiplied by: halved with each rollback
 
     def look(self, numbers: Mapping[str, float], resolution: int, nimg: int) -> str | None:
         """The means of a line of the log, at `nimg` images -> what was seen if the run has diverged, else None."""
@@ -71,6 +67,7 @@ class Watchdog:
     def went_back(self, rollbacks: int, nimg: int) -> None:
         """The run goes on from a good checkpoint of `nimg` images, for the `rollbacks`-th time."""
         self.rollbacks, self.good, self.doubts = rollbacks, nimg, 0
+        self.rate = 0.5**rollbacks
 
     def state(self) -> dict[str, Any]:
         return {
@@ -83,6 +80,7 @@ class Watchdog:
     def load(self, state: Mapping[str, Any]) -> None:
         self.gradients = {key: list(values) for key, values in state["gradients"].items()}
         self.good, self.doubts, self.rollbacks = state["good"], state["doubts"], state["rollbacks"]
+        self.rate = 0.5**self.rollbacks
 
 
 def not_finite(numbers: Mapping[str, float]) -> str | None:

@@ -1,0 +1,36 @@
+"""The measures that keep the house readable; `python -m benchmarks.house` prints them."""
+
+from pathlib import Path
+
+from benchmarks import house
+
+REPO = Path(__file__).parents[1]
+MODEL = ("progan_style",)  # and the scripts at the top
+
+
+def test_a_step_is_five_calls_from_main():
+    frames, files = house.traced_step(REPO)
+    assert len(frames) - 1 <= 5 and frames[0] == "main" and frames[-1] == "update_D", frames
+    assert "progan_style/training/step.py" in files and len(files) <= 11, files
+
+
+def test_a_file_fits_a_sitting_a_function_fits_a_screen_and_a_call_fits_a_line_or_two():
+    assert house.longest_file(REPO, MODEL) <= (350, "~")
+    assert house.longest_function(REPO, MODEL) <= (60, "~")
+    assert house.most_arguments(REPO, MODEL) <= (9, "~")
+
+
+def test_no_type_is_ignored_for_a_network_of_the_model():
+    """What is left: torch declares no memory_format for Module.to, torchvision's library, a figure of matplotlib."""
+    left = {line.partition(":")[0] for line in house.ignored_types(REPO)}
+    assert left <= {"progan_style/vision.py", "analysis/plots.py", "analysis/features.py", "analysis/utility.py"}
+
+
+def test_the_counts_are_right(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "a.py").write_text("def one(a, /, b, *, c):\n    return a\n\n\nx = 1  # type: ignore\n")
+    (tmp_path / "top.py").write_text("class K:\n    def two(self, a):\n        b = a\n        return b\n")
+    only = ("package",)
+    assert house.longest_file(tmp_path, only) == (5, "package/a.py")
+    assert house.longest_function(tmp_path, only) == (3, "top.py: two")
+    assert house.most_arguments(tmp_path, only) == (3, "package/a.py: one")
