@@ -18,7 +18,7 @@ TOP = Path(__file__).resolve().parents[1]
 PACKAGES = ("progan_style", "analysis")
 Measured = tuple[int, str]  # how much, of what
 
-# Runs the training of a checkout up to its second step, a plain one, and tells of that: the functions on the stack where
+# Runs the training of a checkout up to its second step, a plain one, and tells of it: the functions on the stack where
 # D's optimiser steps, and the files whose code runs between the step's beginning and its end.
 TRACE = """
 import sys
