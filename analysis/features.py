@@ -22,6 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from progan_style import weights_channels_last
+
 RECIPE = 1  # the judge's: raise it with every change below that alters its weights, or an old cache answers
 BATCH = 64  # training
 INFERENCE_BATCH = 256
@@ -355,7 +357,7 @@ def _fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = JudgeNetwork(images.shape[-1], classes)
-    network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    weights_channels_last(network.to(device).train())
     pixels = torch.from_numpy(np.array(images)).to(device)  # a copy: a memory-mapped array is read-only
     answers = torch.from_numpy(labels).to(device)
     steps = max(1, images_seen // BATCH)
@@ -394,7 +396,7 @@ def _judge(network: JudgeNetwork, class_names: tuple[str, ...], resolution: int,
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights_channels_last(network.to(device))
     name = f"judge at {resolution}x{resolution}, recipe {RECIPE}"
     return Judge(network, tuple(class_names), resolution, name, digest.hexdigest()[:12])
 

@@ -23,7 +23,17 @@ from analysis import metrics, plots
 from analysis.context import Context, quiet
 from analysis.features import LEARNING_RATE, WEIGHT_DECAY, JudgeNetwork, distort
 from analysis.plots import Picture
-from progan_style import Data, Dataset, Generator, generate, load_generator, persons_of_share, stage_dir, to_float
+from progan_style import (
+    Data,
+    Dataset,
+    Generator,
+    generate,
+    load_generator,
+    persons_of_share,
+    stage_dir,
+    to_float,
+    weights_channels_last,
+)
 
 SHARES = (0.10, 0.25, 0.50, 1.00)  # of the real training persons
 SEEDS = 5  # trainings of each arm: initial weights, order of slices, distortions
@@ -203,7 +213,7 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = JudgeNetwork(pools[0][0].shape[-1], classes)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.4 times as fast on a CPU
+    weights_channels_last(network.to(device))  # 1.4 times as fast on a CPU
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1, pct_start=0.15)
     checks = {round(steps * (i + 1) / CHECKS) for i in range(CHECKS)}

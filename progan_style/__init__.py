@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from progan_style.files import data_uri, png_uri
     from progan_style.networks.conditions import Condition
     from progan_style.networks.contract import Discriminator, Generator
+    from progan_style.networks.layers import weights_channels_last
     from progan_style.phantoms.folder import make_phantoms
     from progan_style.run import (
         finished_stage,
@@ -72,6 +73,7 @@ _HOME = {
     "Generator": "networks.contract",
     "Discriminator": "networks.contract",
     "Condition": "networks.conditions",  # class weights and position of images
+    "weights_channels_last": "networks.layers",
     "load_generator": "checkpoint",
     "load_discriminator": "checkpoint",
     "untrained_like": "checkpoint",  # same architecture, fresh weights

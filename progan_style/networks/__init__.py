@@ -1,15 +1,27 @@
 """The architectures, chosen by name.
 
-An architecture is one file in this folder and one line in ARCHITECTURES; the contract tests run over it at once. What
-its Generator and Discriminator promise stands in contract.py. The file says
-    GROWS                           whether it can work below its largest resolution, and fade; one that does not grow
-                                    accepts its own size and alpha 1
-    TWICE_DIFFERENTIABLE            whether a gradient of G can be differentiated again (path length regularisation)
+An architecture is one file in this folder and its name in the line below; the contract tests run over it at once. What
+its Generator and Discriminator promise stands in contract.py.
 
 A module with running statistics gathers a step's sums in `sums` and moves them with `settle()`, once a step: the
 training adds the sums of all ranks in between.
 """
 
-from progan_style.networks import stylegan1, stylegan2
+from importlib import import_module
+from typing import Protocol, cast
 
-ARCHITECTURES = {"stylegan1": stylegan1, "stylegan2": stylegan2}
+from progan_style.networks import contract
+
+NAMES = ("stylegan1", "stylegan2")
+
+
+class Architecture(Protocol):
+    """What the file of an architecture says."""
+
+    GROWS: bool  # whether it can work below its largest resolution, and fade; else it accepts its own size and alpha 1
+    TWICE_DIFFERENTIABLE: bool  # whether a gradient of G can be differentiated again (path length regularisation)
+    Generator: type[contract.Generator]
+    Discriminator: type[contract.Discriminator]
+
+
+ARCHITECTURES = {name: cast(Architecture, import_module(f"{__name__}.{name}")) for name in NAMES}

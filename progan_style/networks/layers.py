@@ -4,6 +4,7 @@ Letters: N batch, C channels, R resolution.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,12 @@ def channels_last(images: Tensor) -> Tensor:
     """
     n, _, r, _ = images.shape
     return images.reshape(n, r, r, 1).permute(0, 3, 1, 2)
+
+
+def weights_channels_last(network: nn.Module) -> None:
+    """Its weights lie channels-last in memory, as the maps do. torch does not declare this argument of Module.to."""
+    to: Any = network.to
+    to(memory_format=torch.channels_last)
 
 
 def leaky_(x: Tensor) -> Tensor:

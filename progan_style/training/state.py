@@ -16,6 +16,7 @@ from progan_style.checkpoint import load_state, transfer
 from progan_style.config import Config
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
+from progan_style.networks.layers import weights_channels_last
 from progan_style.training import runlog
 from progan_style.training.augment import Augment
 from progan_style.training.meter import Meter
@@ -55,7 +56,7 @@ class State:
             self.G: Generator = architecture.Generator(**self.arguments["generator"])
             self.D: Discriminator = architecture.Discriminator(**self.arguments["discriminator"])
         for network in (self.G, self.D):
-            network.to(device).to(memory_format=torch.channels_last)
+            weights_channels_last(network.to(device))
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
         self.G_ema.class_names = tuple(config.data.classes)
         self.average = Average(self.G_ema, self.G)
