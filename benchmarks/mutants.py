@@ -1,0 +1,373 @@
+"""Which test notices a fault: one line of the training code at a time is made wrong, in a copy of the tree.
+
+    python -m benchmarks.mutants [--only NAME ...] [--tests PATH ...] [--list]
+
+Runs the tests in their order up to the first that fails, in one process, and prints for each fault its file and that
+test, or LIVES: then nothing holds the line. First the tests run on the copy as it is; they have to pass. Exits with 1
+if a fault lives.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPO = Path(__file__).parents[1]
+FOLDERS = ("progan_style", "analysis", "benchmarks", "configs", "tests")
+FILES = ("*.py", "*.yaml", "pyproject.toml")
+
+# In the order of their speed; those that are not there are left out, with a line.
+TESTS = tuple(
+    f"tests/progan_style/test_{name}.py"
+    for name in (
+        *("losses", "path_length", "dependence", "step_on_meta", "whole_step"),
+        *("networks", "conditioning", "augment", "trainer"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` stands in `file` exactly once; `new` is put in its place."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+    def planted(self, source: str) -> str:
+        """The file's text with the fault in it."""
+        assert source.count(self.old) == 1, f"{self.name}: {source.count(self.old)} times in {self.file}"
+        return source.replace(self.old, self.new)
+
+
+TRAINER, LOSSES, AUGMENT = (f"progan_style/{name}.py" for name in ("trainer", "losses", "augment"))
+LAYERS, MAPPING, STYLEGAN1, STYLEGAN2 = (
+    f"progan_style/networks/{name}.py" for name in ("layers", "mapping", "stylegan1", "stylegan2")
+)
+
+MUTANTS = [
+    # ------------------------------------------------------------ losses
+    Mutant(
+        "R2 on the reals twice",
+        LOSSES,
+        "(slopes(real_logits, reals) + slopes(fake_logits, fakes))",
+        "(slopes(real_logits, reals) + slopes(real_logits, reals))",
+    ),
+    Mutant(
+        "R1 without its half",
+        LOSSES,
+        '"fake": F.softplus(critic(fakes)).mean()}\n'
+        "        if gamma > 0:\n"
+        '            terms["penalty"] = 0.5 * gamma *',
+        '"fake": F.softplus(critic(fakes)).mean()}\n        if gamma > 0:\n            terms["penalty"] = gamma *',
+    ),
+    Mutant(
+        "wgan-gp looks in the middle",
+        LOSSES,
+        "share = u[:, None, None, None]",
+        "share = torch.full_like(u, 0.5)[:, None, None, None]",
+    ),
+    Mutant("hinge without margin", LOSSES, "F.relu(1.0 - real_logits)", "F.relu(-real_logits)"),
+    Mutant(
+        "the fakes' pairs are shifted",
+        LOSSES,
+        "F.softplus(fake_logits - real_logits)",
+        "F.softplus(fake_logits.roll(1) - real_logits)",
+    ),
+    Mutant(
+        "the drift is of the fakes",
+        LOSSES,
+        "DRIFT * real_logits.square().mean()",
+        "DRIFT * critic(fakes).square().mean()",
+    ),
+    # ------------------------------------------------------------ the step
+    Mutant(
+        "D's calls share their augmentation",
+        TRAINER,
+        "images = self.augment(images, len(self.seen))",
+        "images = self.augment(images, 0)",
+    ),
+    Mutant(
+        "G's calls are augmented as D's",
+        TRAINER,
+        "critic = self.critic(labels, index, CALLS_OF_D)",
+        "critic = self.critic(labels, index)",
+    ),
+    Mutant(
+        "the penalty is on augmented images",
+        TRAINER,
+        "        terms = self.loss.discriminator(critic, reals, fakes, gamma, u)\n",
+        "        if critic.augment is not None:\n"
+        "            reals, fakes, critic.augment = critic.augment(reals, 0), critic.augment(fakes, 1), None\n"
+        "        terms = self.loss.discriminator(critic, reals, fakes, gamma, u)\n",
+    ),
+    Mutant(
+        "G's class term is detached",
+        TRAINER,
+        "self.D.class_logits(critic.seen[-1][0])",
+        "self.D.class_logits(critic.seen[-1][0].detach())",
+    ),
+    Mutant(
+        "G's class term without the label's weight",
+        TRAINER,
+        "weight = self.generator_weight * phase.label_weight",
+        "weight = self.generator_weight",
+    ),
+    Mutant(
+        "the trunk's class gradient without the label's weight",
+        TRAINER,
+        "scale_gradient(f, self.class_weight * label_weight)",
+        "scale_gradient(f, self.class_weight)",
+    ),
+    Mutant(
+        "the auxiliary head hears no fakes",
+        TRAINER,
+        "critic.seen[: 2 if self.conditioning.fakes_too else 1]",
+        "critic.seen[:1]",
+    ),
+    Mutant(
+        "r_t is of the fakes",
+        TRAINER,
+        "self.augment.watch(*torch.cat(logits, dim=1))",
+        "self.augment.watch(*torch.cat(logits, dim=1).flip(0))",
+    ),
+    Mutant(
+        "the path length's labels are shifted",
+        TRAINER,
+        "self._backward_path(index[::SHARE], labels[::SHARE])",
+        "self._backward_path(index[::SHARE], labels[1::SHARE])",
+    ),
+    Mutant(
+        "the path length's y is the noise",
+        TRAINER,
+        'rng.normal(seed, "path", index, images[0].numel())',
+        'rng.normal(seed, "noise", index, images[0].numel())',
+    ),
+    Mutant(
+        "style mixing with the same latent",
+        TRAINER,
+        "other = self.G.mapping(z[:, z_dim:], labels)",
+        "other = self.G.mapping(z[:, :z_dim], labels)",
+    ),
+    Mutant(
+        "style mixing with another label",
+        TRAINER,
+        "other = self.G.mapping(z[:, z_dim:], labels)",
+        "other = self.G.mapping(z[:, z_dim:], labels.roll(1, 0))",
+    ),
+    Mutant(
+        "the crossover is always in the middle",
+        MAPPING,
+        "crossover = 1 + (u[:, 1] * (active_layers - 1)).floor()",
+        "crossover = torch.full_like(u[:, 1], active_layers // 2)",
+    ),
+    Mutant(
+        "training without noise",
+        TRAINER,
+        'return self.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))',
+        "return self.synthesis(ws)",
+    ),
+    Mutant(
+        "the centre of the wrong class",
+        TRAINER,
+        "self.G.mapping.track(ws, class_of(labels))",
+        "self.G.mapping.track(ws, class_of(labels).flip(0))",
+    ),
+    Mutant(
+        "balanced slices at others' positions",
+        TRAINER,
+        "rows = self.data.indices(seed, first, n, balanced)",
+        "rows = self.data.indices(seed, first, n)",
+    ),
+    Mutant(
+        "unfaded reals",
+        TRAINER,
+        "reals = fade_reals(to_float(images), phase.alpha)",
+        "reals = to_float(images)",
+    ),
+    Mutant(
+        "the alpha of before growth",
+        TRAINER,
+        "network.grow(phase.resolution, phase.alpha)",
+        "network.grow(phase.resolution, network.alpha)",
+    ),
+    Mutant("moments are kept at growth", TRAINER, "optimizer.state.clear()", "pass"),
+    Mutant(
+        "G learns at D's rate",
+        TRAINER,
+        "((self.opt_G, phase.lr_g), (self.opt_D, phase.lr_d))",
+        "((self.opt_G, phase.lr_d), (self.opt_D, phase.lr_d))",
+    ),
+    Mutant(
+        "the penalty without its interval",
+        TRAINER,
+        "gamma = phase.r1_gamma * interval if penalised else 0.0",
+        "gamma = phase.r1_gamma if penalised else 0.0",
+    ),
+    Mutant("D's gradients pile up", TRAINER, "self.opt_D.zero_grad(set_to_none=True)", "pass"),
+    Mutant(
+        "G before D",
+        TRAINER,
+        "        terms_d = self._update_D(reals, fakes, labels, phase)\n"
+        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n",
+        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n"
+        "        terms_d = self._update_D(reals, fakes, labels, phase)\n",
+    ),
+    Mutant(
+        "the average takes G of before",
+        TRAINER,
+        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n"
+        "        distributed.add(m.sums for m in self.running)\n"
+        "        for module in self.running:\n"
+        "            module.settle()\n"
+        "        self._update_ema(phase.batch_size)\n",
+        "        self._update_ema(phase.batch_size)\n"
+        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n"
+        "        distributed.add(m.sums for m in self.running)\n"
+        "        for module in self.running:\n"
+        "            module.settle()\n",
+    ),
+    Mutant(
+        "the average without its ramp-up",
+        TRAINER,
+        "half_life = min(training.ema_half_life_kimg * 1000, max(self.nimg, 1) * training.ema_rampup)",
+        "half_life = training.ema_half_life_kimg * 1000",
+    ),
+    # ------------------------------------------------------------ networks
+    Mutant(
+        "D's label weight stays 1", TRAINER, "for part in (self.G.mapping, self.D):", "for part in (self.G.mapping,):"
+    ),
+    Mutant("z is not normalised", MAPPING, "x = normalize(z.float())", "x = z.float()"),
+    Mutant(
+        "the label's embedding is not normalised",
+        MAPPING,
+        "self.label_weight * normalize(of_classes(self.embed.weight, labels))",
+        "self.label_weight * of_classes(self.embed.weight, labels)",
+    ),
+    Mutant(
+        "G does not hear the position",
+        MAPPING,
+        "normalize(self.position(position, len(z)))",
+        "normalize(self.position(None, len(z)))",
+    ),
+    Mutant(
+        "D does not hear the position",
+        LAYERS,
+        "of_position = self.position(position, len(features))",
+        "of_position = self.position(None, len(features))",
+    ),
+    Mutant(
+        "projection without 1 / sqrt(F)",
+        LAYERS,
+        "out = out + (of_class * features).sum(dim=1) / math.sqrt(self.num_features)",
+        "out = out + (of_class * features).sum(dim=1)",
+    ),
+    Mutant(
+        "minibatch deviation of the whole batch",
+        LAYERS,
+        "groups = x.float().reshape(n // self.group, self.group, c, h, w)",
+        "groups = x.float()[None].expand(n // self.group, n, c, h, w)",
+    ),
+    Mutant(
+        "noise without effect in stylegan1",
+        STYLEGAN1,
+        "x = torch.addcmul(x, noise.to(x.dtype), self.strength",
+        "x = torch.addcmul(x, torch.zeros_like(noise).to(x.dtype), self.strength",
+    ),
+    Mutant(
+        "stylegan1's to_image with gain sqrt 2",
+        STYLEGAN1,
+        "self.to_image = Conv(c_out, 1, 1, gain=1.0)",
+        "self.to_image = Conv(c_out, 1, 1)",
+    ),
+    Mutant(
+        "stylegan2's skip with gain 1",
+        STYLEGAN2,
+        "self.skip = Conv(c_in, c_out, 1, gain=0.5**0.5, bias=False)",
+        "self.skip = Conv(c_in, c_out, 1, gain=1.0, bias=False)",
+    ),
+    Mutant(
+        "stylegan2's block with gain sqrt 2",
+        STYLEGAN2,
+        "self.second = Conv(c_in, c_out, 3, down=True, gain=1.0)",
+        "self.second = Conv(c_in, c_out, 3, down=True)",
+    ),
+    # ------------------------------------------------------------ augmentation
+    Mutant(
+        "noise by the numbers of the poses",
+        AUGMENT,
+        'rng.normal(self.seed, "augment", keys + CALLS, n)',
+        'rng.normal(self.seed, "augment", keys, n)',
+    ),
+]
+
+
+def copy_tree(to: Path) -> None:
+    """What the tests need, without the data, the caches and the pictures."""
+    for folder in FOLDERS:
+        shutil.copytree(REPO / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    for pattern in FILES:
+        for path in REPO.glob(pattern):
+            shutil.copy(path, to)
+
+
+def first_failure(tree: Path, tests: Sequence[str]) -> str | None:
+    """The first test that fails, or None. Raises RuntimeError if pytest did not get as far as a test."""
+    # A fault may leave a file's size and second as they were: no compiled file of before is to be taken for it.
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-rf", "--tb=no", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    if done.returncode == 0:
+        return None
+    failed = re.search(r"^FAILED (\S+::.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    if done.returncode != 1 or failed is None:
+        raise RuntimeError(f"pytest ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-2000:]}")
+    return failed[1].removeprefix("tests/")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    p = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__.splitlines()[0])
+    p.add_argument("--only", metavar="NAME", nargs="+", choices=[m.name for m in MUTANTS], help="these faults alone")
+    p.add_argument("--tests", metavar="PATH", nargs="+", help="these tests, in this order")
+    p.add_argument("--list", action="store_true", help="name the faults and stop")
+    args = p.parse_args(argv)
+
+    chosen = [m for m in MUTANTS if not args.only or m.name in args.only]
+    if args.list:
+        print("\n".join(f"{m.file:36} {m.name}" for m in chosen))
+        return 0
+    tests = [test for test in args.tests or TESTS if (REPO / test.partition("::")[0]).exists()]
+    for test in set(args.tests or TESTS) - set(tests):
+        print(f"{test}: not there, left out", file=sys.stderr)
+    living = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        copy_tree(tree)
+        began = time.monotonic()
+        if failed := first_failure(tree, tests):
+            print(f"without a fault {failed} fails; mend that first", file=sys.stderr)
+            return 2
+        print(f"without a fault all pass ({time.monotonic() - began:.0f} s)", flush=True)
+        for mutant in chosen:
+            path, began = tree / mutant.file, time.monotonic()
+            source = path.read_text(encoding="utf-8")
+            path.write_text(mutant.planted(source), encoding="utf-8")
+            failed = first_failure(tree, tests)
+            path.write_text(source, encoding="utf-8")
+            living += failed is None
+            seconds = f"{time.monotonic() - began:5.0f} s"
+            print(f"{mutant.name:54} {mutant.file:36} {seconds}  {failed or 'LIVES'}", flush=True)
+    print(f"{len(chosen) - living} of {len(chosen)} faults are noticed")
+    return 1 if living else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
