@@ -25,10 +25,16 @@ FILES = ("*.py", "*.yaml", "pyproject.toml")
 
 # In the order of their speed; those that are not there are left out, with a line.
 TESTS = tuple(
-    f"tests/progan_style/test_{name}.py"
+    f"tests/progan_style/{name}.py"
     for name in (
-        *("losses", "path_length", "dependence", "step_on_meta", "whole_step"),
-        *("networks", "conditioning", "augment", "trainer"),
+        *(
+            "training/test_losses",
+            "training/test_path_length",
+            "training/test_dependence",
+            "training/test_step_on_meta",
+        ),
+        *("training/test_whole_step", "networks/test_networks", "training/test_conditioning"),
+        *("training/test_augment", "training/test_trainer"),
     )
 )
 
@@ -48,9 +54,11 @@ class Mutant:
         return source.replace(self.old, self.new)
 
 
-TRAINER, LOSSES, AUGMENT = (f"progan_style/{name}.py" for name in ("trainer", "losses", "augment"))
-LAYERS, MAPPING, STYLEGAN1, STYLEGAN2 = (
-    f"progan_style/networks/{name}.py" for name in ("layers", "mapping", "stylegan1", "stylegan2")
+TRAINER, STEP, STATE, LOSSES, AUGMENT = (
+    f"progan_style/training/{name}.py" for name in ("trainer", "step", "state", "losses", "augment")
+)
+LAYERS, DISCRIMINATING, MAPPING, STYLEGAN1, STYLEGAN2 = (
+    f"progan_style/networks/{name}.py" for name in ("layers", "discriminating", "mapping", "stylegan1", "stylegan2")
 )
 
 MUTANTS = [
@@ -91,77 +99,78 @@ MUTANTS = [
     # ------------------------------------------------------------ the step
     Mutant(
         "D's calls share their augmentation",
-        TRAINER,
+        STEP,
         "images = self.augment(images, len(self.seen))",
         "images = self.augment(images, 0)",
     ),
     Mutant(
         "G's calls are augmented as D's",
-        TRAINER,
-        "critic = self.critic(labels, index, CALLS_OF_D)",
-        "critic = self.critic(labels, index)",
+        STEP,
+        "critic = make_critic(state, recipe, batch, CALLS_OF_D)",
+        "critic = make_critic(state, recipe, batch)",
     ),
     Mutant(
         "the penalty is on augmented images",
-        TRAINER,
-        "        terms = self.loss.discriminator(critic, reals, fakes, gamma, u)\n",
-        "        if critic.augment is not None:\n"
-        "            reals, fakes, critic.augment = critic.augment(reals, 0), critic.augment(fakes, 1), None\n"
-        "        terms = self.loss.discriminator(critic, reals, fakes, gamma, u)\n",
+        STEP,
+        "    terms = recipe.loss.discriminator(critic, part.reals, part.fakes, gamma, u)\n",
+        "    reals, fakes = part.reals, part.fakes\n"
+        "    if critic.augment is not None:\n"
+        "        reals, fakes, critic.augment = critic.augment(reals, 0), critic.augment(fakes, 1), None\n"
+        "    terms = recipe.loss.discriminator(critic, reals, fakes, gamma, u)\n",
     ),
     Mutant(
         "G's class term is detached",
-        TRAINER,
-        "self.D.class_logits(critic.seen[-1][0])",
-        "self.D.class_logits(critic.seen[-1][0].detach())",
+        STEP,
+        "state.D.class_logits(critic.seen[-1][0])",
+        "state.D.class_logits(critic.seen[-1][0].detach())",
     ),
     Mutant(
         "G's class term without the label's weight",
-        TRAINER,
-        "weight = self.generator_weight * phase.label_weight",
-        "weight = self.generator_weight",
+        STEP,
+        "weight = recipe.generator_weight * label_weight",
+        "weight = recipe.generator_weight",
     ),
     Mutant(
         "the trunk's class gradient without the label's weight",
-        TRAINER,
-        "scale_gradient(f, self.class_weight * label_weight)",
-        "scale_gradient(f, self.class_weight)",
+        STEP,
+        "scale_gradient(f, recipe.class_weight * label_weight)",
+        "scale_gradient(f, recipe.class_weight)",
     ),
     Mutant(
         "the auxiliary head hears no fakes",
-        TRAINER,
-        "critic.seen[: 2 if self.conditioning.fakes_too else 1]",
+        STEP,
+        "critic.seen[: 2 if recipe.fakes_too else 1]",
         "critic.seen[:1]",
     ),
     Mutant(
         "r_t is of the fakes",
-        TRAINER,
-        "self.augment.watch(*torch.cat(logits, dim=1))",
-        "self.augment.watch(*torch.cat(logits, dim=1).flip(0))",
+        STEP,
+        "state.augment.watch(*torch.cat(logits, dim=1))",
+        "state.augment.watch(*torch.cat(logits, dim=1).flip(0))",
     ),
     Mutant(
         "the path length's labels are shifted",
-        TRAINER,
-        "self._backward_path(index[::SHARE], labels[::SHARE])",
-        "self._backward_path(index[::SHARE], labels[1::SHARE])",
+        STEP,
+        "batch.index[::SHARE], batch.condition[::SHARE])",
+        "batch.index[::SHARE], batch.condition[1::SHARE])",
     ),
     Mutant(
         "the path length's y is the noise",
-        TRAINER,
-        'rng.normal(seed, "path", index, images[0].numel())',
-        'rng.normal(seed, "noise", index, images[0].numel())',
+        STEP,
+        'y = rng.normal(recipe.seed, "path", index, images[0].numel())',
+        'y = rng.normal(recipe.seed, "noise", index, images[0].numel())',
     ),
     Mutant(
         "style mixing with the same latent",
-        TRAINER,
-        "other = self.G.mapping(z[:, z_dim:], labels)",
-        "other = self.G.mapping(z[:, :z_dim], labels)",
+        STEP,
+        "other = state.G.mapping(z[:, z_dim:], condition)",
+        "other = state.G.mapping(z[:, :z_dim], condition)",
     ),
     Mutant(
         "style mixing with another label",
-        TRAINER,
-        "other = self.G.mapping(z[:, z_dim:], labels)",
-        "other = self.G.mapping(z[:, z_dim:], labels.roll(1, 0))",
+        STEP,
+        "other = state.G.mapping(z[:, z_dim:], condition)",
+        "other = state.G.mapping(z[:, z_dim:], condition[torch.arange(len(condition)).roll(1)])",
     ),
     Mutant(
         "the crossover is always in the middle",
@@ -171,21 +180,21 @@ MUTANTS = [
     ),
     Mutant(
         "training without noise",
-        TRAINER,
-        'return self.synthesis(ws, rng.normal(self.config.seed, "noise", index, self.G.noise_size))',
-        "return self.synthesis(ws)",
+        STEP,
+        'return state.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))',
+        "return state.synthesis(ws)",
     ),
     Mutant(
         "the centre of the wrong class",
-        TRAINER,
-        "self.G.mapping.track(ws, class_of(labels))",
-        "self.G.mapping.track(ws, class_of(labels).flip(0))",
+        STEP,
+        "state.G.mapping.track(ws, condition)",
+        "state.G.mapping.track(ws, condition[torch.arange(len(condition) - 1, -1, -1)])",
     ),
     Mutant(
         "balanced slices at others' positions",
         TRAINER,
-        "rows = self.data.indices(seed, first, n, balanced)",
-        "rows = self.data.indices(seed, first, n)",
+        "self.positions.of(self.data.indices(seed, first, n, balanced), self.state.device)",
+        "self.positions.of(self.data.indices(seed, first, n), self.state.device)",
     ),
     Mutant(
         "unfaded reals",
@@ -195,78 +204,87 @@ MUTANTS = [
     ),
     Mutant(
         "the alpha of before growth",
-        TRAINER,
+        STATE,
         "network.grow(phase.resolution, phase.alpha)",
         "network.grow(phase.resolution, network.alpha)",
     ),
-    Mutant("moments are kept at growth", TRAINER, "optimizer.state.clear()", "pass"),
+    Mutant(
+        "moments are kept at growth",
+        STATE,
+        "optimizer.state.clear()",
+        "pass",
+    ),
     Mutant(
         "G learns at D's rate",
-        TRAINER,
+        STATE,
         "((self.opt_G, phase.lr_g), (self.opt_D, phase.lr_d))",
         "((self.opt_G, phase.lr_d), (self.opt_D, phase.lr_d))",
     ),
     Mutant(
         "the penalty without its interval",
-        TRAINER,
-        "gamma = phase.r1_gamma * interval if penalised else 0.0",
+        STEP,
+        "gamma = phase.r1_gamma * recipe.penalty_interval if penalised else 0.0",
         "gamma = phase.r1_gamma if penalised else 0.0",
     ),
-    Mutant("D's gradients pile up", TRAINER, "self.opt_D.zero_grad(set_to_none=True)", "pass"),
+    Mutant(
+        "D's gradients pile up",
+        STEP,
+        "state.opt_D.zero_grad(set_to_none=True)",
+        "pass",
+    ),
     Mutant(
         "G before D",
         TRAINER,
-        "        terms_d = self._update_D(reals, fakes, labels, phase)\n"
-        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n",
-        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n"
-        "        terms_d = self._update_D(reals, fakes, labels, phase)\n",
+        "        terms_d = update_D(state, recipe, batch, phase, turn)\n"
+        "        terms_g = update_G(state, recipe, batch, phase, turn)\n",
+        "        terms_g = update_G(state, recipe, batch, phase, turn)\n"
+        "        terms_d = update_D(state, recipe, batch, phase, turn)\n",
     ),
     Mutant(
         "the average takes G of before",
         TRAINER,
-        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n"
-        "        distributed.add(m.sums for m in self.running)\n"
-        "        for module in self.running:\n"
-        "            module.settle()\n"
-        "        self._update_ema(phase.batch_size)\n",
-        "        self._update_ema(phase.batch_size)\n"
-        "        terms_g = self._update_G(reals, fakes, labels, index, phase)\n"
-        "        distributed.add(m.sums for m in self.running)\n"
-        "        for module in self.running:\n"
-        "            module.settle()\n",
+        "        terms_g = update_G(state, recipe, batch, phase, turn)\n"
+        "        state.settle()\n"
+        "        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))\n",
+        "        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))\n"
+        "        terms_g = update_G(state, recipe, batch, phase, turn)\n"
+        "        state.settle()\n",
     ),
     Mutant(
         "the average without its ramp-up",
-        TRAINER,
-        "half_life = min(training.ema_half_life_kimg * 1000, max(self.nimg, 1) * training.ema_rampup)",
-        "half_life = training.ema_half_life_kimg * 1000",
+        STEP,
+        "half_life = min(self.ema_half_life, max(nimg, 1) * self.ema_rampup)",
+        "half_life = self.ema_half_life",
     ),
     # ------------------------------------------------------------ networks
     Mutant(
-        "D's label weight stays 1", TRAINER, "for part in (self.G.mapping, self.D):", "for part in (self.G.mapping,):"
+        "D's label weight stays 1",
+        STATE,
+        "for part in (self.G.mapping, self.D):",
+        "for part in (self.G.mapping,):",
     ),
     Mutant("z is not normalised", MAPPING, "x = normalize(z.float())", "x = z.float()"),
     Mutant(
         "the label's embedding is not normalised",
         MAPPING,
-        "self.label_weight * normalize(of_classes(self.embed.weight, labels))",
-        "self.label_weight * of_classes(self.embed.weight, labels)",
+        "self.label_weight * normalize(condition.of_classes(self.embed.weight))",
+        "self.label_weight * condition.of_classes(self.embed.weight)",
     ),
     Mutant(
         "G does not hear the position",
         MAPPING,
-        "normalize(self.position(position, len(z)))",
+        "normalize(self.position(condition.position, len(z)))",
         "normalize(self.position(None, len(z)))",
     ),
     Mutant(
         "D does not hear the position",
-        LAYERS,
-        "of_position = self.position(position, len(features))",
+        DISCRIMINATING,
+        "of_position = self.position(condition.position, len(features))",
         "of_position = self.position(None, len(features))",
     ),
     Mutant(
         "projection without 1 / sqrt(F)",
-        LAYERS,
+        DISCRIMINATING,
         "out = out + (of_class * features).sum(dim=1) / math.sqrt(self.num_features)",
         "out = out + (of_class * features).sum(dim=1)",
     ),

@@ -15,10 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from progan_style import Dataset, Trainer, load_config
-from progan_style.augment import STRENGTHS
-from progan_style.conditioning import CONDITIONINGS
-from progan_style.losses import LOSSES
 from progan_style.networks import ARCHITECTURES
+from progan_style.training.augment import STRENGTHS
+from progan_style.training.conditioning import CONDITIONINGS
+from progan_style.training.losses import LOSSES
 
 # Batches of 8: a stage of 48 images at 8 px, one of 32 + 48 at 16 px; a penalty every 4th step of a stage.
 SIZES = [
@@ -140,18 +140,14 @@ def on_meta(monkeypatch):
 
 def step_at(trainer, nimg):
     """A step at this image count -> its terms."""
-    trainer.nimg = nimg
-    batch = next_batch(trainer)
-    assert all(tensor.is_meta for tensor in batch)
+    trainer.state.nimg = nimg
+    images, condition = trainer.batch()
+    assert images.is_meta and condition.class_weights.is_meta and condition.labels.is_meta
     with OnMeta(), Casting():
-        terms = trainer.step(*batch)
-    assert trainer.nimg == nimg + len(batch[0])
+        terms = trainer.step(images, condition)
+    assert trainer.state.nimg == nimg + len(images)
     assert all(term.is_meta and term.shape == () and term.dtype == torch.float32 for term in terms.values()), terms
     return terms
-
-
-def next_batch(trainer):
-    return trainer._batch(trainer.schedule.at(trainer.nimg))
 
 
 def named(case):
@@ -168,7 +164,7 @@ def test_a_step_makes_its_tensors_on_its_device_and_reads_none(on_meta, case):
     )
     for nimg in counts:
         terms, penalised = step_at(trainer, nimg), nimg in (0, 48)
-        assert trainer.G.fading == (nimg in (48, 56)) and ("D/penalty" in terms) == penalised
+        assert trainer.state.G.fading == (nimg in (48, 56)) and ("D/penalty" in terms) == penalised
         assert ("G/path_length" in terms) == (penalised and architecture == "stylegan2")
         assert ("G/class" in terms) == ("auxiliary" in extras)
 
@@ -180,9 +176,9 @@ def test_a_step_of_one_class(on_meta, architecture):
 
 def test_p_moves_on_the_device(on_meta):
     trainer = on_meta(*OPTIONS["stylegan1"], "augment.name=ada")
-    for nimg in range(0, 8 * trainer.augment.INTERVAL, 8):
+    for nimg in range(0, 8 * trainer.state.augment.INTERVAL, 8):
         step_at(trainer, nimg)
-    assert trainer.augment.steps == 0 and trainer.augment.p.is_meta
+    assert trainer.state.augment.steps == 0 and trainer.state.augment.p.is_meta
 
 
 def test_the_cases_cover_every_two_extras_for_each_architecture():

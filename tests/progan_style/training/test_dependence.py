@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from progan_style import Dataset, Trainer, load_config, rng, to_float
-from progan_style.conditioning import CONDITIONINGS
-from progan_style.losses import LOSSES
+from progan_style import Condition, Dataset, Trainer, load_config, rng, to_float
 from progan_style.networks import ARCHITECTURES
+from progan_style.training.conditioning import CONDITIONINGS
+from progan_style.training.losses import LOSSES
 
 N = 8
 SIZES = [
@@ -51,25 +51,21 @@ def step(*overrides, nimg=0, images=None, labels=None, before=None, hold_D=False
     trainer = Trainer(load_config(overrides=[*SIZES, *overrides]), slices())
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for network in (trainer.G, trainer.D):  # a weight of 0 hides what it multiplies
+        for network in (trainer.state.G, trainer.state.D):  # a weight of 0 hides what it multiplies
             for p in network.parameters():
                 p.add_(0.3 * torch.randn(p.shape, generator=generator))
-        trainer.G_ema.load_state_dict(trainer.G.state_dict())
+        trainer.state.G_ema.load_state_dict(trainer.state.G.state_dict())
         if before:
             before(trainer)
-    trainer.nimg = nimg
+    trainer.state.nimg = nimg
     gradients = {"D": {}, "G": {}}
-    listen(trainer.opt_D, trainer.D, gradients["D"], hold_D)
-    listen(trainer.opt_G, trainer.G, gradients["G"])
+    listen(trainer.state.opt_D, trainer.state.D, gradients["D"], hold_D)
+    listen(trainer.state.opt_G, trainer.state.G, gradients["G"])
     for _ in range(steps):
-        batch = next_batch(trainer)
+        batch = trainer.batch()
         terms = trainer.step(batch[0] if images is None else images, batch[1] if labels is None else labels)
     assert gradients["D"] and gradients["G"]
     return Seen(**gradients, terms=terms, trainer=trainer)
-
-
-def next_batch(trainer):
-    return trainer._batch(trainer.schedule.at(trainer.nimg))
 
 
 def listen(optimizer, network, gradients, hold=False):
@@ -189,7 +185,7 @@ def test_the_lengths_of_latents_and_embeddings_count_for_nothing(architecture, p
         return normal(seed, stream, index, count) * (8.0 if stream == "latent" and part == "latent" else 1.0)
 
     def embed(trainer):
-        trainer.G.mapping.embed.weight.mul_(8.0 if part == "label" else 1.0)
+        trainer.state.G.mapping.embed.weight.mul_(8.0 if part == "label" else 1.0)
 
     options = architecture_of(architecture)
     plain = step(*options)
@@ -241,7 +237,7 @@ def test_who_hears_the_class_head(architecture, options, trunk, generator):
     """Another class head changes D's trunk and G where the conditioning says so."""
 
     def another(trainer):
-        trainer.D.probe.weight.mul_(-2.0)
+        trainer.state.D.probe.weight.mul_(-2.0)
 
     options = architecture_of(architecture, *options)
     plain, other = step(*options, hold_D=True), step(*options, hold_D=True, before=another)
@@ -275,14 +271,15 @@ def test_the_path_length_is_of_every_second_image_with_its_own_label():
 @of_architectures
 def test_the_centre_of_a_class_hears_that_class_alone(architecture):
     def another(trainer):
-        trainer.G.mapping.embed.weight[0].mul_(-1.0)
+        trainer.state.G.mapping.embed.weight[0].mul_(-1.0)
 
     labels = torch.tensor([0, 0, 0, 1, 1, 1, 1, 1])
     plain, other = (step(*architecture_of(architecture), labels=labels, before=b).trainer for b in (None, another))
+    plain, other = plain.state, other.state
     for G, H in ((plain.G, other.G), (plain.G_ema, other.G_ema)):
         before, after = G.mapping.centers, H.mapping.centers
         assert not torch.equal(before[0], after[0]) and torch.equal(before[1], after[1])
-    only = step(*architecture_of(architecture), labels=torch.zeros(N).long()).trainer.G.mapping.centers
+    only = step(*architecture_of(architecture), labels=torch.zeros(N).long()).trainer.state.G.mapping.centers
     assert only[0].any() and not only[1].any()
 
 
@@ -296,13 +293,12 @@ def test_the_position_is_heard_by_each_network(architecture, conditioning, deaf)
     """Where the embedding of positions is 0 in one, the other still hears them; in both, nothing else does."""
 
     def deafen(trainer):
-        for name, part in (("D", trainer.D), ("G", trainer.G.mapping)):
+        for name, part in (("D", trainer.state.D), ("G", trainer.state.G.mapping)):
             for p in part.position.parameters():
                 p.mul_(0.0 if name in deaf else 1.0)
 
     options = architecture_of(architecture, f"conditioning.name={conditioning}", "data.position_column=slice_mm")
-    weight = torch.nn.functional.one_hot(torch.arange(N) % 2, 2).float()
-    low, high = (torch.cat([weight, torch.full([N, 1], x)], dim=1) for x in (-0.5, 0.5))
+    low, high = (Condition.of_labels(torch.arange(N) % 2, 2, torch.full([N], x)) for x in (-0.5, 0.5))
     plain, other = (step(*options, labels=labels, before=deafen, hold_D=True) for labels in (low, high))
     for name, changed in (("D", differ(plain.D, other.D)), ("G", differ(plain.G, other.G))):
         assert bool({x for x in changed if "position" not in x}) == (deaf != "DG"), name
@@ -315,12 +311,12 @@ def test_a_slice_comes_with_its_own_label_and_position(sampling):
     data.levels[8][:] = np.arange(len(data))[:, None, None, None]
     options = ["data.position_column=slice_mm", f"data.sampling={sampling}"]
     trainer = Trainer(load_config(overrides=[*SIZES, *options]), data)
-    for trainer.nimg in (0, 8, 16, 24):
-        images, conditions = next_batch(trainer)
+    for trainer.state.nimg in (0, 8, 16, 24):
+        images, condition = trainer.batch()
         rows = images[:, 0, 0, 0].long()
-        assert torch.allclose(conditions[:, 2], 2.0 * (rows + 0.5) / len(data) - 1.0)
-        assert conditions[:, :2].argmax(dim=1).tolist() == data.labels[rows].tolist()
-        assert sampling == "natural" or conditions[:, 1].sum() == N / 2
+        assert torch.allclose(condition.position, 2.0 * (rows + 0.5) / len(data) - 1.0)
+        assert condition.labels.tolist() == data.labels[rows].tolist()
+        assert sampling == "natural" or condition.labels.sum() == N / 2
 
 
 # ---------------------------------------------------------------- reals, and the order of things
@@ -342,17 +338,17 @@ def test_each_rate_is_of_its_own_network(architecture):
     plain, of_G, of_D = (step(*options, *rate) for rate in ([], ["schedule.lr_g.8=0.01"], ["schedule.lr_d.8=0.01"]))
     assert not differ(plain.D, of_G.D) and not differ(plain.D, of_D.D)
     assert not differ(plain.G, of_G.G) and differ(plain.G, of_D.G)  # G's gradient is taken through D after its update
-    assert not differ(weights(plain.trainer.D), weights(of_G.trainer.D))
-    assert differ(weights(plain.trainer.D), weights(of_D.trainer.D))
-    assert differ(weights(plain.trainer.G), weights(of_G.trainer.G))
+    assert not differ(weights(plain.trainer.state.D), weights(of_G.trainer.state.D))
+    assert differ(weights(plain.trainer.state.D), weights(of_D.trainer.state.D))
+    assert differ(weights(plain.trainer.state.G), weights(of_G.trainer.state.G))
     held = [step(*options, *rate, hold_D=True) for rate in ([], ["schedule.lr_d.8=0.01"])]
-    assert not differ(*(weights(seen.trainer.G) for seen in held))
+    assert not differ(*(weights(seen.trainer.state.G) for seen in held))
 
 
 @of_architectures
 def test_gradients_of_before_count_for_nothing(architecture):
     def dirty(trainer):
-        for network in (trainer.G, trainer.D):
+        for network in (trainer.state.G, trainer.state.D):
             for p in network.parameters():
                 p.grad = torch.ones_like(p)
 
@@ -366,17 +362,17 @@ def test_gradients_of_before_count_for_nothing(architecture):
 @of_architectures
 def test_the_average_hears_G_after_its_update_and_nobody_hears_the_average(architecture):
     def another(trainer):
-        for p in trainer.G_ema.parameters():
+        for p in trainer.state.G_ema.parameters():
             p.add_(1.0)
 
     options = architecture_of(architecture, "training.ema_rampup=1")
     plain, other = step(*options), step(*options, before=another)
     assert not differ(plain.D, other.D) and not differ(plain.G, other.G)
     for name in "DG":
-        assert not differ(weights(getattr(plain.trainer, name)), weights(getattr(other.trainer, name)))
+        assert not differ(weights(getattr(plain.trainer.state, name)), weights(getattr(other.trainer.state, name)))
     faster = step(*options, "schedule.lr_g.8=0.01")
-    moved = differ(weights(plain.trainer.G_ema), weights(faster.trainer.G_ema))
-    assert moved == differ(weights(plain.trainer.G), weights(faster.trainer.G)) != set()
+    moved = differ(weights(plain.trainer.state.G_ema), weights(faster.trainer.state.G_ema))
+    assert moved == differ(weights(plain.trainer.state.G), weights(faster.trainer.state.G)) != set()
 
 
 @pytest.mark.parametrize(("nimg", "kept"), ((8, 0.5), (32, 0.5**0.5)))
@@ -384,12 +380,12 @@ def test_the_average_forgets_faster_at_the_start(nimg, kept):
     """Half-lives of 8 images, as many as were seen, and of 16, as configured."""
 
     def away(trainer):
-        for p in trainer.G_ema.parameters():
+        for p in trainer.state.G_ema.parameters():
             p.add_(100.0)
 
     options = ["training.ema_rampup=1", "training.ema_half_life_kimg=0.016"]
     trainer = step(*options, nimg=nimg, before=away).trainer
-    far = (trainer.G_ema.const - trainer.G.const) / 100.0
+    far = (trainer.state.G_ema.const - trainer.state.G.const) / 100.0
     assert torch.allclose(far, torch.full_like(far, kept), atol=1e-3)
 
 
@@ -428,17 +424,19 @@ def test_p_follows_the_reals(loss):
     black, labels = torch.zeros(N, 1, 8, 8).byte(), torch.zeros(N).long()
 
     def tell(trainer):
-        last, D = trainer.G.blocks["8"].to_image, trainer.D
+        last, D = trainer.state.G.blocks["8"].to_image, trainer.state.D
         last.weight.zero_()
         last.bias.fill_(1.0)
-        real, fake = (D(images, labels).mean() for images in (to_float(black), torch.ones(N, 1, 8, 8)))
+        real, fake = (
+            D(images, Condition.of_labels(labels, 2)).mean() for images in (to_float(black), torch.ones(N, 1, 8, 8))
+        )
         D.logit.bias.sub_((real + fake) / 2)
         for p in (D.logit.weight, D.logit.bias, D.embed.weight):
             p.mul_(100 * (real - fake).sign())
 
     options = ["augment.name=ada", "augment.half_time_kimg=0.1", *("schedule.lr_d.8=1e-9", "schedule.lr_g.8=1e-9")]
     seen = step(f"loss.name={loss}", *options, images=black, labels=labels, before=tell, steps=4)
-    assert seen.trainer.augment.p.item() == pytest.approx(4 * N / 200)
+    assert seen.trainer.state.augment.p.item() == pytest.approx(4 * N / 200)
 
 
 # ---------------------------------------------------------------- growth
@@ -460,7 +458,7 @@ def test_what_is_finer_than_the_networks_is_not_in_the_reals(architecture, augme
     """At alpha 0; augmented slices tell it best, whose pixels lie in other blocks."""
     options = architecture_of(architecture, "schedule.resolutions=[8,16]", *augment)
     plain, other = (step(*options, nimg=nimg, images=black_or_white(turned)) for turned in (False, True))
-    assert plain.trainer.G.resolution == 16
+    assert plain.trainer.state.G.resolution == 16
     assert (not differ(plain.D, other.D)) == (GROWTH[nimg] == 0.0)
 
 
