@@ -397,6 +397,18 @@ def test_a_penalty_counts_times_its_interval(loss):
     assert "D/penalty" not in step(f"loss.name={loss}", nimg=8).terms
 
 
+@of_architectures
+@of_losses
+def test_a_penalty_hears_the_images_that_it_is_on(architecture, loss):
+    """R1 the reals, with R2 the fakes too, and between them both."""
+    options = architecture_of(architecture, f"loss.name={loss}")
+    plain, other = (step(*options, images=reals(seed)).terms["D/penalty"] for seed in (0, 1))
+    with other_numbers("latent"):
+        faked = step(*options, images=reals(0)).terms["D/penalty"]
+    assert not torch.equal(plain, other)
+    assert torch.equal(plain, faked) == (loss in ("logistic", "hinge"))
+
+
 def test_the_path_length_counts_times_its_interval():
     options = architecture_of("stylegan2", "loss.path_length=2.0")
     every, fourth = (step(*options, f"loss.path_length_interval={k}").terms["G/path_length"] for k in (1, 4))
