@@ -1,3 +1,7 @@
+import importlib.util
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -17,3 +21,15 @@ def make(tiny_overlay, toy_root, tmp_path):
         return Trainer(config, load_data(config, 16, progress=False).train), run_dir
 
     return build
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """tests/progan_style/reference/: training, written out plainly."""
+    folder = Path(__file__).parent / "reference"
+    spec = importlib.util.spec_from_file_location("reference", folder / "__init__.py")
+    sys.modules["reference"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["reference"])
+    for name in ("chance", "networks", "augmentation", "step"):
+        importlib.import_module(f"reference.{name}")
+    return sys.modules["reference"]
