@@ -15,15 +15,10 @@ from progan_style import Trainer, load_config, load_data
 # ---------------------------------------------------------------- the product, as this file uses it
 
 
-def next_batch(trainer):
-    """The next step's reals and what they are conditioned on, as the run itself takes them."""
-    return trainer._batch(trainer.schedule.at(trainer.nimg))
-
-
 def running_numbers(trainer):
     """What moves beside the networks: the mean path length, the probability of the augmentation."""
-    numbers = {"path_mean": trainer.path_length.mean}
-    return numbers | ({"p": trainer.augment.p} if trainer.augment else {})
+    numbers = {"path_mean": trainer.state.path_length.mean}
+    return numbers | ({"p": trainer.state.augment.p} if trainer.state.augment else {})
 
 
 def watched(optimizer, network):
@@ -159,15 +154,15 @@ def shake(trainer):
     def numbers(like):
         return 0.3 * torch.randn(like.shape, generator=draw)
 
-    for network in (trainer.G, trainer.D):
+    for network in (trainer.state.G, trainer.state.D):
         for t in network.state_dict().values():
             if not t.any():
                 t.copy_(numbers(t))
-    for kept, t in zip(trainer.G_ema.state_dict().values(), trainer.G.state_dict().values(), strict=True):
+    for kept, t in zip(trainer.state.G_ema.state_dict().values(), trainer.state.G.state_dict().values(), strict=True):
         kept.copy_(t + numbers(t))
-    trainer.path_length.mean.fill_(0.4)
+    trainer.state.path_length.mean.fill_(0.4)
     if trainer.config.augment.name == "ada":
-        trainer.augment.p.fill_(0.5)
+        trainer.state.augment.p.fill_(0.5)
 
 
 def copied(network):
@@ -197,38 +192,41 @@ def test_a_step_is_what_the_papers_say(reference, in_float64, slices_root, tiny_
     config = load_config(overlay=tiny_overlay, overrides=[*BASE, *chosen, *options])
     data = load_data(config, 16, progress=False).train
     trainer = Trainer(config, data, "cpu")
-    trainer.nimg = nimg
+    trainer.state.nimg = nimg
     shake(trainer)
-    given_to_D, given_to_G = watched(trainer.opt_D, trainer.D), watched(trainer.opt_G, trainer.G)
+    given_to_D, given_to_G = (
+        watched(trainer.state.opt_D, trainer.state.D),
+        watched(trainer.state.opt_G, trainer.state.G),
+    )
 
     heights = data.columns["slice_mm"].astype(float) if config.data.position_column else None
     levels = {r: np.array(data.at(r)) for r in (8, 16)}
     slices = reference.step.Slices(levels, data.labels, len(config.data.classes), heights)
     state = reference.step.State(
         nimg=nimg,
-        G=copied(trainer.G),
-        D=copied(trainer.D),
-        G_ema=copied(trainer.G_ema),
+        G=copied(trainer.state.G),
+        D=copied(trainer.state.D),
+        G_ema=copied(trainer.state.G_ema),
         path_mean=running_numbers(trainer)["path_mean"].clone(),
         p={"none": None, "fixed": torch.tensor(0.6), "ada": torch.tensor(0.5)}[config.augment.name],
     )
     all_told = []
     for number in range(steps):
-        terms = trainer.step(*next_batch(trainer))
+        terms = trainer.step(*trainer.batch())
         told = reference.step.step(config.model_dump(), slices, state)
         where = f"step {number}:"
         agree(terms, told.terms, f"{where} the terms")
         agree(given_to_D[-1], told.gradients_D, f"{where} D's gradient")
         agree(given_to_G[-1], told.gradients_G, f"{where} G's gradient")
         for name in ("D", "G", "G_ema"):
-            agree(getattr(trainer, name).state_dict(), getattr(state, name), f"{where} {name}")
+            agree(getattr(trainer.state, name).state_dict(), getattr(state, name), f"{where} {name}")
         numbers = running_numbers(trainer)
         agree(numbers, {name: getattr(state, name) for name in numbers}, f"{where} the running")
-        assert trainer.nimg == state.nimg and len(given_to_D) == len(given_to_G) == number + 1
+        assert trainer.state.nimg == state.nimg and len(given_to_D) == len(given_to_G) == number + 1
         all_told.append(told)
     if config.augment.name == "ada":
         r_t, others = (np.mean([getattr(t, name) for t in all_told[:4]], axis=0) for name in ("r_t", "not_r_t"))
-        target = config.augment.target
+        target = config.augment.arguments["target"]
         assert all((other > target) != (r_t > target) for other in others), (r_t, others)
         assert abs(float(state.p) - 0.5) == pytest.approx(32 / 200)  # 4 batches, of 200 images for 1
 
