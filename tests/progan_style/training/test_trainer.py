@@ -57,8 +57,9 @@ CUTS = {
 
 # What a run of each architecture needs beside its name, and what only it can do.
 OF_ARCHITECTURE = {
-    "stylegan1": [],
-    "stylegan2": ["schedule.resolutions=[16]", "loss.path_length=2.0", "schedule.hold_kimg.16=0.128"],
+    name: ([] if architecture.GROWS else ["schedule.resolutions=[16]", "schedule.hold_kimg.16=0.128"])
+    + (["loss.path_length=2.0"] if architecture.TWICE_DIFFERENTIABLE else [])
+    for name, architecture in ARCHITECTURES.items()
 }
 ADA = ("augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01")
 
@@ -589,7 +590,7 @@ def test_d_sees_reals_and_fakes_changed_alike_and_differently_in_each_call(make,
     monkeypatch.setattr("progan_style.training.step.Critic", Seen)
     trainer, _ = make("run", f"loss.name={loss}", "augment.name=fixed", "augment.p=1.0", "augment.operations.noise=0")
     trainer.step(*trainer.data.batch(0, 0, 8, 8))  # penalised, in two parts
-    in_D, in_G = {"logistic": (2, 1), "hinge": (2, 1), "wgan-gp": (3, 1), "relativistic": (2, 2)}[loss]
+    in_D, in_G = {"wgan-gp": (3, 1), "relativistic": (2, 2)}.get(loss, (2, 1))
     assert len(Seen.shown) == 2 * in_D + in_G
     for before, after in Seen.shown:
         assert (before != after).flatten(1).any(dim=1).all()  # reals, fakes, what is between them
