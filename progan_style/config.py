@@ -1,5 +1,6 @@
 """YAML, overlay and overrides -> one frozen Config that refuses unknown, missing and impossible values by key."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,15 @@ FREE = {
 }
 
 
+# Keys that hold a path: the same one may be written otherwise.
+PATHS = {"data.root", "init"}
+
+
+def same_file(a: str | None, b: str | None) -> bool:
+    """Whether two paths lead to the same file or folder, as `toy`, `toy/`, `./toy` and its absolute path do."""
+    return a is not None and b is not None and os.path.realpath(a) == os.path.realpath(b)
+
+
 def refuse_changes(before: Config, now: Config, where: str | Path, nimg: int) -> None:
     """Raises ValueError, naming the keys, if a run at `nimg` images would go on as if it had begun otherwise.
 
@@ -102,6 +112,8 @@ def refuse_changes(before: Config, now: Config, where: str | Path, nimg: int) ->
             return int(row) not in over
         if section in ("schedule.batch_size", "schedule.fade_kimg", "schedule.hold_kimg"):
             return int(row) not in begun
+        if key in PATHS:
+            return same_file(*(_flat(config.model_dump())[key] for config in (before, now)))
         return key in FREE
 
     if differ := [k for k in differences(before, now) if not free(k)]:

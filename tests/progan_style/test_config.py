@@ -185,3 +185,20 @@ def test_what_is_shown_may_change_and_what_is_learnt_may_not():
         refuse_changes(before, load_config(overrides=["schedule.lr_g.8=0.5", "network.w_dim=7"]), "run", 800_000)
     with pytest.raises(ValueError, match=r"different: schedule.batch_size.32"):
         refuse_changes(before, load_config(overrides=["schedule.batch_size.32=16"]), "run", 800_000)
+
+
+def test_the_same_folder_by_another_name_is_no_change(tmp_path, monkeypatch):
+    (tmp_path / "toy").mkdir()
+    monkeypatch.chdir(tmp_path)
+    before = load_config(overrides=["data.root=toy", "init=toy/checkpoint.pt"])
+    for root in ("toy/", "./toy", str(tmp_path / "toy"), "toy/../toy"):
+        same = load_config(overrides=[f"data.root={root}", f"init={root}/checkpoint.pt"])
+        assert same.data.root == root
+        refuse_changes(before, same, "run", nimg=8)
+    for root in ("toys", "null"):
+        with pytest.raises(ValueError, match=r"different: data.root\)"):
+            refuse_changes(
+                before, load_config(overrides=[f"data.root={root}", "init=toy/checkpoint.pt"]), "run", nimg=8
+            )
+    with pytest.raises(ValueError, match=r"different: data.root\)"):
+        refuse_changes(load_config(), load_config(overrides=["data.root=toy"]), "run", nimg=8)
