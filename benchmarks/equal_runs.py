@@ -25,7 +25,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -228,7 +227,6 @@ PARTS_OF = {"latents": ("same_brain", "ventricles", "projection", "styles")}  # 
 
 def spelled(tree: Path, words: Sequence[str]) -> list[str]:
     """A command's words for the interpreter, in the spelling of this checkout."""
-    known = yaml.safe_load((tree / "hyperparameters.yaml").read_text())
     program, *words = words
     start = [program]
     if program == "torchrun":
@@ -236,27 +234,11 @@ def spelled(tree: Path, words: Sequence[str]) -> list[str]:
     if program == "phantoms":
         files = {m: (f"{m.replace('.', '/')}.py", f"{m.replace('.', '/')}/__main__.py") for m in PHANTOMS}
         start = ["-m", next(m for m in PHANTOMS if any((tree / file).is_file() for file in files[m]))]
-    options = [b for a, b in pairwise(words) if a == "--set"]
-    rest = [word for i, word in enumerate(words) if word != "--set" and words[max(i - 1, 0)] != "--set"]
+    rest = list(words)
     if "--parts" in rest and (tree / "analysis" / "parts").is_dir():
         at = rest.index("--parts") + 1
         rest[at] = ",".join(new for old in rest[at].split(",") for new in PARTS_OF.get(old, (old,)))
-    return [*start, *rest, *(word for option in as_sections(known, options) for word in ("--set", option))]
-
-
-def as_sections(known: dict[str, Any], options: Sequence[str]) -> list[str]:
-    """augment.name=ada augment.target=0.6 -> augment={name: ada, target: 0.6}, where `known` lacks augment.target."""
-
-    def lacks(option: str) -> bool:
-        section, key = option.partition("=")[0].split(".")[:2]
-        return not isinstance(known.get(section), dict) or key not in known[section]
-
-    whole = {option.partition(".")[0] for option in options if lacks(option)}
-    kept = [option for option in options if option.partition(".")[0] not in whole]
-    for section in sorted(whole):
-        own = [option.partition(".")[2].partition("=") for option in options if option.startswith(f"{section}.")]
-        kept.append(f"{section}={{{', '.join(f'{key}: {value}' for key, _, value in own)}}}")
-    return kept
+    return [*start, *rest]
 
 
 # ---------------------------------------------------------------- playing

@@ -178,6 +178,8 @@ def _override(tree: dict, text: str) -> None:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError:
         raise ValueError(f"--set {text}: the value is not YAML") from None
+    if dotted in CHOSEN and isinstance(parsed, dict):
+        return _merge(tree, {dotted: parsed}, "--set")
     if dotted.endswith(".name") and dotted.removesuffix(".name") in CHOSEN:
         _choose(tree, dotted.removesuffix(".name"), parsed)
     keys: list[Any] = [int(k) if k.isdigit() else k for k in dotted.split(".")]

@@ -101,6 +101,7 @@ def test_a_section_chosen_by_name_has_the_arguments_of_that_name():
     auxiliary = ("conditioning.class_weight=0.5", "conditioning.name=auxiliary")
     assert chosen(*auxiliary, section="conditioning") == {"class_weight": 0.5, "generator_weight": 1.0}
     assert chosen(section="loss") == {}
+    assert chosen("augment={name: fixed, p: 0.2}") == {"p": 0.2}
 
 
 def test_another_name_takes_the_arguments_of_the_one_before_away(tmp_path):
