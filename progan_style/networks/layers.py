@@ -141,5 +141,8 @@ def maps(per_channel: Tensor, x: Tensor) -> Tensor:
 
 
 def widths(channel_base: int, channel_max: int, max_resolution: int) -> dict[int, int]:
-    """Channels of each resolution from 4 on: min(channel_base // resolution, channel_max) (StyleGAN's fmap rule)."""
+    """Channels of each resolution from 4 on: min(channel_base // resolution, channel_max), as in StyleGAN2-ADA.
+
+    StyleGAN divides its fmap_base by half the resolution: the same base gives twice as many there.
+    """
     return {2**k: max(1, min(channel_base // 2**k, channel_max)) for k in range(2, int(math.log2(max_resolution)) + 1)}

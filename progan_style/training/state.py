@@ -77,7 +77,8 @@ class State:
     def enter(self, phase: Phase) -> None:
         """Give the networks their size and label weight, the optimisers their rates; at a new size drop the moments.
 
-        Moments of another resolution make a spike at the growth step (ProGAN's `reset_opt_for_new_lod`).
+        They were gathered from images of another size (ProGAN's `reset_opt_for_new_lod`). ProGAN drops them a second
+        time when the fade is over; here they are kept then, since no layer is new.
         """
         for network in (self.G, self.D, self.G_ema):
             network.grow(phase.resolution, phase.alpha)
