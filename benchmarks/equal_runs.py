@@ -431,11 +431,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         p.error(f"--only: expected some of {', '.join(CASES)}; got {', '.join(unknown)}")
     if missing := [str(tree) for tree in trees.values() if not (tree / "train.py").is_file()]:
         p.error(f"{missing[0]}: no checkout, it holds no train.py")
+    if args.work and args.work.exists():
+        p.error(f"{args.work}: is there already; expected a new folder")
     names = ["phantoms", *(name for name in names if name != "phantoms")]  # the others read them
 
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        work = args.work or Path(scratch)
+        work = (args.work or Path(scratch)).resolve()
         for side in trees:
             write_inputs(work / side)
         equal = [one_case(trees, work, name) for name in names]

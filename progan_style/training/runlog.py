@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tqdm import tqdm
@@ -70,16 +71,35 @@ def read_log(run_dir: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def loss_points(lines: list[dict[str, Any]]) -> list[tuple[int, float, float]]:
+    """The log's lines with losses -> nimg, Loss_D, Loss_G of each point of the plot.
+
+    A stage ends where it ends, so that the lines beside it average few steps, and may hold a penalty or none. Such a
+    line, of less than half the usual images, is averaged with its neighbour in the stage, by images.
+    """
+    images = [b["nimg"] - a for a, b in zip([0, *(line["nimg"] for line in lines)], lines, strict=False)]
+    usual = median(images) if images else 0
+    points: list[list[float]] = []  # resolution, nimg, images, Loss_D, Loss_G
+    for line, n in zip(lines, images, strict=True):
+        new = [line["resolution"], line["nimg"], n, line["loss_d"], line["loss_g"]]
+        if points and points[-1][0] == new[0] and 2 * min(n, points[-1][2]) < usual:
+            old = points.pop()
+            share = n / (n + old[2])
+            new[2:] = [n + old[2], *(a + share * (b - a) for a, b in zip(old[3:], new[3:], strict=True))]
+        points.append(new)
+    return [(int(nimg), loss_d, loss_g) for _, nimg, _, loss_d, loss_g in points]
+
+
 def save_loss_plot(run_dir: Path, path: Path, schedule: GrowthSchedule, title: str) -> None:
     """Loss_D and Loss_G over the images seen, with a band for each stage, darker while it fades in."""
     from matplotlib.figure import Figure
 
-    lines = [line for line in read_log(run_dir) if "loss_d" in line]
+    points = loss_points([line for line in read_log(run_dir) if "loss_d" in line])
     figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
     ax = figure.subplots()
-    kimg = [line["nimg"] / 1000 for line in lines]
-    ax.plot(kimg, [line["loss_d"] for line in lines], label="Loss_D", lw=1)
-    ax.plot(kimg, [line["loss_g"] for line in lines], label="Loss_G", lw=1)
+    kimg = [nimg / 1000 for nimg, _, _ in points]
+    ax.plot(kimg, [loss_d for _, loss_d, _ in points], label="Loss_D", lw=1)
+    ax.plot(kimg, [loss_g for _, _, loss_g in points], label="Loss_G", lw=1)
     last = kimg[-1] if kimg else 0.0
     for i, s in enumerate(schedule.stages):
         if s.start / 1000 >= last:

@@ -134,10 +134,13 @@ PLANTED = {
 def test_two_checkouts_are_called_and_compared(tmp_path, monkeypatch, capsys, planted):
     train, code, message = PLANTED[planted]
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.chdir(tmp_path)
     trees = [make_tree(tmp_path / "one"), make_tree(tmp_path / "another", train)]
-    assert equal_runs.main(["--before", str(trees[0]), "--after", str(trees[1]), "--only", "bf16"]) == code
+    work = ["--work", "kept"]  # relative to here, not to the checkouts
+    assert equal_runs.main(["--before", str(trees[0]), "--after", str(trees[1]), "--only", "bf16", *work]) == code
     printed = capsys.readouterr().out
     assert message in printed, printed
+    assert (tmp_path / "kept" / "before" / "phantoms" / "slices").is_dir()
     assert "1 files, 1 lines" in printed and not list(trees[0].rglob("__pycache__"))
 
 
