@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from progan_style import runlog
-from progan_style.schedule import GrowthSchedule
+from progan_style.training import runlog
+from progan_style.training.schedule import GrowthSchedule
 
 SCHEDULE = GrowthSchedule(
     resolutions=(8, 16),
