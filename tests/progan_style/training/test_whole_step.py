@@ -46,11 +46,13 @@ BASE = (
     "schedule.lr_d={8: 0.003, 16: 0.004}",
     "schedule.r1_gamma={8: 0.7, 16: 1.3}",
     "loss.penalty_interval=4",
+    "training.adam_betas=[0.2, 0.95]",
     "training.ema_rampup=0.3",
 )
 # The architecture, and the images seen before. Batches are of 8 and the penalty comes at steps 0, 4, 8 .. of a stage:
-# but for "growth", a case takes a step without it and then one with it.
+# but for "start", a case takes a step without it and then one with it.
 PLACES = {
+    "start": ("stylegan1", 0),  # its first step has the penalty
     "8px": ("stylegan1", 24),
     "growth": ("stylegan1", 40),  # then 16 px at alpha 0, where Adam begins anew
     "fade": ("stylegan1", 48 + 24),  # alpha 3/8, then 1/2
@@ -84,7 +86,11 @@ def case(name, place, loss, options=(), steps=2):
     CASES[key] = (place, loss, options, steps)
 
 
+case("", "start", "logistic")
 case("", "growth", "relativistic")
+case("recipe", "start", "relativistic", ("training.adam_betas=[0.0, 0.99]", "training.ema_half_life_kimg=0.002"))
+case("no-penalty", "8px", "hinge", ("schedule.r1_gamma.8=0",))
+case("two-groups-each-part", "stylegan2", "wgan-gp", ("schedule.batch_size.16=16", "loss.penalty_interval=1"))
 for loss in LOSSES:
     for place in ("8px", "fade", "16px", "stylegan2"):
         case("", place, loss)
