@@ -52,7 +52,7 @@ class Trainer:
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         upkeep = Upkeep(self.state, self.schedule, Path(run_dir), self.data.digest())
         upkeep.begin(len(self.data))
-        with contextlib.closing(upkeep), self.memory_is_told():
+        with contextlib.closing(upkeep):
             while True:
                 over, stopping = self.state.nimg >= end, distributed.any_rank(stop())
                 if due := upkeep.due(last=over or stopping):
@@ -62,7 +62,8 @@ class Trainer:
                     upkeep.save(due)
                 if over or stopping:
                     return over
-                self.step(*self.batch())
+                with self.memory_is_told():
+                    self.step(*self.batch())
                 upkeep.progress()
 
     def step(self, images: Tensor, labels: Tensor | Condition) -> Terms:
