@@ -184,7 +184,7 @@ def make_evaluate(config: "Config", data: "Data", device: "torch.device") -> "Ev
 
     if not config.training.eval_kimg:
         return None
-    from analysis.report import evaluator
+    from analysis import evaluator
 
     count, cache = config.training.eval_samples, config.data.cache
     evaluate = evaluator(data, samples_per_label=count, cache_dir=cache, device=device)

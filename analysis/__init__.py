@@ -7,36 +7,42 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.context import Context, folder_context, run_context, with_unseen_phantoms
-    from analysis.features import SOURCES, FeatureTable, Judge, Slices, train_judge
-    from analysis.metrics import accuracy, auc, confusion, coverage, kid, shuffled_auc
+    from analysis.classification import accuracy, auc, confusion, shuffled_auc
+    from analysis.context import Context, Options, folder_context, run_context
+    from analysis.distances import coverage, kid
+    from analysis.evaluation import evaluator
+    from analysis.held_out import with_unseen_phantoms
+    from analysis.judge import Judge, train_judge
     from analysis.page import summary
-    from analysis.plots import Picture
-    from analysis.report import PARTS, check_parts, evaluator, make_report, report_and_say
+    from analysis.plots import ReportFigure
+    from analysis.report import PARTS, check_parts, make_report, report_and_say
+    from analysis.slices import SliceSet
+    from analysis.sources import SOURCES, FeatureTable
 
 _HOME = {
+    "accuracy": "classification",
+    "auc": "classification",
+    "confusion": "classification",
+    "shuffled_auc": "classification",
     "Context": "context",
+    "Options": "context",
     "folder_context": "context",
     "run_context": "context",
-    "with_unseen_phantoms": "context",
-    "FeatureTable": "features",
-    "Judge": "features",
-    "SOURCES": "features",
-    "Slices": "features",
-    "train_judge": "features",
-    "accuracy": "metrics",
-    "auc": "metrics",
-    "confusion": "metrics",
-    "coverage": "metrics",
-    "kid": "metrics",
-    "shuffled_auc": "metrics",
+    "coverage": "distances",
+    "kid": "distances",
+    "evaluator": "evaluation",
+    "with_unseen_phantoms": "held_out",
+    "Judge": "judge",
+    "train_judge": "judge",
     "summary": "page",
-    "Picture": "plots",
+    "ReportFigure": "plots",
     "PARTS": "report",
     "check_parts": "report",
-    "evaluator": "report",
     "make_report": "report",
     "report_and_say": "report",
+    "SliceSet": "slices",
+    "FeatureTable": "sources",
+    "SOURCES": "sources",
 }
 
 __all__ = list(_HOME)

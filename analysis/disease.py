@@ -15,9 +15,10 @@ import torch
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis import latents, plots, projection
-from analysis.context import Context, NotHereError, quiet
-from analysis.plots import Picture
+from analysis import atrophy, latents, plots, projection
+from analysis.context import Context, NotHereError
+from analysis.persons import half_of_each_class, permuted, some_one_each
+from analysis.plots import ReportFigure
 from analysis.ruler import ventricle_ratio
 from progan_style import Data, Dataset, Generator, generate
 
@@ -32,7 +33,7 @@ MIXED = 6  # rows and columns of the style-mixing grid
 FILMED, BETWEEN = 4, 16  # seeds and frames from one to the next
 
 Say = Callable[[str], None]
-Result = tuple[dict[str, Any], list[Picture]]
+Result = tuple[dict[str, Any], list[ReportFigure]]
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ def part(context: Context) -> Result:
         context.generator,
         context.data,
         context.resolution,
-        seed=context.seed,
-        say=context.say,
+        seed=context.options.seed,
+        say=context.options.log,
         note=context.note,
-        part_name=context.unseen_part,
+        part_name=context.held_out_split,
     )
 
 
@@ -78,8 +79,8 @@ def look(
     resolution: int,
     *,
     seed: int = 0,
-    say: Say = quiet,
-    note: Say = quiet,
+    say: Say = print,
+    note: Say = print,
     part_name: str | None = None,
 ) -> Result:
     """What the disease looks like -> flat numbers and pictures. Pictures with real slices in them are private.
@@ -98,7 +99,7 @@ def look(
     scene = Scene(G, low, high, unseen, part_name or own_name, resolution, seed)
 
     numbers: dict[str, Any] = {"latents.pairs": PAIRS, "latents.low": scene.names[0], "latents.high": scene.names[1]}
-    pictures: list[Picture] = []
+    pictures: list[ReportFigure] = []
 
     def add(found: Result) -> None:
         numbers.update(found[0])
@@ -157,7 +158,7 @@ def same_brain(scene: Scene, pairs: NDArray[np.uint8], moved: NDArray[np.uint8])
 
 def _pairs_picture(
     scene: Scene, numbers: dict[str, float], rows: list[NDArray[np.uint8]], maps: list[NDArray[np.float32]]
-) -> Picture:
+) -> ReportFigure:
     low, high = scene.names
     figure = plots.new_figure(SHOWN + 2.2, 5.9)
     figure.set_layout_engine("compressed")
@@ -165,7 +166,7 @@ def _pairs_picture(
     plots.image_rows(above, [images[:SHOWN] for images in rows], [low, f"{high}, same z", f"{high}, same w"])
     limit = float(np.quantile(np.abs(maps[0][:SHOWN]), 0.999))
     signed_rows(below, [some[:SHOWN] for some in maps], [f"same z\n- {low}", f"same w\n- {low}"], limit)
-    return Picture(
+    return ReportFigure(
         name="same_brain",
         content=figure,
         title=f"The same brain as {low} and as {high}",
@@ -187,7 +188,7 @@ def _mean_picture(
     pairs: NDArray[np.uint8],
     mean: NDArray[np.float32],
     control: NDArray[np.float32],
-) -> Picture:
+) -> ReportFigure:
     low, high = scene.names
     figure = plots.new_figure(9, 3.4)
     axes = figure.subplots(1, 4)
@@ -197,7 +198,7 @@ def _mean_picture(
     limit = float(np.abs(mean).max())
     signed_rows(axes[2], [mean[None]], [""], limit, f"mean {high} - {low}", bar=False)
     signed_rows(axes[3], [control[None]], [""], limit, "control: labels shuffled")
-    return Picture(
+    return ReportFigure(
         name="difference_map",
         content=figure,
         title=f"What the label changes, on average over {pairs.shape[1]} latents",
@@ -220,9 +221,9 @@ def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
     numbers = {"difference.correlation": latents.correlation(made, real)}
     known = not (persons == "").any()
     if known:
-        lots = [_permuted(labels, persons, rng) for _ in range(50)]
+        lots = [permuted(labels, persons, rng) for _ in range(50)]
         shuffled = [latents.correlation(made, _apart(reals, lot, scene)) for lot in lots]
-        first = latents.half_of_persons(persons, labels, rng)
+        first = half_of_each_class(persons, labels, rng)
         halves = latents.correlation(*(_apart(reals[half], labels[half], scene) for half in (first, ~first)))
         numbers |= {
             "difference.correlation.shuffled": float(np.mean(shuffled)),
@@ -243,7 +244,7 @@ def real_difference(scene: Scene, pairs: NDArray[np.uint8]) -> Result:
             f"{numbers['difference.correlation.shuffled.high']:.2f}. Two halves of the real persons against each "
             f"other, which is what the number of persons allows: {halves:.2f}."
         )
-    picture = Picture(
+    picture = ReportFigure(
         name="difference_real",
         content=figure,
         title=f"{high} - {low}: generated and real",
@@ -262,12 +263,6 @@ def _apart(images: NDArray[np.float32], labels: NDArray[Any], scene: Scene) -> N
             f"slices of {scene.names[0]} and {scene.names[1]} expected among the unseen ones ({scene.part}), got one"
         )
     return images[labels == scene.high].mean(axis=0) - images[labels == scene.low].mean(axis=0)
-
-
-def _permuted(labels: NDArray[Any], persons: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """Labels permuted over persons, all slices of one person alike."""
-    _, first, person_of = np.unique(persons.astype(str), return_index=True, return_inverse=True)
-    return rng.permutation(labels[first])[person_of]
 
 
 def _rms(maps: NDArray[Any]) -> float:
@@ -289,7 +284,7 @@ def path_picture(scene: Scene, walks: dict[str, NDArray[np.uint8]]) -> Result:
         places = [f"{p:.2f}" for p in np.linspace(0, 1, len(walk))]
         ax.set_xticks([(i + 0.5) * size - 0.5 for i in range(len(walk))], places)
         ax.set_xlabel(what)
-    picture = Picture(
+    picture = ReportFigure(
         name="cn_to_ad",
         content=figure,
         title=f"From {low} to {high}",
@@ -314,11 +309,11 @@ def ruled(
     if scene.resolution < SMALLEST_RULED:
         raise ValueError(f"the ventricles are too small to measure at {scene.resolution}x{scene.resolution}")
     truth = unseen.columns["ventricle_ratio"].astype(float)
-    numbers: dict[str, Any] = {"ruler.spearman": latents.validated(ventricle_ratio, scene.reals, truth)}
+    numbers: dict[str, Any] = {"ruler.spearman": atrophy.validated(ventricle_ratio, scene.reals, truth)}
     real = ventricle_ratio(scene.reals)
     made = np.stack([ventricle_ratio(images) for images in pairs])  # [2, N]
     made_labels = np.repeat([scene.low, scene.high], made.shape[1])
-    numbers |= latents.atrophy(
+    numbers |= atrophy.atrophy(
         made.ravel(), made_labels, real, unseen.labels, unseen.subjects, scene.low, scene.high, scene.names, scene.seed
     )
     groups = [(real[unseen.labels == k], made[i]) for i, k in enumerate((scene.low, scene.high))]
@@ -329,13 +324,13 @@ def ruled(
     numbers["atrophy.direction.ratio"] = shift / (numbers[f"ruler.{high}.real"] - numbers[f"ruler.{low}.real"])
     along = {name: np.stack([ventricle_ratio(images) for images in walk]) for name, walk in walks.items()}  # [T, N]
     for name, sizes in along.items():
-        numbers |= latents.rising(sizes, f"atrophy.{name}", scene.seed)
+        numbers |= atrophy.rising(sizes, f"atrophy.{name}", scene.seed)
     return numbers, [_ruler_picture(scene, numbers, groups, along)]
 
 
 def _ruler_picture(
     scene: Scene, numbers: dict[str, Any], groups: list[Any], along: dict[str, NDArray[np.float64]]
-) -> Picture:
+) -> ReportFigure:
     low, high = scene.names
     figure = plots.new_figure(11, 4)
     left, *right = figure.subplots(1, 3, sharey=True)
@@ -361,7 +356,7 @@ def _ruler_picture(
         interval = (
             f" (95 % over real persons {numbers['atrophy.ratio.low']:.2f} to {numbers['atrophy.ratio.high']:.2f})"
         )
-    return Picture(
+    return ReportFigure(
         name="ventricles",
         content=figure,
         title="Ventricles, measured",
@@ -390,7 +385,7 @@ def projected(scene: Scene) -> Result:
     G, rng = scene.G, np.random.default_rng(scene.seed)
     rows = np.concatenate(
         [
-            one_per_person(scene.unseen.subjects, np.flatnonzero(scene.unseen.labels == k), PROJECTED, rng)
+            some_one_each(scene.unseen.subjects, np.flatnonzero(scene.unseen.labels == k), PROJECTED, rng)
             for k in (scene.low, scene.high)
         ]
     )
@@ -421,19 +416,6 @@ def projected(scene: Scene) -> Result:
     return numbers, [_projection_picture(scene, numbers, reals, labels, found.images, ways)]
 
 
-def one_per_person(
-    subjects: NDArray[Any], rows: NDArray[np.int64], count: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """At most `count` of the rows, drawn at random, no two of one person ("" is nobody)."""
-    chosen: list[int] = []
-    taken: set[str] = set()
-    for row in rng.permutation(rows):
-        if subjects[row] not in taken and len(chosen) < count:
-            chosen.append(int(row))
-            taken |= {subjects[row]} - {""}
-    return np.asarray(chosen, dtype=np.int64)
-
-
 def _projection_picture(
     scene: Scene,
     numbers: dict[str, Any],
@@ -441,7 +423,7 @@ def _projection_picture(
     labels: NDArray[np.int64],
     found: NDArray[np.uint8],
     ways: dict[str, NDArray[np.uint8]],
-) -> Picture:
+) -> ReportFigure:
     low, high = scene.names
     figure = plots.new_figure(len(reals) + 2.4, 7.2)
     figure.set_layout_engine("compressed")
@@ -463,7 +445,7 @@ def _projection_picture(
             f" Ventricles / brain moves by {numbers['projection.ventricles']:+.4f} towards the disease "
             f"(by {numbers['projection.ventricles.random']:+.4f} in the control)."
         )
-    return Picture(
+    return ReportFigure(
         name="projection",
         content=figure,
         title="Real slices, moved to the other class",
@@ -512,7 +494,7 @@ def mixing(scene: Scene) -> Result:
     right.set(xlabel="styles taken from the row (up to this size)", ylabel="share of the pixels' variance", ylim=(0, 1))
     right.axvline(shown, color="0.7", lw=0.8)
     right.legend(fontsize=8)
-    picture = Picture(
+    picture = ReportFigure(
         name="style_mixing",
         content=figure,
         title="Which styles make what",
@@ -546,12 +528,12 @@ def truncation(scene: Scene) -> Result:
     if scene.unseen is not None:
         rng = np.random.default_rng(scene.seed)
         for label, name in enumerate(names):
-            rows = one_per_person(scene.unseen.subjects, np.flatnonzero(scene.unseen.labels == label), TRUNCATED, rng)
+            rows = some_one_each(scene.unseen.subjects, np.flatnonzero(scene.unseen.labels == label), TRUNCATED, rng)
             if len(rows) > 1:
                 numbers[f"truncation.{name}.real.diversity"] = latents.diversity(scene.reals[rows])
         found = [f"{n} {numbers[k]:.0f}" for n in names if (k := f"truncation.{n}.real.diversity") in numbers]
         control = f"The same of real {scene.part} slices, one per person: {', '.join(found)} gray levels."
-    picture = Picture(
+    picture = ReportFigure(
         name="truncation",
         content=figure,
         title="Truncation",
@@ -573,7 +555,7 @@ def filmed(scene: Scene) -> Result:
     steps = np.abs(np.diff(frames.astype(np.float32), axis=0)).mean(axis=(1, 2, 3, 4))
     far = np.abs(frames[::BETWEEN].astype(np.float32) - np.roll(frames[::BETWEEN], 1, axis=0)).mean()
     numbers = {"film.frames": len(frames), "film.step": float(steps.max()), "film.seeds": float(far)}
-    picture = Picture(
+    picture = ReportFigure(
         name="interpolation",
         content=latents.film(frames),
         suffix=".gif",

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from analysis import metrics, plots
-from analysis.context import Context, spread
+from analysis import neighbours, plots
+from analysis.context import Context
 from analysis.embedding import MIN_DIST, NEIGHBOURS, Map, pca_map, umap_embed, umap_map
-from analysis.features import FeatureTable, Slices, join
-from analysis.plots import Picture
+from analysis.persons import of_many_persons
+from analysis.plots import ReportFigure
+from analysis.slices import SliceSet
+from analysis.sources import FeatureTable, join
 from progan_style import png_uri
 
 FITTED = 2000  # training slices that the map is fitted on; 4,000 is UMAP's own limit
@@ -24,18 +26,18 @@ PEOPLE = 8  # coloured persons: as many as there are colours to tell apart
 Numbers = dict[str, Any]
 
 
-def umap(context: Context) -> tuple[Numbers, list[Picture]]:
+def umap(context: Context) -> tuple[Numbers, list[ReportFigure]]:
     """UMAP and PCA fitted on training reals, unseen and generated slices placed alike; classes counted in features."""
-    context.need_unseen()
-    context.say("UMAP (its first import in an environment compiles for about a minute)")
+    context.need_held_out()
+    context.options.log("UMAP (its first import in an environment compiles for about a minute)")
     rows, made = _balanced(context)
-    unseen, fakes = context.table("judge", "unseen").take(rows), context.table("judge", "fakes").take(made)
+    unseen, fakes = context.table("judge", "held_out").take(rows), context.table("judge", "fakes").take(made)
     train = context.table("judge", "train")
-    fitted = train.take(spread(train.subjects, FITTED, context.seed))
+    fitted = train.take(of_many_persons(train.subjects, FITTED, context.options.seed))
     numbers = _numbers(context, unseen, fakes, fitted)
     both = join(unseen, fakes)
     positions = np.concatenate([context.positions[rows], np.full(len(made), np.nan)])
-    the_map, _ = umap_map(fitted.features, context.seed)
+    the_map, _ = umap_map(fitted.features, context.options.seed)
     points = _placed(the_map, unseen, fakes)
     pictures = [
         _judge_picture(context, numbers, "umap", points, both, positions),
@@ -48,7 +50,7 @@ def umap(context: Context) -> tuple[Numbers, list[Picture]]:
         pictures.append(_generator_picture(context, numbers, made, points[len(rows) :]))
     if context.discriminator is not None:
         tables = [
-            context.table("discriminator", which).take(some) for which, some in (("unseen", rows), ("fakes", made))
+            context.table("discriminator", which).take(some) for which, some in (("held_out", rows), ("fakes", made))
         ]
         pictures.append(_discriminator_picture(context, join(*tables)))
     return numbers, pictures
@@ -58,10 +60,10 @@ def _balanced(context: Context) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of unseen and of generated slices: as many of each in every class, of as many persons as possible."""
     rows, made = [], []
     for label in range(len(context.class_names)):
-        here, there = (np.flatnonzero(slices.labels == label) for slices in (context.unseen, context.fakes))
+        here, there = (np.flatnonzero(slices.labels == label) for slices in (context.held_out, context.fakes))
         count = min(len(here), len(there), SHOWN // len(context.class_names))
-        rows.append(here[spread(context.unseen.subjects[here], count, context.seed)])
-        made.append(there[spread(context.fakes.subjects[there], count, context.seed)])
+        rows.append(here[of_many_persons(context.held_out.subjects[here], count, context.options.seed)])
+        made.append(there[of_many_persons(context.fakes.subjects[there], count, context.options.seed)])
     return np.concatenate(rows), np.concatenate(made)
 
 
@@ -69,7 +71,7 @@ def _balanced(context: Context) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _purity(table: FeatureTable) -> float:
-    return metrics.purity(table.labels, metrics.neighbours(table.features, table.subjects))
+    return neighbours.purity(table.labels, neighbours.neighbours(table.features, table.subjects))
 
 
 def _numbers(context: Context, unseen: FeatureTable, fakes: FeatureTable, train: FeatureTable) -> Numbers:
@@ -77,13 +79,13 @@ def _numbers(context: Context, unseen: FeatureTable, fakes: FeatureTable, train:
     numbers: Numbers = {"umap.fitted": len(train), "umap.unseen": len(unseen), "umap.generated": len(fakes)}
     if len(context.class_names) > 1:
         for suffix, table in (("", fakes), (".real", unseen)):
-            nearest = metrics.neighbours(table.features, table.subjects)
-            shuffled, p = metrics.purity_test(table.labels, table.subjects, nearest, context.seed)
+            nearest = neighbours.neighbours(table.features, table.subjects)
+            shuffled, p = neighbours.purity_test(table.labels, table.subjects, nearest, context.options.seed)
             numbers |= {
-                f"umap.knn_purity{suffix}": metrics.purity(table.labels, nearest),
+                f"umap.knn_purity{suffix}": neighbours.purity(table.labels, nearest),
                 f"umap.knn_purity{suffix}.shuffled": shuffled,
                 f"umap.knn_purity{suffix}.p": p,
-                f"umap.silhouette{suffix}": metrics.silhouette(table.features, table.labels, table.subjects),
+                f"umap.silhouette{suffix}": neighbours.silhouette(table.features, table.labels, table.subjects),
             }
     # As many training reals, of the same classes, in the generated slices' place: what two real samples differ by.
     same = [
@@ -91,11 +93,13 @@ def _numbers(context: Context, unseen: FeatureTable, fakes: FeatureTable, train:
     ]
     for suffix, other in (("", fakes), (".floor", train.take(np.concatenate(same)))):
         count = min(len(unseen), len(other))
-        pair = [np.random.default_rng(context.seed).permutation(len(table))[:count] for table in (unseen, other)]
+        pair = [
+            np.random.default_rng(context.options.seed).permutation(len(table))[:count] for table in (unseen, other)
+        ]
         features = np.concatenate([unseen.features[pair[0]], other.features[pair[1]]])
         subjects = np.concatenate([unseen.subjects[pair[0]], other.subjects[pair[1]]])
         sides = np.repeat([0, 1], count)
-        numbers[f"umap.realness{suffix}"] = metrics.purity(sides, metrics.neighbours(features, subjects))
+        numbers[f"umap.realness{suffix}"] = neighbours.purity(sides, neighbours.neighbours(features, subjects))
         numbers[f"umap.realness.expected{suffix}"] = (count - 1) / (2 * count - 1)
     return numbers
 
@@ -113,7 +117,7 @@ def settings(seed: int) -> str:
 
 
 def _sides(context: Context, table: FeatureTable) -> tuple[NDArray[np.int64], tuple[str, str]]:
-    return (~table.is_real).astype(np.int64), (f"real ({context.unseen_part})", "generated")
+    return (~table.is_real).astype(np.int64), (f"real ({context.held_out_split})", "generated")
 
 
 def _judge_picture(
@@ -123,7 +127,7 @@ def _judge_picture(
     points: NDArray[np.float32],
     both: FeatureTable,
     positions: NDArray[np.float64],
-) -> Picture:
+) -> ReportFigure:
     figure = plots.new_figure(11, 10)
     title = kind.upper()
     sides, words = _sides(context, both)
@@ -141,8 +145,8 @@ def _judge_picture(
         )
     else:
         ax.set(xticks=[], yticks=[], title="slice position unknown")
-    how = settings(context.seed) if kind == "umap" else "Two principal components."
-    return Picture(
+    how = settings(context.options.seed) if kind == "umap" else "Two principal components."
+    return ReportFigure(
         f"{kind}_judge",
         figure,
         f"{title} of the judge's features, fitted on training reals",
@@ -184,18 +188,18 @@ def _person_panel(ax: Any, points: NDArray[np.float32], subjects: NDArray[Any], 
     ax.set(xticks=[], yticks=[], title=title)
 
 
-def _joint_picture(context: Context, both: FeatureTable) -> Picture:
-    points = umap_embed(both.features, context.seed)
+def _joint_picture(context: Context, both: FeatureTable) -> ReportFigure:
+    points = umap_embed(both.features, context.options.seed)
     figure = plots.new_figure(11, 5.4)
     sides, words = _sides(context, both)
     plots.scatter(figure.add_subplot(1, 2, 1), points, both.labels, both.class_names, "joint UMAP: class")
     plots.scatter(figure.add_subplot(1, 2, 2), points, sides, words, "joint UMAP: realness", plots.COLOURS[2:])
-    return Picture(
+    return ReportFigure(
         "umap_joint",
         figure,
         "The same slices, fitted jointly",
-        f"{settings(context.seed)} Fitted on unseen and generated slices together: it may spend its axes on what "
-        "parts the two, which the fit on training reals cannot.",
+        f"{settings(context.options.seed)} Fitted on unseen and generated slices together: it may spend its axes on "
+        "what parts the two, which the fit on training reals cannot.",
         "the map fitted on training reals",
         private=False,
     )
@@ -203,41 +207,41 @@ def _joint_picture(context: Context, both: FeatureTable) -> Picture:
 
 def _generator_picture(
     context: Context, numbers: Numbers, made: NDArray[np.int64], judged: NDArray[np.float32]
-) -> Picture:
+) -> ReportFigure:
     table = context.table("generator", "fakes").take(made)
     figure = plots.new_figure(11, 5.6)
-    points = umap_embed(table.features, context.seed)
+    points = umap_embed(table.features, context.options.seed)
     panels = (
         (points, "UMAP: generator's last feature map (8x8 grid, PCA 50)"),
         (judged, "the same slices on the judge's map"),
     )
     for place, (where, title) in enumerate(panels, start=1):
         plots.scatter(figure.add_subplot(1, 2, place), where, table.labels, table.class_names, title)
-    return Picture(
+    return ReportFigure(
         "umap_generator",
         figure,
         "The generator's own features",
         "Left: these features are made from the label, so classes apart here cannot prove that the images show them; "
         f"{numbers['umap.generator.knn_purity']:.0%} of a slice's neighbours there are of its class. Right: computed "
-        f"from the image alone. {settings(context.seed)}",
+        f"from the image alone. {settings(context.options.seed)}",
         "fidelity.auc and fidelity.shuffled; the judge's map on the right",
         private=False,
     )
 
 
-def _discriminator_picture(context: Context, both: FeatureTable) -> Picture:
-    points = umap_embed(both.features, context.seed)
+def _discriminator_picture(context: Context, both: FeatureTable) -> ReportFigure:
+    points = umap_embed(both.features, context.options.seed)
     figure = plots.new_figure(11, 5.6)
     sides, words = _sides(context, both)
     plots.scatter(
         figure.add_subplot(1, 2, 1), points, sides, words, "UMAP: D's final layer, realness", plots.COLOURS[2:]
     )
     plots.scatter(figure.add_subplot(1, 2, 2), points, both.labels, both.class_names, "the same points by class")
-    return Picture(
+    return ReportFigure(
         "umap_discriminator",
         figure,
         "The discriminator's features",
-        f"D takes no label; it was trained to part the two colours on the left. {settings(context.seed)}",
+        f"D takes no label; it was trained to part the two colours on the left. {settings(context.options.seed)}",
         "discriminator.auc: what a linear head reads from these features",
         private=False,
     )
@@ -246,7 +250,9 @@ def _discriminator_picture(context: Context, both: FeatureTable) -> Picture:
 # ------------------------------------------------------------------ interactive
 
 
-def _interactive(context: Context, points: NDArray[np.float32], both: FeatureTable, rows: NDArray[np.int64]) -> Picture:
+def _interactive(
+    context: Context, points: NDArray[np.float32], both: FeatureTable, rows: NDArray[np.int64]
+) -> ReportFigure:
     """A page of its own: hovering over a point shows its slice. Nothing in it asks the network for anything."""
     from bokeh.embed import file_html
     from bokeh.models import ColumnDataSource, HoverTool
@@ -262,7 +268,7 @@ def _interactive(context: Context, points: NDArray[np.float32], both: FeatureTab
     for label, name in enumerate(both.class_names):
         for real, side in ((True, "real"), (False, "generated")):
             here = np.flatnonzero((both.labels == label) & (both.is_real == real))
-            slices: Slices = context.unseen if real else context.fakes
+            slices: SliceSet = context.held_out if real else context.fakes
             source = ColumnDataSource(
                 {
                     "x": points[here, 0].tolist(),
@@ -276,7 +282,7 @@ def _interactive(context: Context, points: NDArray[np.float32], both: FeatureTab
     plot.add_tools(HoverTool(tooltips='<img src="@slice" width="128" style="image-rendering: pixelated"><br>@words'))
     plot.legend.click_policy = "hide"
     plot.axis.visible = False
-    return Picture(
+    return ReportFigure(
         "umap_interactive",
         file_html(plot, INLINE, "UMAP").encode(),
         "The same map, interactive",
@@ -287,7 +293,7 @@ def _interactive(context: Context, points: NDArray[np.float32], both: FeatureTab
     )
 
 
-def _whose(slices: Slices, row: int) -> str:
+def _whose(slices: SliceSet, row: int) -> str:
     if slices.seeds[row] >= 0:
         return f", seed {slices.seeds[row]}"
     return f", {slices.subjects[row]}" if slices.subjects[row] else ""

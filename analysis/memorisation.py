@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from analysis.persons import independent, named, smaller_half
+
 PERCENTILE = 1.0  # of the unseen persons' distances: nearer than this is called a copy
 SMOOTH = 0.6  # pixels: what resampling into the common pose blurs anyway
 LARGEST = 64  # pixels per side that are compared: a person is known by then, and 256 would need gigabytes
@@ -83,8 +85,7 @@ def nearest(images: Array, training: Array, owners: NDArray | None = None) -> Ne
 
     Raises ValueError if there are no more than OTHERS training slices of other persons than the nearest.
     """
-    names = np.full(len(training), "") if owners is None else np.asarray(owners).astype(str)
-    names = np.where(names == "", np.arange(len(names)).astype(str), names)
+    names = named(np.full(len(training), "") if owners is None else owners)
     _, owner, sizes = np.unique(names, return_inverse=True, return_counts=True)
     if len(training) - (sizes.max() if len(sizes) else 0) < OTHERS:
         raise ValueError(
@@ -124,13 +125,11 @@ def measured_floor(
     Persons, not slices, are drawn; "" is a person of its own.
     """
     rng = np.random.default_rng(seed)
-    names = np.where(np.asarray(subjects) == "", np.arange(len(subjects)).astype(str), np.asarray(subjects).astype(str))
-    persons = np.unique(names)
-    if len(persons) < 2:
-        raise ValueError(f"the floor of copies needs two unseen persons or more, got {len(persons)}")
+    if independent(subjects) < 2:
+        raise ValueError(f"the floor of copies needs two unseen persons or more, got {independent(subjects)}")
     values = []
     for _ in range(draws):
-        first = np.isin(names, rng.permutation(persons)[: len(persons) // 2])
+        first = smaller_half(subjects, rng)
         values.append(share_of_copies(unseen[first], unseen[~first], percentile)[0])
     return float(np.mean(values))
 

@@ -13,27 +13,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis import memorisation, metrics, page, plots
-from analysis.context import Context, NotHereError, persons, spread
-from analysis.features import SOURCES, FeatureTable, Slices, in_batches, load_inception, train_judge
+from analysis import classification, distances, memorisation, page, persons, pixels, plots
+from analysis.context import Context, NotHereError
+from analysis.inception import load_inception
+from analysis.judge import train_judge
 from analysis.memorisation import Nearest
-from analysis.plots import Picture
+from analysis.persons import count_persons, of_many_persons
+from analysis.plots import ReportFigure
+from analysis.slices import SliceSet
+from analysis.sources import SOURCES, FeatureTable, in_batches
 
 GRID_COLUMNS = 10
 PLANTED_SLICES = 100
 FEWEST_IN_HALF = 10  # persons in half of a set; below, an interval would be noise
 Numbers = dict[str, Any]
-Result = tuple[Numbers, list[Picture]]
+Result = tuple[Numbers, list[ReportFigure]]
 
 
 def grid(context: Context) -> Result:
     """Real slices beside generated ones."""
-    reals, fakes = context.unseen if len(context.unseen) else context.train, context.fakes
-    part = context.unseen_part or "train"
+    reals, fakes = context.held_out if len(context.held_out) else context.train, context.fakes
+    part = context.held_out_split or "train"
     rows, names = [], []
     for label, name in enumerate(context.class_names):
         pool = np.flatnonzero(reals.labels == label)
-        chosen = pool[spread(reals.subjects[pool], 2 * GRID_COLUMNS, seed=1)]
+        chosen = pool[of_many_persons(reals.subjects[pool], 2 * GRID_COLUMNS, seed=1)]
         made = np.flatnonzero(fakes.labels == label)[: 2 * GRID_COLUMNS]
         for title, images in ((f"{name} real", reals.images[chosen]), (f"{name} generated", fakes.images[made])):
             for start in range(0, len(images), GRID_COLUMNS):
@@ -42,7 +46,7 @@ def grid(context: Context) -> Result:
     figure = plots.new_figure(GRID_COLUMNS + 1.2, len(rows) + 0.9)
     title = f"real ({part}, drawn at random) and generated (first seeds)"
     plots.image_rows(figure.add_subplot(), rows, names, title)
-    both = Picture(
+    both = ReportFigure(
         "real_vs_fake",
         figure,
         "Real and generated slices",
@@ -54,13 +58,13 @@ def grid(context: Context) -> Result:
     return {}, [both, _generated_picture(context)]
 
 
-def _generated_picture(context: Context) -> Picture:
+def _generated_picture(context: Context) -> ReportFigure:
     """Without reals, for a page that leaves the lab: all that a reader there can see."""
     fakes = context.fakes
     made = [fakes.images[fakes.labels == label][:GRID_COLUMNS] for label in range(len(context.class_names))]
     figure = plots.new_figure(GRID_COLUMNS + 1.2, len(made) + 0.9)
     plots.image_rows(figure.add_subplot(), made, context.class_names, "generated (first seeds)")
-    return Picture(
+    return ReportFigure(
         "generated",
         figure,
         "Generated slices",
@@ -75,11 +79,11 @@ PRDC = ("precision", "recall", "density", "coverage")
 
 def similarity(context: Context) -> Result:
     """Fidelity and diversity per class: FID, KID, precision, recall, density, coverage, MS-SSIM, pixels."""
-    context.need_unseen()
+    context.need_held_out()
     numbers: Numbers = {"extractor.name": context.judge.name, "extractor.hash": context.judge.hash}
-    curves: dict[str, dict[str, Slices]] = {}
+    curves: dict[str, dict[str, SliceSet]] = {}
     for label, name in enumerate(context.class_names):
-        unseen = context.unseen.take(context.unseen.labels == label)
+        unseen = context.held_out.take(context.held_out.labels == label)
         sets = _same_size(context, label)
         numbers |= _distances(context, name, unseen, sets)
         numbers |= _pixels(name, unseen, sets)
@@ -87,15 +91,15 @@ def similarity(context: Context) -> Result:
     return numbers, [_similarity_picture(context, numbers), _pixel_picture(curves)]
 
 
-def _same_size(context: Context, label: int) -> dict[str, Slices]:
+def _same_size(context: Context, label: int) -> dict[str, SliceSet]:
     """Generated, training and untrained slices of a class: as many of each, and as many persons if fakes have any."""
     fakes, train = context.fakes, context.train
     made, real = np.flatnonzero(fakes.labels == label), np.flatnonzero(train.labels == label)
-    people = persons(fakes.take(made))
+    people = count_persons(fakes.subjects[made])
     if people is not None:
         some = np.random.default_rng(0).permutation(np.unique(train.subjects[real]))[:people]
         real = real[np.isin(train.subjects[real], some)]
-    real = real[spread(train.subjects[real], len(made), seed=0)]
+    real = real[of_many_persons(train.subjects[real], len(made), seed=0)]
     sets = {"": fakes.take(made[: len(real)]), ".floor": train.take(real)}
     if context.untrained is not None:
         rows = np.flatnonzero(context.untrained.labels == label)[: len(real)]
@@ -103,24 +107,24 @@ def _same_size(context: Context, label: int) -> dict[str, Slices]:
     return sets
 
 
-def _distances(context: Context, name: str, unseen: Slices, sets: dict[str, Slices]) -> Numbers:
+def _distances(context: Context, name: str, unseen: SliceSet, sets: dict[str, SliceSet]) -> Numbers:
     """Numbers in the judge's features: of generated slices and of the floor with intervals, of untrained noise."""
     x = SOURCES["judge"](context.judge, unseen)
     tables = {suffix: SOURCES["judge"](context.judge, slices) for suffix, slices in sets.items()}
-    count = min(metrics.independent(table.subjects) for table in (x, *tables.values()))
+    count = min(persons.independent(table.subjects) for table in (x, *tables.values()))
     numbers: Numbers = {
         f"n.{name}": len(sets[""]),
         f"n.{name}.unseen": len(unseen),
-        f"n.{name}.unseen.persons": persons(unseen),
+        f"n.{name}.unseen.persons": count_persons(unseen.subjects),
         f"n.{name}.neighbours": count,
-        f"coverage.{name}.expected": metrics.coverage_expected(count, count),
+        f"coverage.{name}.expected": distances.coverage_expected(count, count),
         f"density.{name}.expected": 1.0,
     }
     for suffix, y in tables.items():
         values = {
-            "fid": metrics.fid(x.features, y.features),
-            "kid": metrics.kid(x.features, y.features, x.subjects, y.subjects),
-            **metrics.prdc_of_persons(x.features, y.features, x.subjects, y.subjects, count),
+            "fid": distances.fid(x.features, y.features),
+            "kid": distances.kid(x.features, y.features, x.subjects, y.subjects),
+            **distances.prdc_of_persons(x.features, y.features, x.subjects, y.subjects, count),
         }
         numbers |= {f"{key}.{name}{suffix}": value for key, value in values.items()}
         if suffix != ".untrained":
@@ -134,33 +138,33 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
 
     def statistic(rows: NDArray[np.int64], others: NDArray[np.int64]) -> dict[str, float]:
         a, b = x.take(rows), y.take(others)
-        count = min(metrics.independent(a.subjects), metrics.independent(b.subjects))
+        count = min(persons.independent(a.subjects), persons.independent(b.subjects))
         return {
-            "fid": metrics.fid(a.features, b.features),
-            "kid": metrics.kid(a.features, b.features, a.subjects, b.subjects),
-            **metrics.prdc_of_persons(a.features, b.features, a.subjects, b.subjects, count, draws=3),
+            "fid": distances.fid(a.features, b.features),
+            "kid": distances.kid(a.features, b.features, a.subjects, b.subjects),
+            **distances.prdc_of_persons(a.features, b.features, a.subjects, b.subjects, count, draws=3),
         }
 
-    half = min(metrics.independent(x.subjects), metrics.independent(y.subjects)) // 2
+    half = min(persons.independent(x.subjects), persons.independent(y.subjects)) // 2
     if half < FEWEST_IN_HALF:
         return {}
-    found = metrics.interval(statistic, x.subjects, y.subjects, whole)
+    found = persons.half_sample_intervals(statistic, x.subjects, y.subjects, whole)
     tops = {"fid": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
     bounded = {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items()}
     return found | bounded
 
 
-def _pixels(name: str, unseen: Slices, sets: dict[str, Slices]) -> Numbers:
+def _pixels(name: str, unseen: SliceSet, sets: dict[str, SliceSet]) -> Numbers:
     """Variety, intensities and frequencies, from the pixels."""
-    numbers: Numbers = {f"ms_ssim.{name}.real": metrics.ms_ssim(unseen.images, unseen.subjects)}
-    levels, power = metrics.histogram(unseen.images), metrics.radial_spectrum(unseen.images)
+    numbers: Numbers = {f"ms_ssim.{name}.real": pixels.ms_ssim(unseen.images, unseen.subjects)}
+    levels, power = pixels.histogram(unseen.images), pixels.radial_spectrum(unseen.images)
     for suffix in ("", ".floor"):
         slices = sets[suffix]
-        rings = metrics.radial_spectrum(slices.images)
+        rings = pixels.radial_spectrum(slices.images)
         numbers |= {
-            f"ms_ssim.{name}{suffix}": metrics.ms_ssim(slices.images, slices.subjects),
-            f"histogram.{name}{suffix}": metrics.histogram_distance(levels, metrics.histogram(slices.images)),
-            f"spectrum.{name}{suffix}": metrics.spectrum_distance(power, rings),
+            f"ms_ssim.{name}{suffix}": pixels.ms_ssim(slices.images, slices.subjects),
+            f"histogram.{name}{suffix}": pixels.histogram_distance(levels, pixels.histogram(slices.images)),
+            f"spectrum.{name}{suffix}": pixels.spectrum_distance(power, rings),
             f"spectrum.{name}.finest{suffix}": float(rings[-1] / power[-1]),
         }
     return numbers
@@ -171,7 +175,7 @@ def _with_interval(numbers: Numbers, key: str) -> tuple[float, ...]:
     return tuple(numbers[k] for k in (key, f"{key}.low", f"{key}.high") if k in numbers)
 
 
-def _similarity_picture(context: Context, numbers: Numbers) -> Picture:
+def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
     figure = plots.new_figure(11, 6.4)
     names = context.class_names
     for place, (key, title) in enumerate((("fid", "FID"), ("kid", "KID"), *((key, key) for key in PRDC)), start=1):
@@ -185,7 +189,7 @@ def _similarity_picture(context: Context, numbers: Numbers) -> Picture:
         )
         if place == 1:
             ax.legend(fontsize=8)
-    return Picture(
+    return ReportFigure(
         "similarity",
         figure,
         "How near generated slices are to unseen persons, class by class",
@@ -197,11 +201,11 @@ def _similarity_picture(context: Context, numbers: Numbers) -> Picture:
     )
 
 
-def _pixel_picture(curves: dict[str, dict[str, Slices]]) -> Picture:
+def _pixel_picture(curves: dict[str, dict[str, SliceSet]]) -> ReportFigure:
     figure = plots.new_figure(11, 3.6 * len(curves))
     for row, (name, sets) in enumerate(curves.items()):
-        levels = [(which, metrics.histogram(slices.images)) for which, slices in sets.items()]
-        power = [(which, metrics.radial_spectrum(slices.images)) for which, slices in sets.items()]
+        levels = [(which, pixels.histogram(slices.images)) for which, slices in sets.items()]
+        power = [(which, pixels.radial_spectrum(slices.images)) for which, slices in sets.items()]
         left, right = (figure.add_subplot(len(curves), 2, 2 * row + column) for column in (1, 2))
         plots.curves(left, np.arange(256), levels, f"{name}: intensities", ("gray level", "share of pixels"))
         left.set_yscale("log")
@@ -210,7 +214,7 @@ def _pixel_picture(curves: dict[str, dict[str, Slices]]) -> Picture:
         words = ("cycles per image", "power over the unseen reals'")
         plots.curves(right, np.arange(1, len(unseen) + 1), ratios, f"{name}: power spectrum", words)
         right.set_yscale("log")
-    return Picture(
+    return ReportFigure(
         "pixels",
         figure,
         "Intensities and spatial frequencies",
@@ -223,44 +227,49 @@ def _pixel_picture(curves: dict[str, dict[str, Slices]]) -> Picture:
 
 def inception(context: Context) -> Result:
     """FID and KID on InceptionV3, from a local file of weights."""
-    if context.inception is None:
+    if context.options.inception is None:
         raise NotHereError(
             "InceptionV3 has no weights here (--inception FILE); FID and KID are on the judge's features only"
         )
-    context.need_unseen()
-    model = load_inception(context.inception, context.device)
+    context.need_held_out()
+    model = load_inception(context.options.inception, context.options.device)
     numbers: Numbers = {"inception.name": model.name, "inception.hash": model.hash}
     for label, name in enumerate(context.class_names):
-        x = SOURCES["inception"](model, context.unseen.take(context.unseen.labels == label))
+        x = SOURCES["inception"](model, context.held_out.take(context.held_out.labels == label))
         for suffix, slices in _same_size(context, label).items():
             if suffix != ".untrained":
                 y = SOURCES["inception"](model, slices)
-                numbers[f"inception.fid.{name}{suffix}"] = metrics.fid(x.features, y.features)
-                numbers[f"inception.kid.{name}{suffix}"] = metrics.kid(x.features, y.features, x.subjects, y.subjects)
+                numbers[f"inception.fid.{name}{suffix}"] = distances.fid(x.features, y.features)
+                numbers[f"inception.kid.{name}{suffix}"] = distances.kid(x.features, y.features, x.subjects, y.subjects)
     return numbers, []
 
 
 def fidelity(context: Context) -> Result:
     """Are generated slices of the class they were asked for, and is what they show enough to learn from (TSTR)?"""
-    context.need_unseen()
+    context.need_held_out()
     if len(context.class_names) < 2:
         raise NotHereError("one class: there is nothing to tell apart")
-    unseen, fakes, judge, seed = context.unseen, context.fakes, context.judge, context.seed
+    unseen, fakes, judge, seed = context.held_out, context.fakes, context.judge, context.options.seed
     real, made = judge.probabilities(unseen.images), judge.probabilities(fakes.images)
     numbers = _as_classifier("fidelity", unseen, real, fakes, made, seed)
     # Clearer cases than real persons are: the generator draws types, not the group.
     numbers["fidelity.over_typical"] = numbers["fidelity.auc"] > numbers["fidelity.ceiling"]
     student = train_judge(
-        fakes.images, fakes.labels, context.class_names, seed=seed, device=context.device, progress=context.progress
+        fakes.images,
+        fakes.labels,
+        context.class_names,
+        seed=seed,
+        device=context.options.device,
+        progress=context.options.progress,
     )
     answers = student.probabilities(unseen.images)
-    low, high = metrics.auc_interval(unseen.labels, answers, unseen.subjects, seed)
+    low, high = classification.auc_interval(unseen.labels, answers, unseen.subjects, seed)
     numbers |= {
-        "tstr.auc": metrics.auc(unseen.labels, answers),
+        "tstr.auc": classification.auc(unseen.labels, answers),
         "tstr.low": low,
         "tstr.high": high,
-        "tstr.accuracy": metrics.accuracy(unseen.labels, answers),
-        "tstr.shuffled": metrics.shuffled_auc(unseen.labels, answers, seed)[0],
+        "tstr.accuracy": classification.accuracy(unseen.labels, answers),
+        "tstr.shuffled": classification.shuffled_auc(unseen.labels, answers, seed)[0],
         "tstr.slices": len(fakes),
         "trtr.auc": numbers["fidelity.ceiling"],
         "trtr.slices": len(context.train),
@@ -269,31 +278,31 @@ def fidelity(context: Context) -> Result:
 
 
 def _as_classifier(
-    key: str, unseen: Slices, real: NDArray[Any], fakes: Slices, made: NDArray[Any], seed: int
+    key: str, unseen: SliceSet, real: NDArray[Any], fakes: SliceSet, made: NDArray[Any], seed: int
 ) -> Numbers:
     """A classifier's answers on unseen reals (the ceiling) and on generated slices, with shuffled labels."""
-    shuffled, luckiest = metrics.shuffled_auc(fakes.labels, made, seed)
-    low, high = metrics.auc_interval(unseen.labels, real, unseen.subjects, seed)
-    lowest, highest = metrics.auc_interval(fakes.labels, made, fakes.subjects, seed)
+    shuffled, luckiest = classification.shuffled_auc(fakes.labels, made, seed)
+    low, high = classification.auc_interval(unseen.labels, real, unseen.subjects, seed)
+    lowest, highest = classification.auc_interval(fakes.labels, made, fakes.subjects, seed)
     return {
-        f"{key}.ceiling": metrics.auc(unseen.labels, real),
+        f"{key}.ceiling": classification.auc(unseen.labels, real),
         f"{key}.ceiling.low": low,
         f"{key}.ceiling.high": high,
-        f"{key}.ceiling.accuracy": metrics.accuracy(unseen.labels, real),
-        f"{key}.ceiling.calibration": metrics.calibration_error(unseen.labels, real),
-        f"{key}.auc": metrics.auc(fakes.labels, made),
+        f"{key}.ceiling.accuracy": classification.accuracy(unseen.labels, real),
+        f"{key}.ceiling.calibration": classification.calibration_error(unseen.labels, real),
+        f"{key}.auc": classification.auc(fakes.labels, made),
         f"{key}.low": lowest,
         f"{key}.high": highest,
-        f"{key}.accuracy": metrics.accuracy(fakes.labels, made),
-        f"{key}.calibration": metrics.calibration_error(fakes.labels, made),
+        f"{key}.accuracy": classification.accuracy(fakes.labels, made),
+        f"{key}.calibration": classification.calibration_error(fakes.labels, made),
         f"{key}.shuffled": shuffled,
         f"{key}.shuffled.high": luckiest,
     }
 
 
 def _classifier_picture(
-    context: Context, numbers: Numbers, unseen: Slices, real: NDArray[Any], fakes: Slices, made: NDArray[Any]
-) -> Picture:
+    context: Context, numbers: Numbers, unseen: SliceSet, real: NDArray[Any], fakes: SliceSet, made: NDArray[Any]
+) -> ReportFigure:
     figure = plots.new_figure(11, 4.4)
     last = context.class_names[-1]
     groups = [
@@ -308,7 +317,7 @@ def _classifier_picture(
     ]
     plots.reliability(figure.add_subplot(1, 2, 2), sets, "is a confident judge right?")
     verdict = page.verdict(numbers)
-    return Picture(
+    return ReportFigure(
         "fidelity",
         figure,
         "Does a slice show the class it was asked for?",
@@ -324,34 +333,34 @@ def _classifier_picture(
 
 def discriminator(context: Context) -> Result:
     """D's class head, trained on real training slices, on unseen ones and on generated ones."""
-    context.need_unseen()
-    D, unseen, fakes = context.discriminator, context.unseen, context.fakes
+    context.need_held_out()
+    D, unseen, fakes = context.discriminator, context.held_out, context.fakes
     if D is None or len(context.class_names) < 2:
         raise NotHereError("a discriminator and two classes or more are needed")
 
-    def answers(slices: Slices) -> NDArray[np.float32]:
+    def answers(slices: SliceSet) -> NDArray[np.float32]:
         return torch.from_numpy(in_batches(D, D.classify, slices.images)).softmax(dim=1).numpy()
 
     probabilities, made = answers(unseen), answers(fakes)
-    counts = metrics.confusion(unseen.labels, probabilities)
+    counts = classification.confusion(unseen.labels, probabilities)
     numbers: Numbers = {
-        "discriminator.accuracy": metrics.accuracy(unseen.labels, probabilities),
-        "discriminator.auc": metrics.auc(unseen.labels, probabilities),
-        "discriminator.shuffled": metrics.shuffled_auc(unseen.labels, probabilities)[0],
+        "discriminator.accuracy": classification.accuracy(unseen.labels, probabilities),
+        "discriminator.auc": classification.auc(unseen.labels, probabilities),
+        "discriminator.shuffled": classification.shuffled_auc(unseen.labels, probabilities)[0],
         "discriminator.majority": float(np.bincount(unseen.labels).max() / len(unseen)),
         "discriminator.confusion": counts.tolist(),
-        **_as_classifier("discriminator.fidelity", unseen, probabilities, fakes, made, context.seed),
+        **_as_classifier("discriminator.fidelity", unseen, probabilities, fakes, made, context.options.seed),
     }
     figure = plots.new_figure(5.2, 5)
     plots.confusion_matrix(
         figure.add_subplot(),
         counts,
         unseen.class_names,
-        f"D's class head, unseen reals ({context.unseen_part})\naccuracy {numbers['discriminator.accuracy']:.3f}, "
+        f"D's class head, unseen reals ({context.held_out_split})\naccuracy {numbers['discriminator.accuracy']:.3f}, "
         f"AUC {numbers['discriminator.auc']:.3f}, largest class {numbers['discriminator.majority']:.3f}",
     )
     return numbers, [
-        Picture(
+        ReportFigure(
             "confusion",
             figure,
             "The discriminator as a classifier",
@@ -365,18 +374,18 @@ def discriminator(context: Context) -> Result:
 
 def copies(context: Context) -> Result:
     """Memorisation: is a generated slice nearer to a training slice than unseen persons are?"""
-    context.need_unseen()
+    context.need_held_out()
     numbers: Numbers = {}
     spaces: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.float32]]] = {
         "": memorisation.aligned_pixels,
         ".features": context.judge.features,
     }
     found: dict[str, tuple[Nearest, Nearest, float]] = {}
-    rows = np.random.default_rng(context.seed).permutation(len(context.train))[:PLANTED_SLICES]
-    owners, people = context.train.subjects, context.unseen.subjects
+    rows = np.random.default_rng(context.options.seed).permutation(len(context.train))[:PLANTED_SLICES]
+    owners, people = context.train.subjects, context.held_out.subjects
     for suffix, space in spaces.items():
         training = space(context.train.images)
-        unseen = memorisation.nearest(space(context.unseen.images), training, owners)
+        unseen = memorisation.nearest(space(context.held_out.images), training, owners)
         fakes = memorisation.nearest(space(context.fakes.images), training, owners)
         share, threshold = memorisation.share_of_copies(fakes.distances, unseen.distances)
         relative, least = memorisation.share_of_copies(fakes.relative, unseen.relative)
@@ -412,14 +421,14 @@ def _per_person(subjects: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.i
     return np.sort(np.bincount(index[rows], minlength=len(names)))[::-1]
 
 
-def _distance_picture(numbers: Numbers, found: dict[str, tuple[Nearest, Nearest, float]]) -> Picture:
+def _distance_picture(numbers: Numbers, found: dict[str, tuple[Nearest, Nearest, float]]) -> ReportFigure:
     figure = plots.new_figure(11, 4.2)
     for place, (suffix, title) in enumerate((("", "aligned pixels"), (".features", "the judge's features")), start=1):
         fakes, unseen, threshold = found[suffix]
         sets = [("generated", fakes.distances), ("unseen persons", unseen.distances)]
         line = ("1st percentile of unseen", threshold)
         plots.histograms(figure.add_subplot(1, 2, place), sets, title, "distance to the nearest training slice", line)
-    return Picture(
+    return ReportFigure(
         "copies",
         figure,
         "Distance to the nearest training slice",
@@ -435,7 +444,7 @@ def _distance_picture(numbers: Numbers, found: dict[str, tuple[Nearest, Nearest,
     )
 
 
-def _closest_picture(context: Context, found: dict[str, tuple[Nearest, Nearest, float]]) -> Picture:
+def _closest_picture(context: Context, found: dict[str, tuple[Nearest, Nearest, float]]) -> ReportFigure:
     figure = plots.new_figure(GRID_COLUMNS + 1.2, 5.4)
     rows, names = [], []
     for suffix, title in (("", "pixels"), (".features", "features")):
@@ -444,7 +453,7 @@ def _closest_picture(context: Context, found: dict[str, tuple[Nearest, Nearest, 
         rows += [context.fakes.images[order], context.train.images[fakes.rows[order]]]
         names += [f"generated\n({title})", "its nearest\ntraining slice"]
     plots.image_rows(figure.add_subplot(), rows, names, "the closest pairs, nearest first")
-    return Picture(
+    return ReportFigure(
         "closest_pairs",
         figure,
         "The closest pairs",
@@ -454,7 +463,7 @@ def _closest_picture(context: Context, found: dict[str, tuple[Nearest, Nearest, 
     )
 
 
-def _persons_picture(counts: list[NDArray[np.int64]]) -> Picture:
+def _persons_picture(counts: list[NDArray[np.int64]]) -> ReportFigure:
     figure = plots.new_figure(7, 3.6)
     lines = [(name, count / count.sum()) for name, count in zip(("generated", "unseen persons"), counts, strict=True)]
     axes = plots.curves(
@@ -465,7 +474,7 @@ def _persons_picture(counts: list[NDArray[np.int64]]) -> Picture:
         ("training persons, most often first", "share of slices"),
     )
     axes.set_xscale("log")
-    return Picture(
+    return ReportFigure(
         "copies_per_person",
         figure,
         "Training persons that many generated slices resemble",

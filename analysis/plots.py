@@ -22,7 +22,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportFigure:
     """One figure of a report, with what a reader needs to read it.
 
     name is the file's, without suffix; content a figure, or the bytes of a ready file of that suffix; reading says in
@@ -39,7 +39,7 @@ class Picture:
     suffix: str = ".png"
 
 
-def picture_bytes(picture: Picture, settings: str) -> bytes:
+def picture_bytes(picture: ReportFigure, settings: str) -> bytes:
     """The file of a picture; a figure gets the settings under it and in the file's description."""
     if isinstance(picture.content, bytes):
         return picture.content

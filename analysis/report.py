@@ -1,4 +1,4 @@
-"""Context -> figures, metrics.json and one page; and the numbers that a training logs.
+"""Context -> figures, metrics.json and one page.
 
 Each part is run by itself, timed, and kept with a key of all that it depends on, so that a second call reads it back.
 """
@@ -12,69 +12,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from analysis import disease, maps, page, parts, utility
+from analysis.context import Context, NotHereError
+from analysis.persons import count_persons
+from analysis.plots import ReportFigure, picture_bytes
 
-from analysis import disease, maps, metrics, page, parts, utility
-from analysis.context import Context, NotHereError, generated, persons, real_part
-from analysis.features import SOURCES, FeatureTable, Judge, train_judge
-from analysis.plots import Picture, picture_bytes
-from progan_style import Data, Generator, Phase
-
-FIRST_EVALUATION_SEED = 2**31  # other latents than the report's, which choose no checkpoint
 STORE = "parts"  # folder of finished parts, in the report's own
-Part = Callable[[Context], tuple[dict[str, Any], list[Picture]]]
-
-
-# ------------------------------------------------------------------ during training
-
-
-def evaluator(
-    data: Data,
-    *,
-    samples_per_label: int = 256,
-    cache_dir: Path | str | None = None,
-    device: str | torch.device = "cpu",
-    seed: int = 0,
-) -> Callable[[Generator, Phase], dict[str, float]] | None:
-    """A callable for Trainer.run: generator and phase -> numbers on the validate part; None if there is no such part.
-
-    kid.<CLASS> and their mean `kid`; fidelity.auc and fidelity.accuracy for two classes and more. The judge of a
-    size is trained when it is first asked for. Nothing here touches the test part or the global random state.
-    """
-    if not len(data.validate):
-        return None
-    judges: dict[int, Judge] = {}
-
-    def evaluate(G: Generator, phase: Phase) -> dict[str, float]:
-        resolution = phase.resolution
-        if resolution not in judges:
-            judges.clear()  # a training never returns to a smaller size
-            images = np.asarray(data.train.at(resolution))
-            judges[resolution] = train_judge(
-                images, data.train.labels, data.class_names, seed=seed, device=device, cache=cache_dir
-            )
-        judge = judges[resolution]
-        made = generated(G, samples_per_label, FIRST_EVALUATION_SEED)
-        reals = SOURCES["judge"](judge, real_part(data.validate, resolution, data.subjects_known))
-        fakes = SOURCES["judge"](judge, made)
-        numbers = {f"kid.{name}": _kid(reals, fakes, label) for label, name in enumerate(data.class_names)}
-        numbers["kid"] = float(np.mean(list(numbers.values())))
-        if len(data.class_names) > 1:
-            probabilities = judge.probabilities(made.images)
-            numbers["fidelity.auc"] = metrics.auc(made.labels, probabilities)
-            numbers["fidelity.accuracy"] = metrics.accuracy(made.labels, probabilities)
-        return numbers
-
-    return evaluate
-
-
-def _kid(reals: FeatureTable, fakes: FeatureTable, label: int) -> float:
-    x, y = reals.take(reals.labels == label), fakes.take(fakes.labels == label)
-    return metrics.kid(x.features, y.features, x.subjects, y.subjects)
-
-
-# ------------------------------------------------------------------ after training
+Part = Callable[[Context], tuple[dict[str, Any], list[ReportFigure]]]
 
 
 def make_report(context: Context, chosen: Iterable[str] | None = None, public: bool = False) -> dict[str, Any]:
@@ -141,23 +85,22 @@ def _head(context: Context) -> dict[str, Any]:
         "title": context.title,
         "resolution": context.resolution,
         "psi": 1.0,
-        "seed": context.seed,
+        "seed": context.options.seed,
         "class_names": list(context.class_names),
-        "unseen.part": context.unseen_part,
+        "unseen.part": context.held_out_split,
         "persons.are": context.persons_are,
     }
     if context.generator is not None:
         numbers["nimg"] = int(context.generator.nimg)
-    for name in ("train", "unseen"):
-        slices = getattr(context, name)
+    for name, slices in (("train", context.train), ("unseen", context.held_out)):
         numbers[f"{name}.slices"] = len(slices)
-        numbers[f"{name}.persons"] = persons(slices)
+        numbers[f"{name}.persons"] = count_persons(slices.subjects)
     return numbers
 
 
 def _run(context: Context, name: str, part: Part, key: str, by_name: bool) -> dict[str, Any]:
     """One part: announced, timed, stored; only its line, and not stored, where it could not be had."""
-    context.say(f"{name}: {_what(part)}")
+    context.options.log(f"{name}: {_what(part)}")
     context.notes.clear()
     context.seconds.clear()
     start = time.monotonic()
@@ -185,7 +128,7 @@ def _what(part: Part) -> str:
     return (part.__doc__ or "").strip().splitlines()[0]
 
 
-def _write(context: Context, picture: Picture) -> dict[str, Any]:
+def _write(context: Context, picture: ReportFigure) -> dict[str, Any]:
     """A picture into its file; returns what the page says of it."""
     file = f"{picture.name}{picture.suffix}"
     (context.folder / file).write_bytes(picture_bytes(picture, context.settings))

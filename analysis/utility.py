@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
-from analysis import metrics, plots
-from analysis.context import Context, quiet
-from analysis.features import LEARNING_RATE, WEIGHT_DECAY, JudgeNetwork, distort
-from analysis.plots import Picture
+from analysis import classification, plots
+from analysis.context import Context
+from analysis.judge import BATCH, JudgeNetwork, fit
+from analysis.plots import ReportFigure
 from progan_style import (
     Data,
     Dataset,
@@ -32,14 +31,11 @@ from progan_style import (
     persons_of_share,
     stage_dir,
     to_float,
-    weights_channels_last,
 )
 
 SHARES = (0.10, 0.25, 0.50, 1.00)  # of the real training persons
 SEEDS = 5  # trainings of each arm: initial weights, order of slices, distortions
 STEPS = 400  # optimiser steps of every training; there are 40 of them, and 5 more for each arm with its own generator
-CHECKS = 8  # times that an arm looks at the validate part
-BATCH = 64
 SYNTHETIC = 1000  # generated slices per class
 FIRST_SEED = 2**30  # of the generated slices: no other part of a report has seen these
 ALL_PERSONS = "generator saw all persons"
@@ -110,7 +106,7 @@ def compare(
     synthetic: int = SYNTHETIC,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    say: Say = quiet,
+    say: Say = lambda line: None,
 ) -> list[Row]:
     """Each share of the training persons with and without generated slices -> rows, tested on data.unseen.
 
@@ -132,7 +128,9 @@ def compare(
             def on_validate(network: JudgeNetwork) -> float:
                 return _auc(network, data.validate, resolution)
 
-            network = fit(pools, len(data.class_names), on_validate, seed + number, steps, device)
+            network = fit(
+                pools, len(data.class_names), seed=seed + number, steps=steps, device=device, validate=on_validate
+            )
             known[key] = _auc(network, data.unseen[1], resolution)
         return known[key]
 
@@ -197,72 +195,28 @@ def _slices(part: Dataset, resolution: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.array(part.at(resolution))), torch.from_numpy(np.array(part.labels))
 
 
-def fit(
-    pools: Sequence[tuple[Tensor, Tensor]],
-    classes: int,
-    judge: Callable[[JudgeNetwork], float],
-    seed: int,
-    steps: int = STEPS,
-    device: str | torch.device = "cpu",
-) -> JudgeNetwork:
-    """The report's classifier trained on pools of (uint8 [M, 1, R, R], labels [M]), each an equal part of every batch.
-
-    `judge` is asked CHECKS times; the weights of its best answer are returned, the first of equals.
-    """
-    draw = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = JudgeNetwork(pools[0][0].shape[-1], classes)
-    weights_channels_last(network.to(device))  # 1.4 times as fast on a CPU
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1, pct_start=0.15)
-    checks = {round(steps * (i + 1) / CHECKS) for i in range(CHECKS)}
-    best, kept = -np.inf, network.state_dict()
-    share = BATCH // len(pools)
-    orders = [torch.empty(0, dtype=torch.int64)] * len(pools)
-    for step in range(1, steps + 1):
-        xs, ys = [], []
-        for i, (images, labels) in enumerate(pools):
-            while len(orders[i]) < share:
-                orders[i] = torch.cat([orders[i], torch.randperm(len(images), generator=draw)])
-            rows, orders[i] = orders[i][:share], orders[i][share:]
-            xs.append(images[rows])
-            ys.append(labels[rows])
-        x, amounts = distort(to_float(torch.cat(xs).to(device)), draw)
-        network.train()
-        logits, guesses = network(x.contiguous(memory_format=torch.channels_last))
-        # The report's judge has the same second task (features.train_judge)
-        loss = F.cross_entropy(logits, torch.cat(ys).to(device)) + 6 * F.mse_loss(guesses, amounts)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        rate.step()
-        if step in checks and (now := judge(network.eval())) > best:
-            best, kept = now, {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(kept)
-    return network.eval()
-
-
 @torch.inference_mode()
 def _auc(network: JudgeNetwork, part: Dataset, resolution: int) -> float:
     device = next(network.parameters()).device
     images, _ = _slices(part, resolution)
     answers = [network(to_float(some.to(device)))[0].softmax(dim=1) for some in images.split(256)]
-    return metrics.auc(part.labels, torch.cat(answers).cpu().numpy())
+    return classification.auc(part.labels, torch.cat(answers).cpu().numpy())
 
 
 # ------------------------------------------------------------------ the part of a report
 
 
-def part(context: Context) -> tuple[dict[str, Any], list[Picture]]:
+def part(context: Context) -> tuple[dict[str, Any], list[ReportFigure]]:
     """Utility: real slices with and without generated ones, at shares of the real persons."""
     if context.generator is None or context.data is None:
         raise ValueError("utility needs a run and its data: two folders have no generator")
     data, size = context.data, context.resolution
     sources = [Source(context.generator, frozenset(data.train.subjects.tolist()))]
-    sources += [own_source(run, size, context.device) for run in context.own]
-    rows = compare(sources, data, size, seed=context.seed, device=context.device, say=context.say)
-    return numbers_of(rows, data), [picture_of(rows, data, context.unseen_part)]
+    sources += [own_source(run, size, context.options.device) for run in context.options.own]
+    rows = compare(
+        sources, data, size, seed=context.options.seed, device=context.options.device, say=context.options.log
+    )
+    return numbers_of(rows, data), [picture_of(rows, data, context.held_out_split)]
 
 
 def own_source(run: Path | str, resolution: int, device: str | torch.device = "cpu") -> Source:
@@ -307,7 +261,7 @@ def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
     return numbers
 
 
-def picture_of(rows: Sequence[Row], data: Data, part: str) -> Picture:
+def picture_of(rows: Sequence[Row], data: Data, part: str) -> ReportFigure:
     """Test AUC over the share of real persons; hollow where the generator saw persons outside the arm."""
     figure: Figure = plots.new_figure(9, 5.2)
     ax = figure.add_subplot()
@@ -331,7 +285,7 @@ def picture_of(rows: Sequence[Row], data: Data, part: str) -> Picture:
     ax.set(ylabel=f"AUC on unseen persons ({part})", title="What generated slices add to a share of the real persons")
     ax.legend(fontsize=8)
     lines = "; ".join(f"{row.share:.0%}{' with its own generator' if row.own else ''}: {verdict(row)}" for row in rows)
-    return Picture(
+    return ReportFigure(
         name="utility",
         content=figure,
         title="Utility: real slices with and without generated ones",

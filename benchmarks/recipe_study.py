@@ -285,17 +285,11 @@ def chosen(arm: Arm, train: Any) -> Any:
 
 def measure(arm: Arm, config: Any, data: Any, folder: Path) -> dict[str, Any]:
     """The numbers of a finished arm. The judge learnt from the whole training part, also where the arm did not."""
-    from analysis import make_report, run_context, with_unseen_phantoms
+    from analysis import Options, make_report, run_context, with_unseen_phantoms
 
     judged = with_unseen_phantoms(data, arm.size, PERSONS, config.data.cache, workers=1, which=POOL)
-    context = run_context(
-        folder,
-        judged,
-        arm.size,
-        samples_per_label=SLICES,
-        cache_dir=config.data.cache,
-        unseen_are="fresh phantoms",
-    )
+    options = Options(samples_per_label=SLICES, cache_dir=config.data.cache, held_out_are="fresh phantoms")
+    context = run_context(folder, judged, arm.size, options)
     numbers = make_report(context, ["grid", "similarity", "fidelity"])
     if numbers["failed"]:
         raise ValueError("; ".join(numbers["failed"]))

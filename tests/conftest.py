@@ -110,10 +110,10 @@ def few_latents(monkeypatch):
 @pytest.fixture
 def quick(monkeypatch, pca_for_umap, few_latents):
     """A report of seconds: a judge that has seen 640 images, PCA in UMAP's place, few latents."""
-    from analysis import context, parts, report
-    from analysis.features import train_judge
+    from analysis import context, evaluation, parts
+    from analysis.judge import train_judge
 
-    for module in (context, parts, report):
+    for module in (context, evaluation, parts):
         monkeypatch.setattr(module, "train_judge", functools.partial(train_judge, images_seen=640))
 
 

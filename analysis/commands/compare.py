@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m analysis") ->
 
 
 def compare(args: argparse.Namespace) -> int:
-    from analysis import check_parts, folder_context, report_and_say
+    from analysis import Options, check_parts, folder_context, report_and_say
     from progan_style import choose_device
 
     parts = check_parts(args.parts.split(",")) if args.parts else None
@@ -50,22 +50,14 @@ def compare(args: argparse.Namespace) -> int:
     classes = tuple(name.strip() for name in args.classes.split(","))
     real, fake, size = load_both(args.real, args.fake, args.size, classes, cache)
 
-    def say(line: str) -> None:
+    def show_line(line: str) -> None:
         print(f"  {line}", flush=True)
 
     print(f"real: {args.real}\nfake: {args.fake}")
-    context = folder_context(
-        real,
-        fake,
-        size,
-        args.to,
-        cache_dir=cache,
-        device=device,
-        seed=args.seed,
-        inception=args.inception,
-        say=say,
-        progress=True,
+    options = Options(
+        cache_dir=cache, device=device, seed=args.seed, inception=args.inception, log=show_line, progress=True
     )
+    context = folder_context(real, fake, size, args.to, options)
     report_and_say(context, parts, args.public)
     return 0
 

@@ -52,7 +52,7 @@ def predict(args: argparse.Namespace) -> int:
 
     import torch
 
-    from analysis import check_parts, report_and_say, run_context, with_unseen_phantoms
+    from analysis import Options, check_parts, report_and_say, run_context, with_unseen_phantoms
     from progan_style import choose_device, finished_stages, load_data
 
     parts = check_parts(args.parts.split(",")) if args.parts else None
@@ -60,24 +60,21 @@ def predict(args: argparse.Namespace) -> int:
     if config.threads:
         torch.set_num_threads(config.threads)
 
-    def say(line: str) -> None:
+    def show_line(line: str) -> None:
         print(f"  {line}", flush=True)
 
     # At the largest trained size, as in training: the slices then come from the cache.
     data = load_data(config, finished_stages(run_dir)[-1])
-    judged = with_unseen_phantoms(data, size, args.unseen_phantoms, config.data.cache, config.threads, say)
-    context = run_context(
-        run_dir,
-        judged,
-        size,
+    judged = with_unseen_phantoms(data, size, args.unseen_phantoms, config.data.cache, config.threads, show_line)
+    options = Options(
         samples_per_label=args.samples_per_label,
         cache_dir=config.data.cache,
-        inception=args.inception,
-        unseen_are=None if judged is data else "fresh phantoms",
-        own=args.own,
         device=device,
-        say=say,
+        inception=args.inception,
+        held_out_are=None if judged is data else "fresh phantoms",
+        own=tuple(Path(folder) for folder in args.own),
+        log=show_line,
         progress=True,
     )
-    report_and_say(context, parts, args.public)
+    report_and_say(run_context(run_dir, judged, size, options), parts, args.public)
     return 0

@@ -8,14 +8,8 @@ import pytest
 
 from analysis import disease
 from analysis.plots import picture_bytes
-from progan_style import load_generator, stage_dir
 
 PUBLIC = {"same_brain", "difference_map", "cn_to_ad", "style_mixing", "truncation", "interpolation"}
-
-
-@pytest.fixture
-def G(tiny_run):
-    return load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
 
 
 def test_pictures_numbers_and_what_is_private(tiny_run, G, few_latents):
@@ -56,18 +50,6 @@ def test_without_unseen_slices_nothing_real_is_shown(tiny_run, G, few_latents):
     _, pictures = disease.look(G, replace(tiny_run.data, validate=nobody, test=nobody), 16, note=notes.append)
     assert {p.name for p in pictures} == PUBLIC
     assert notes == ["no test or validate part: no real difference, ruler or projection"]
-
-
-def test_one_slice_per_person_is_drawn():
-    subjects = np.array(["a", "a", "b", "b", "", ""], dtype=object)
-    rows = disease.one_per_person(subjects, np.arange(6), 10, np.random.default_rng(0))
-    assert sorted(subjects[rows]) == ["", "", "a", "b"]
-
-
-def test_labels_are_permuted_over_persons():
-    persons, labels = np.repeat(np.array(["a", "b", "c", "d"], dtype=object), 3), np.repeat([0, 0, 1, 1], 3)
-    lot = disease._permuted(labels, persons, np.random.default_rng(1))
-    assert (lot.reshape(4, 3) == lot.reshape(4, 3)[:, :1]).all() and lot.sum() == 6
 
 
 def test_one_class_is_refused(tiny_run, G, few_latents):

@@ -7,7 +7,8 @@ import pytest
 
 from analysis import maps
 from analysis.context import Context
-from analysis.features import FeatureTable, generated_slices, real_slices
+from analysis.slices import generated_slices, real_slices
+from analysis.sources import FeatureTable
 
 CLASSES = ("CN", "AD")
 
@@ -25,7 +26,11 @@ def slices_of(persons, each, start, real=True):
 @pytest.fixture
 def context(pca_for_umap, tmp_path):
     """Features by hand: the class is the first feature, realness nowhere."""
-    parts = {"train": slices_of(20, 3, 0), "unseen": slices_of(12, 3, 100), "fakes": slices_of(36, 1, 200, real=False)}
+    parts = {
+        "train": slices_of(20, 3, 0),
+        "held_out": slices_of(12, 3, 100),
+        "fakes": slices_of(36, 1, 200, real=False),
+    }
     made = Context(
         title="t",
         settings="s",
@@ -33,8 +38,8 @@ def context(pca_for_umap, tmp_path):
         class_names=CLASSES,
         resolution=8,
         train=parts["train"],
-        unseen=parts["unseen"],
-        unseen_part="test",
+        held_out=parts["held_out"],
+        held_out_split="test",
         persons_are="persons",
         positions=np.tile([1.0, 2, 3], 24),
         positions_are="slice_mm",
@@ -42,10 +47,10 @@ def context(pca_for_umap, tmp_path):
         make_fakes=lambda: parts["fakes"],
     )
     for name, slices in parts.items():
-        rng = np.random.default_rng(len(name))
+        rng = np.random.default_rng(len(slices))
         features = rng.normal(size=(len(slices), 6)).astype(np.float32)
         features[:, 0] += 8 * slices.labels
-        made._tables["judge", name] = FeatureTable(
+        made._shared["judge", name] = FeatureTable(
             features, slices.labels, slices.is_real, slices.subjects, CLASSES, "judge by hand"
         )
     return made
@@ -72,12 +77,12 @@ def test_the_interactive_page_carries_every_slice_and_asks_the_network_for_nothi
 
 
 def test_generated_slices_apart_from_real_ones_are_seen(context):
-    context._tables["judge", "fakes"].features[:, 1] += 20
+    context._shared["judge", "fakes"].features[:, 1] += 20
     numbers, _ = maps.umap(context)
     assert numbers["umap.realness"] == 1 and numbers["umap.realness.floor"] < 0.6
 
 
 def test_without_unseen_reals_it_says_so(context):
-    context.unseen = context.unseen.take(np.zeros(0, dtype=int))
+    context.held_out = context.held_out.take(np.zeros(0, dtype=int))
     with pytest.raises(ValueError, match="no test or validate part"):
         maps.umap(context)

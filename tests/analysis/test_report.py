@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from analysis import Options, make_report, page, parts, run_context
 from analysis import context as contexts
-from analysis import make_report, page, parts, report, run_context, with_unseen_phantoms
-from analysis.features import FeatureTable
-from progan_style import Phase, finished_stages, load_generator, stage_dir
+from analysis import slices as slices_module
+from analysis.sources import FeatureTable
+from progan_style import finished_stages, load_generator, stage_dir
 
 REPO = Path(__file__).parents[2]
 PICTURES = {
@@ -62,7 +63,7 @@ def shell():
 
 def predict(run, chosen=None, data=None, public=False, **arguments):
     arguments = {"samples_per_label": 24} | arguments
-    return make_report(run_context(run.run_dir, data or run.data, 16, **arguments), chosen, public)
+    return make_report(run_context(run.run_dir, data or run.data, 16, Options(**arguments)), chosen, public)
 
 
 def test_predict_writes_a_page_pictures_and_numbers_with_their_controls(run, shell, quick, capsys):
@@ -150,7 +151,7 @@ def test_the_page_is_one_file_and_the_public_one_shows_no_real_slice(run, quick)
 def test_a_second_call_reads_the_parts_back(run, quick, monkeypatch):
     first = predict(run, ["grid", "similarity"])
     monkeypatch.setattr(contexts, "train_judge", lambda *_, **__: pytest.fail("computed again"))
-    monkeypatch.setattr(contexts, "generate", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(slices_module, "generate", lambda *_, **__: pytest.fail("computed again"))
     assert predict(run, ["similarity"]) == first  # the grid is still there, too
     with pytest.raises(pytest.fail.Exception, match="computed again"):
         predict(run, ["similarity"], samples_per_label=25)
@@ -259,7 +260,7 @@ def test_unknown_persons_are_not_counted(run, quick):
 
 def test_a_generator_that_ignores_its_label_is_at_chance(run, quick):
     """Every CN slice has an AD slice of the same pixels: the judge can know nothing of what was asked for."""
-    context = run_context(run.run_dir, run.data, 16, samples_per_label=24)
+    context = run_context(run.run_dir, run.data, 16, Options(samples_per_label=24))
     images = context.fakes.images.copy()
     images[24:] = images[:24]
     context.fakes = replace(context.fakes, images=images)
@@ -270,7 +271,7 @@ def test_a_generator_that_ignores_its_label_is_at_chance(run, quick):
 
 
 def test_copied_training_slices_are_called_copies(run, quick):
-    context = run_context(run.run_dir, run.data, 16, samples_per_label=24)
+    context = run_context(run.run_dir, run.data, 16, Options(samples_per_label=24))
     context.fakes = replace(context.fakes, images=np.asarray(run.data.train.at(16))[:48])
     numbers, _ = parts.copies(context)
     # Discs have no axis, so a turned one is not sought: test_memorisation.py has heads.
@@ -278,52 +279,7 @@ def test_copied_training_slices_are_called_copies(run, quick):
     assert numbers["copies.floor"] < 0.2 and numbers["copies.median"] < 1e-6
 
 
-def test_phantoms_are_judged_on_persons_of_another_seed(tmp_path):
-    from progan_style import load_folder, make_phantoms
-
-    root = make_phantoms(tmp_path / "p", persons=20, slices=1, pattern="frontal", size=16, workers=1, progress=False)
-    data = load_folder(root, resolution=16, cache_dir=tmp_path / "cache", progress=False)
-    fresh = with_unseen_phantoms(data, 16, 12, tmp_path / "cache", workers=1)
-    assert len(fresh.test) == 12 and set(fresh.test.labels) == {0, 1} and fresh.train is data.train
-    assert "ventricle_ratio" in fresh.test.columns and fresh.key != data.key
-    (settings,) = (tmp_path / "cache").glob("phantoms-unseen-*/phantoms.json")
-    assert json.loads(settings.read_text())["pattern"] == "frontal"
-    ours = {image.tobytes() for part in data.splits.values() for image in part.at(16)}
-    assert not [image for image in fresh.test.at(16) if image.tobytes() in ours]
-
-
-def test_persons_data_have_no_such_pool(run, tmp_path):
-    assert with_unseen_phantoms(run.data, 16, 12, tmp_path) is run.data
-
-
 def test_the_model_card_says_what_it_is_not_for(run, quick):
     predict(run, ["grid"])
     card = (run.run_dir / "analysis-016" / "model_card.md").read_text()
     assert "Not for diagnosis" in card and "48 slices of 24" in card and page.heading
-
-
-# ------------------------------------------------------------------ during training
-
-
-def phase_of(resolution: int) -> Phase:
-    from dataclasses import fields
-
-    values = {field.name: 1.0 for field in fields(Phase)} | {"resolution": resolution, "batch_size": 8}
-    return Phase(**values)
-
-
-def test_the_evaluator_gives_kid_and_fidelity_on_the_validate_part(run, quick, tmp_path):
-    G = load_generator(stage_dir(run.run_dir, 16) / "generator.safetensors")
-    evaluate = report.evaluator(run.data, samples_per_label=16, cache_dir=tmp_path)
-    before = torch.random.get_rng_state()
-    numbers = evaluate(G, phase_of(16))
-    assert set(numbers) == {"kid", "kid.CN", "kid.AD", "fidelity.auc", "fidelity.accuracy"}
-    assert numbers["kid"] == pytest.approx((numbers["kid.CN"] + numbers["kid.AD"]) / 2)
-    assert evaluate(G, phase_of(16)) == numbers
-    assert torch.equal(before, torch.random.get_rng_state())
-    assert len(list(tmp_path.glob("judge-016-*"))) == 1
-
-
-def test_without_a_validate_part_there_is_no_evaluator(run):
-    nobody = run.data.test.subset(np.zeros(len(run.data.test), dtype=bool))
-    assert report.evaluator(replace(run.data, validate=nobody)) is None

@@ -6,17 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from analysis import run_context, utility
+from analysis import Options, run_context, utility
 from analysis.plots import picture_bytes
-from analysis.utility import ALL_PERSONS, ARM_ONLY, Row, Source, compare, fit, interval, numbers_of, saw, verdict
-from progan_style import load_generator, persons_of_share, stage_dir
-
-
-@pytest.fixture
-def G(tiny_run):
-    return load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+from analysis.utility import ALL_PERSONS, ARM_ONLY, Row, Source, compare, interval, numbers_of, saw, verdict
+from progan_style import persons_of_share
 
 
 @pytest.fixture
@@ -80,40 +74,11 @@ def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
 
 def test_every_arm_takes_the_same_steps_and_the_test_part_is_asked_once(tiny_run, whole, monkeypatch):
     steps, asked = [], []
-    monkeypatch.setattr(utility, "fit", lambda pools, classes, judge, seed, n, device: steps.append((len(pools), n)))
+    monkeypatch.setattr(utility, "fit", lambda pools, classes, **how: steps.append((len(pools), how["steps"])))
     monkeypatch.setattr(utility, "_auc", lambda network, part, resolution: asked.append(part) or 0.5)
     compare([whole], tiny_run.data, 16, shares=(0.25, 1.0), seeds=2, steps=9, synthetic=16)
     assert sorted(steps) == [(1, 9)] * 4 + [(2, 9)] * 4
     assert len(asked) == 8 and all(part is tiny_run.data.test for part in asked)
-
-
-def test_the_best_moment_on_validate_is_kept():
-    pools = [(torch.randint(0, 255, (16, 1, 8, 8), dtype=torch.uint8), torch.arange(16) % 2)]
-    seen = []
-
-    def judge(network):
-        seen.append(network.classes.weight.clone())
-        return [0.1, 0.9, 0.9, 0.2, 0.3, 0.1, 0.1, 0.1][len(seen) - 1]
-
-    network = fit(pools, 2, judge, seed=0, steps=8)
-    assert len(seen) == utility.CHECKS and torch.equal(network.classes.weight, seen[1])
-    assert not torch.equal(seen[1], seen[7]) and not network.training
-
-
-def test_a_telling_pool_is_learned_and_a_seed_repeats():
-    """Bright is class 1."""
-    draw = torch.Generator().manual_seed(0)
-    labels = torch.arange(128) % 2
-    images = (labels * 120 + 60)[:, None, None, None] + torch.randint(-20, 20, (128, 1, 8, 8), generator=draw)
-    images = images.to(torch.uint8)
-    pools = [(images[:32], labels[:32]), (images[32:64], labels[32:64])]
-    first, again = (fit(pools, 2, lambda network: 0.0, seed=3, steps=40) for _ in range(2))
-    assert torch.equal(first.classes.weight, again.classes.weight)
-    checks = iter(range(utility.CHECKS))
-    last = fit(pools, 2, lambda network: next(checks), seed=3, steps=40)  # better every time: the last is kept
-    with torch.no_grad():
-        answers = last(images[64:].float() / 127.5 - 1.0)[0].argmax(dim=1)
-    assert (answers == labels[64:]).float().mean() > 0.95
 
 
 def test_what_cannot_be_compared_is_refused(tiny_run, whole, G):
@@ -146,9 +111,8 @@ def test_the_part_of_a_report(tiny_run, tmp_path, monkeypatch):
     few = dict(shares=(0.5, 1.0), seeds=2, steps=4, synthetic=16)
     monkeypatch.setattr(utility, "compare", functools.partial(compare, **few))
     lines = []
-    context = run_context(
-        tiny_run.run_dir, tiny_run.data, 16, samples_per_label=4, own=[tiny_run.run_dir], say=lines.append
-    )
+    options = Options(samples_per_label=4, own=(tiny_run.run_dir,), log=lines.append)
+    context = run_context(tiny_run.run_dir, tiny_run.data, 16, options)
     numbers, pictures = utility.part(replace(context, folder=tmp_path))
     assert {"utility.50.unproven.gain", "utility.100.gain", "utility.100.own.gain"} <= set(numbers)
     assert [p.name for p in pictures] == ["utility"] and not pictures[0].private
@@ -156,4 +120,4 @@ def test_the_part_of_a_report(tiny_run, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="two folders have no generator"):
         utility.part(replace(context, generator=None))
     with pytest.raises(ValueError, match="no stage is finished yet"):
-        run_context(tiny_run.run_dir, tiny_run.data, 16, own=[tmp_path / "nobody"])
+        run_context(tiny_run.run_dir, tiny_run.data, 16, Options(own=(tmp_path / "nobody",)))

@@ -1,33 +1,10 @@
+"""FID, KID, precision, recall, density and coverage: definitions, closed forms, expectations."""
+
 import numpy as np
 import pytest
 
-from analysis.metrics import (
-    accuracy,
-    auc,
-    auc_interval,
-    calibration_error,
-    confusion,
-    coverage,
-    coverage_expected,
-    fid,
-    histogram,
-    histogram_distance,
-    independent,
-    interval,
-    kid,
-    median_difference,
-    ms_ssim,
-    neighbours,
-    permute_persons,
-    prdc,
-    prdc_of_persons,
-    purity,
-    purity_test,
-    radial_spectrum,
-    shuffled_auc,
-    silhouette,
-    spectrum_distance,
-)
+from analysis.distances import coverage, coverage_expected, fid, kid, prdc, prdc_of_persons
+from analysis.persons import independent
 
 
 def kid_by_hand(x, y, x_groups=None, y_groups=None):
@@ -125,66 +102,6 @@ def test_coverage_says_what_it_needs():
         prdc_of_persons(np.zeros((9, 2)), np.zeros((9, 2)), np.repeat(["a", "b"], [4, 5]), np.full(9, ""), 6)
 
 
-def two(probabilities):
-    second = np.asarray(probabilities, dtype=float)
-    return np.stack([1 - second, second], axis=1)
-
-
-def test_auc_is_the_share_of_ordered_pairs():
-    assert auc(np.array([0, 0, 1, 1]), two([0.1, 0.4, 0.35, 0.8])) == pytest.approx(3 / 4)
-    assert auc(np.array([0, 0, 1, 1]), two([0.1, 0.2, 0.3, 0.4])) == 1
-
-
-def test_auc_of_three_classes_is_the_mean_of_one_against_the_rest():
-    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4], [0.5, 0.2, 0.3]])
-    labels = np.array([0, 1, 2, 2])
-    # 0 against the rest: all 3 pairs in order; 1: all 3; 2: 0.4 before 0.1 and 0.3, 0.3 before 0.1, tied with 0.3
-    assert auc(labels, probabilities) == pytest.approx((1 + 1 + 3.5 / 4) / 3)
-
-
-def test_auc_says_which_class_is_missing():
-    with pytest.raises(ValueError, match=r"\[1\]"):
-        auc(np.zeros(4, dtype=int), two([0.1, 0.2, 0.3, 0.4]))
-
-
-def test_the_interval_of_an_auc_is_over_persons_not_slices():
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 20)
-    scores = 1 / (1 + np.exp(-rng.normal(labels, 1)))
-    persons = np.arange(40).astype(str)
-    low, high = auc_interval(labels, two(scores), persons)
-    assert low < auc(labels, two(scores)) < high
-    # Ten copies of each slice tell nothing new, and change nothing.
-    again = auc_interval(np.repeat(labels, 10), two(np.repeat(scores, 10)), np.repeat(persons, 10))
-    assert again == pytest.approx((low, high), abs=0.02)
-    assert high - low > 0.15
-
-
-def test_accuracy_moves_with_the_threshold_and_auc_does_not():
-    labels = np.array([0, 0, 1, 1])
-    assert accuracy(labels, two([0.1, 0.2, 0.3, 0.4])) == 0.5
-    assert auc(labels, two([0.1, 0.2, 0.3, 0.4])) == 1
-
-
-def test_shuffled_labels_are_at_chance():
-    labels = np.repeat([0, 1], 200)
-    mean, high = shuffled_auc(labels, two(np.linspace(0, 1, 400)))
-    assert mean == pytest.approx(0.5, abs=0.02)
-    assert mean < high < 0.6
-
-
-def test_confusion_has_the_true_class_in_rows():
-    counts = confusion(np.array([0, 0, 1, 1]), two([0.1, 0.9, 0.9, 0.9]))
-    assert counts.tolist() == [[1, 1], [0, 2]]
-
-
-def test_median_difference_is_high_minus_low():
-    assert median_difference(np.array([1.0, 2, 3, 7, 8, 9]), np.repeat([0, 1], 3), low=0, high=1) == 6
-
-
-# ------------------------------------------------------------------ FID
-
-
 def test_fid_of_identical_sets_is_zero():
     x = np.random.default_rng(0).normal(size=(50, 6))
     assert fid(x, x) == pytest.approx(0, abs=1e-9)
@@ -213,9 +130,6 @@ def test_fid_is_the_definition_by_a_matrix_root():
     assert fid(x, y) == pytest.approx(expected)
     with pytest.raises(ValueError, match="FID needs two images"):
         fid(x[:1], y)
-
-
-# ------------------------------------------------------------------ precision, recall, density, coverage
 
 
 def prdc_by_hand(real, fake, k):
@@ -254,95 +168,3 @@ def test_coverage_of_equal_distributions_is_what_is_expected():
     rng = np.random.default_rng(4)
     values = [coverage(rows[:30], rows[30:]) for rows in rng.normal(size=(200, 50, 3))]
     assert np.mean(values) == pytest.approx(coverage_expected(30, 20), abs=3 * np.std(values) / np.sqrt(200))
-
-
-def test_an_interval_over_halves_is_as_wide_as_the_mean_is_uncertain():
-    """The mean of 40 persons with 5 equal slices each: 1.96 standard errors to each side, whatever the slices."""
-    rng = np.random.default_rng(5)
-    values = np.repeat(rng.normal(size=40), 5)
-    groups = np.repeat(np.arange(40).astype(str), 5)
-    ((low, high),) = interval(
-        lambda x, y: {"mean": values[x].mean()}, groups, groups, {"mean": values.mean()}, draws=2000
-    ).values()
-    error = values[::5].std(ddof=1) / np.sqrt(40)
-    assert (low, high) == pytest.approx(values.mean() + np.array([-1.96, 1.96]) * error, abs=0.1 * error)
-
-
-# ------------------------------------------------------------------ neighbours within a set
-
-
-def test_neighbours_are_of_other_persons():
-    features, groups = np.array([[0.0], [0.1], [1.0], [3.0]]), np.array(["a", "a", "b", "c"])
-    assert neighbours(features, groups, 1).ravel().tolist() == [2, 2, 1, 2]
-    with pytest.raises(ValueError, match="3 neighbours of other persons needed for each image, some have 2"):
-        neighbours(features, groups, 3)
-
-
-def test_purity_and_its_control():
-    rng = np.random.default_rng(6)
-    labels = np.repeat([0, 1], 60)
-    groups = np.repeat(np.arange(40).astype(str), 3)
-    apart, mixed = rng.normal(labels[:, None] * 9, 1, (120, 3)), rng.normal(size=(120, 3))
-    near = neighbours(apart, groups, 5)
-    assert purity(labels, near) == 1
-    shuffled, p = purity_test(labels, groups, near)
-    # A permuted label finds 59 of the 119 others alike, persons as wholes: chance
-    assert shuffled == pytest.approx(0.5, abs=0.03) and p == pytest.approx(1 / 200)
-    shuffled, p = purity_test(labels, groups, neighbours(mixed, groups, 5))
-    assert shuffled == pytest.approx(0.5, abs=0.03) and p > 0.02
-
-
-def test_a_persons_slices_keep_one_label_when_labels_are_permuted():
-    labels, groups = np.repeat([0, 1, 1], [4, 4, 2]), np.array([*"aaaabbbb", "", ""])
-    permuted = permute_persons(labels, groups, np.random.default_rng(1))
-    assert len(set(permuted[:4])) == len(set(permuted[4:8])) == 1
-    assert sorted([permuted[0], permuted[4], *permuted[8:]]) == [0, 1, 1, 1]
-
-
-def test_silhouette_is_the_textbooks_where_nobody_has_two_slices():
-    from sklearn.metrics import silhouette_score
-
-    rng = np.random.default_rng(7)
-    features, labels = rng.normal(size=(30, 2)), np.arange(30) % 3
-    nobody = np.full(30, "")
-    assert silhouette(features, labels, nobody) == pytest.approx(silhouette_score(features, labels))
-    with pytest.raises(ValueError, match="two classes"):
-        silhouette(features, np.zeros(30), nobody)
-
-
-# ------------------------------------------------------------------ calibration and pixels
-
-
-def test_a_calibrated_answer_has_no_error():
-    probabilities = two([0.8] * 10)
-    assert calibration_error(np.array([1] * 8 + [0] * 2), probabilities) == pytest.approx(0, abs=1e-9)
-    assert calibration_error(np.array([1] * 4 + [0] * 6), probabilities) == pytest.approx(0.4)
-
-
-def test_histograms_differ_by_the_gray_levels_that_pixels_move():
-    image = np.random.default_rng(8).integers(0, 200, (3, 1, 16, 16)).astype(np.uint8)
-    assert histogram(image).sum() == pytest.approx(1)
-    assert histogram_distance(histogram(image), histogram(image + 7)) == pytest.approx(7)
-
-
-def test_a_wave_stands_at_its_frequency_and_a_checkerboard_at_the_end():
-    x = np.arange(32)
-    wave = np.broadcast_to(128 + 100 * np.cos(2 * np.pi * 5 * x / 32), (1, 1, 32, 32)).astype(np.uint8)
-    stripes = np.broadcast_to(np.where(x % 2, 255, 0), (1, 1, 32, 32)).astype(np.uint8)
-    assert radial_spectrum(wave).argmax() == 4 and len(radial_spectrum(wave)) == 16
-    assert radial_spectrum(stripes).argmax() == 15
-    half = (wave.astype(int) - 128) // 2 + 128
-    assert spectrum_distance(radial_spectrum(wave)[4:5], radial_spectrum(half.astype(np.uint8))[4:5]) == pytest.approx(
-        np.log10(4), abs=0.02
-    )
-
-
-@pytest.mark.parametrize("size", [8, 16, 64])
-def test_ms_ssim_is_one_where_all_images_are_one(size):
-    rng = np.random.default_rng(9)
-    images = rng.integers(0, 255, (6, 1, size, size)).astype(np.uint8)
-    nobody = np.full(6, "")
-    assert ms_ssim(np.repeat(images[:1], 6, axis=0), nobody) == pytest.approx(1, abs=1e-4)
-    assert ms_ssim(images, nobody) < 0.3
-    with pytest.raises(ValueError, match="two persons"):
-        ms_ssim(images, np.full(6, "a"))

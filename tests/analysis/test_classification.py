@@ -1,0 +1,65 @@
+"""Accuracy, AUC and calibration of known answers, and their intervals over persons."""
+
+import numpy as np
+import pytest
+
+from analysis.classification import accuracy, auc, auc_interval, calibration_error, confusion, shuffled_auc
+
+
+def two(probabilities):
+    second = np.asarray(probabilities, dtype=float)
+    return np.stack([1 - second, second], axis=1)
+
+
+def test_auc_is_the_share_of_ordered_pairs():
+    assert auc(np.array([0, 0, 1, 1]), two([0.1, 0.4, 0.35, 0.8])) == pytest.approx(3 / 4)
+    assert auc(np.array([0, 0, 1, 1]), two([0.1, 0.2, 0.3, 0.4])) == 1
+
+
+def test_auc_of_three_classes_is_the_mean_of_one_against_the_rest():
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4], [0.5, 0.2, 0.3]])
+    labels = np.array([0, 1, 2, 2])
+    # 0 against the rest: all 3 pairs in order; 1: all 3; 2: 0.4 before 0.1 and 0.3, 0.3 before 0.1, tied with 0.3
+    assert auc(labels, probabilities) == pytest.approx((1 + 1 + 3.5 / 4) / 3)
+
+
+def test_auc_says_which_class_is_missing():
+    with pytest.raises(ValueError, match=r"\[1\]"):
+        auc(np.zeros(4, dtype=int), two([0.1, 0.2, 0.3, 0.4]))
+
+
+def test_the_interval_of_an_auc_is_over_persons_not_slices():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 20)
+    scores = 1 / (1 + np.exp(-rng.normal(labels, 1)))
+    persons = np.arange(40).astype(str)
+    low, high = auc_interval(labels, two(scores), persons)
+    assert low < auc(labels, two(scores)) < high
+    # Ten copies of each slice tell nothing new, and change nothing.
+    again = auc_interval(np.repeat(labels, 10), two(np.repeat(scores, 10)), np.repeat(persons, 10))
+    assert again == pytest.approx((low, high), abs=0.02)
+    assert high - low > 0.15
+
+
+def test_accuracy_moves_with_the_threshold_and_auc_does_not():
+    labels = np.array([0, 0, 1, 1])
+    assert accuracy(labels, two([0.1, 0.2, 0.3, 0.4])) == 0.5
+    assert auc(labels, two([0.1, 0.2, 0.3, 0.4])) == 1
+
+
+def test_shuffled_labels_are_at_chance():
+    labels = np.repeat([0, 1], 200)
+    mean, high = shuffled_auc(labels, two(np.linspace(0, 1, 400)))
+    assert mean == pytest.approx(0.5, abs=0.02)
+    assert mean < high < 0.6
+
+
+def test_confusion_has_the_true_class_in_rows():
+    counts = confusion(np.array([0, 0, 1, 1]), two([0.1, 0.9, 0.9, 0.9]))
+    assert counts.tolist() == [[1, 1], [0, 2]]
+
+
+def test_a_calibrated_answer_has_no_error():
+    probabilities = two([0.8] * 10)
+    assert calibration_error(np.array([1] * 8 + [0] * 2), probabilities) == pytest.approx(0, abs=1e-9)
+    assert calibration_error(np.array([1] * 4 + [0] * 6), probabilities) == pytest.approx(0.4)

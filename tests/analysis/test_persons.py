@@ -1,0 +1,87 @@
+"""What an independent draw is: a person, and every image of nobody."""
+
+import numpy as np
+import pytest
+
+from analysis.persons import (
+    count_persons,
+    half,
+    half_of_each_class,
+    half_sample_intervals,
+    independent,
+    named,
+    of_many_persons,
+    one_each,
+    permuted,
+    smaller_half,
+    some_one_each,
+    strangers,
+)
+
+
+def people(count):
+    return np.array([f"p{i:03d}" for i in range(count)], dtype=object)
+
+
+def test_an_image_of_nobody_is_a_draw_of_its_own():
+    groups = np.array(["a", "", "a", ""], dtype=object)
+    assert independent(groups) == 3 and len(set(named(groups))) == 3
+    assert count_persons(groups) is None and count_persons(groups[[0, 2]]) == 1
+    assert strangers(4, groups).tolist() == [
+        [False, True, False, True],
+        [True, False, True, True],
+        [False, True, False, True],
+        [True, True, True, False],
+    ]
+    with pytest.raises(ValueError, match="one group per image expected, got 4 for 3 images"):
+        strangers(3, groups)
+
+
+def test_one_row_of_each_person_and_every_row_of_nobody():
+    groups = np.array(["a", "a", "b", "", ""], dtype=object)
+    drawn = {tuple(sorted(one_each(groups, np.random.default_rng(seed)))) for seed in range(20)}
+    assert drawn == {(0, 2, 3, 4), (1, 2, 3, 4)}
+
+
+def test_few_slices_are_of_as_many_persons_as_possible():
+    groups = np.repeat(people(4), 3)
+    assert len(set(groups[of_many_persons(groups, 4, seed=0)])) == 4
+    assert sorted(of_many_persons(groups, 99, seed=0)) == list(range(12))
+
+
+def test_halves_are_of_whole_persons():
+    groups, rng = np.repeat(people(5), 3), np.random.default_rng(0)
+    assert len(half(groups, rng)) == 9 and smaller_half(groups, rng).sum() == 6
+    assert len(half(np.full(5, ""), rng)) == 3 and smaller_half(np.full(5, ""), rng).sum() == 2
+
+
+def test_one_slice_per_person_is_drawn():
+    subjects = np.array(["a", "a", "b", "b", "", ""], dtype=object)
+    rows = some_one_each(subjects, np.arange(6), 10, np.random.default_rng(0))
+    assert sorted(subjects[rows]) == ["", "", "a", "b"]
+
+
+def test_an_interval_over_halves_is_as_wide_as_the_mean_is_uncertain():
+    """The mean of 40 persons with 5 equal slices each: 1.96 standard errors to each side, whatever the slices."""
+    rng = np.random.default_rng(5)
+    values = np.repeat(rng.normal(size=40), 5)
+    groups = np.repeat(np.arange(40).astype(str), 5)
+    ((low, high),) = half_sample_intervals(
+        lambda x, y: {"mean": values[x].mean()}, groups, groups, {"mean": values.mean()}, draws=2000
+    ).values()
+    error = values[::5].std(ddof=1) / np.sqrt(40)
+    assert (low, high) == pytest.approx(values.mean() + np.array([-1.96, 1.96]) * error, abs=0.1 * error)
+
+
+def test_a_persons_slices_keep_one_label_when_labels_are_permuted():
+    labels, groups = np.repeat([0, 1, 1], [4, 4, 2]), np.array([*"aaaabbbb", "", ""])
+    lot = permuted(labels, groups, np.random.default_rng(1))
+    assert len(set(lot[:4])) == len(set(lot[4:8])) == 1
+    assert sorted([lot[0], lot[4], *lot[8:]]) == [0, 1, 1, 1]
+
+
+def test_half_of_the_persons_is_drawn_whole_and_in_both_classes():
+    names, labels = np.repeat(people(10), 4), np.repeat([0, 1], 20)
+    mask = half_of_each_class(names, labels, np.random.default_rng(0))
+    assert mask.sum() == 24 and set(np.bincount(labels[mask])) == {12}  # three of five persons of each class
+    assert not set(names[mask]) & set(names[~mask])

@@ -1,0 +1,35 @@
+"""Gray levels, frequencies and variety of pictures whose answer is known."""
+
+import numpy as np
+import pytest
+
+from analysis.pixels import histogram, histogram_distance, ms_ssim, radial_spectrum, spectrum_distance
+
+
+def test_histograms_differ_by_the_gray_levels_that_pixels_move():
+    image = np.random.default_rng(8).integers(0, 200, (3, 1, 16, 16)).astype(np.uint8)
+    assert histogram(image).sum() == pytest.approx(1)
+    assert histogram_distance(histogram(image), histogram(image + 7)) == pytest.approx(7)
+
+
+def test_a_wave_stands_at_its_frequency_and_a_checkerboard_at_the_end():
+    x = np.arange(32)
+    wave = np.broadcast_to(128 + 100 * np.cos(2 * np.pi * 5 * x / 32), (1, 1, 32, 32)).astype(np.uint8)
+    stripes = np.broadcast_to(np.where(x % 2, 255, 0), (1, 1, 32, 32)).astype(np.uint8)
+    assert radial_spectrum(wave).argmax() == 4 and len(radial_spectrum(wave)) == 16
+    assert radial_spectrum(stripes).argmax() == 15
+    half = (wave.astype(int) - 128) // 2 + 128
+    assert spectrum_distance(radial_spectrum(wave)[4:5], radial_spectrum(half.astype(np.uint8))[4:5]) == pytest.approx(
+        np.log10(4), abs=0.02
+    )
+
+
+@pytest.mark.parametrize("size", [8, 16, 64])
+def test_ms_ssim_is_one_where_all_images_are_one(size):
+    rng = np.random.default_rng(9)
+    images = rng.integers(0, 255, (6, 1, size, size)).astype(np.uint8)
+    nobody = np.full(6, "")
+    assert ms_ssim(np.repeat(images[:1], 6, axis=0), nobody) == pytest.approx(1, abs=1e-4)
+    assert ms_ssim(images, nobody) < 0.3
+    with pytest.raises(ValueError, match="two persons"):
+        ms_ssim(images, np.full(6, "a"))
