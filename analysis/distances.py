@@ -119,8 +119,11 @@ def coverage(real: NDArray[Any], fake: NDArray[Any], k: int = K_BALL) -> float:
 def coverage_expected(reals: int, fakes: int, k: int = K_BALL) -> float:
     """Coverage of equal distributions (Naeem et al. 2020, lemma 2): 1 - C(N - 1, k) / C(N + M - 1, k).
 
-    A real image is missed if its k nearest others, of all N - 1 + M, are all real.
+    A real image is missed if its k nearest others, of all N - 1 + M, are all real. Raises ValueError for k reals or
+    fewer.
     """
+    if reals <= k:
+        raise ValueError(f"coverage needs more than k = {k} real images (persons), got {reals}")
     missed = 1.0
     for i in range(1, k + 1):
         missed *= (reals - i) / (reals + fakes - i)

@@ -168,3 +168,10 @@ def test_coverage_of_equal_distributions_is_what_is_expected():
     rng = np.random.default_rng(4)
     values = [coverage(rows[:30], rows[30:]) for rows in rng.normal(size=(200, 50, 3))]
     assert np.mean(values) == pytest.approx(coverage_expected(30, 20), abs=3 * np.std(values) / np.sqrt(200))
+
+
+def test_with_too_few_persons_the_expected_coverage_says_so():
+    """As the other numbers do, so that a report leaves them out with the reason."""
+    for count in (1, 2, 5):
+        with pytest.raises(ValueError, match=f"more than k = 5 real images .persons., got {count}"):
+            coverage_expected(count, count)
