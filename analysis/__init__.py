@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from analysis.evaluation import evaluator
     from analysis.held_out import with_unseen_phantoms
     from analysis.judge import Judge, train_judge
-    from analysis.page import summary
     from analysis.plots import ReportFigure
-    from analysis.report import PARTS, check_parts, make_report, report_and_say
-    from analysis.slices import SliceSet
+    from analysis.report import make_report, print_report
+    from analysis.sections import check_sections
+    from analysis.slices import SliceTable
     from analysis.sources import SOURCES, FeatureTable
+    from analysis.summary import summary
 
 _HOME = {
     "accuracy": "classification",
@@ -34,15 +35,14 @@ _HOME = {
     "with_unseen_phantoms": "held_out",
     "Judge": "judge",
     "train_judge": "judge",
-    "summary": "page",
     "ReportFigure": "plots",
-    "PARTS": "report",
-    "check_parts": "report",
     "make_report": "report",
-    "report_and_say": "report",
-    "SliceSet": "slices",
+    "print_report": "report",
+    "check_sections": "sections",
+    "SliceTable": "slices",
     "FeatureTable": "sources",
     "SOURCES": "sources",
+    "summary": "summary",
 }
 
 __all__ = list(_HOME)

@@ -21,14 +21,14 @@ Ruler = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 
 def validated(ruler: Ruler, images: NDArray[np.uint8], truth: NDArray[np.float64]) -> float:
-    """The ruler's rank correlation (Spearman) with truth on unseen slices.
+    """The ruler's rank correlation (Spearman) with truth on held-out slices.
 
     Raises ValueError below VALIDATED: what such a ruler says of slices without a truth is worth nothing.
     """
     found = rank_correlation(ruler(images), truth)
     if found < VALIDATED:
         raise ValueError(
-            f"the ruler's rank correlation with truth is {found:.2f} on {len(images)} unseen slices, "
+            f"the ruler's rank correlation with truth is {found:.2f} on {len(images)} held-out slices, "
             f"{VALIDATED} or more expected: generated slices are not measured with it"
         )
     return found

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from analysis.inception import check_inception
 from analysis.judge import Judge, train_judge
-from analysis.slices import SliceSet, generated, joined, real_part, slice_positions
+from analysis.slices import SliceTable, generated, joined, real_part, slice_positions
 from analysis.sources import SOURCES, FeatureTable
 from progan_style import (
     Data,
@@ -73,14 +73,14 @@ class Context:
     key: str
     class_names: tuple[str, ...]
     resolution: int
-    train: SliceSet
-    held_out: SliceSet
+    train: SliceTable
+    held_out: SliceTable
     held_out_split: str
     persons_are: str
     positions: NDArray[np.float64]
     positions_are: str
     folder: Path
-    make_fakes: Callable[[], SliceSet]
+    make_fakes: Callable[[], SliceTable]
     generator: Generator | None = None
     discriminator: Discriminator | None = None
     data: Data | None = None
@@ -103,12 +103,12 @@ class Context:
         return self._shared[name]
 
     @cached_property
-    def fakes(self) -> SliceSet:
+    def fakes(self) -> SliceTable:
         """The generated slices, psi 1, EMA, after the 8-bit round trip."""
         return self.shared("generate", self.make_fakes)
 
     @cached_property
-    def untrained(self) -> SliceSet | None:
+    def untrained(self) -> SliceTable | None:
         """As many slices of the same generator before training, the other end of every scale; None without one."""
         if self.generator is None:
             return None
@@ -118,9 +118,9 @@ class Context:
     def judge(self) -> Judge:
         """The reference classifier: trained on the real training slices at this size, or taken from the cache."""
         self.options.log("the reference classifier is trained on the real training slices, or taken from the cache")
-        return self.shared("judge", lambda: self.trained_on(self.train, self.options.cache_dir))
+        return self.shared("reference_classifier", lambda: self.trained_on(self.train, self.options.cache_dir))
 
-    def trained_on(self, slices: SliceSet, cache: Path | str | None = None) -> Judge:
+    def trained_on(self, slices: SliceTable, cache: Path | str | None = None) -> Judge:
         """A classifier of these slices, by the reference classifier's recipe."""
         o = self.options
         return train_judge(

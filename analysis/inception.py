@@ -24,7 +24,7 @@ INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb91
 class Inception:
     """InceptionV3 as FID knows it (torch-fidelity's, with TensorFlow's 2015 weights): an extractor of photographs.
 
-    It has never seen a scan. Its numbers compare with its own floor at the same n, with nothing else.
+    It has never seen a scan. Its numbers compare with their own baseline at the same n, with nothing else.
     """
 
     network: Any

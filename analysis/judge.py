@@ -112,7 +112,7 @@ def distort(images: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Judge:
-    """An independent classifier: it never sees a generated slice, and no generator ever sees it.
+    """The reference classifier: it never sees a generated slice, and no generator ever sees it.
 
     name and hash go beside every number that it gives: numbers of different judges are not comparable.
     """
@@ -127,7 +127,7 @@ class Judge:
         """What the heads read, each row scaled to length sqrt(F): [M, 1, R, R] -> [M, F]
 
         Without the scaling a few extreme persons decide the metrics' cubic kernel: on phantoms the KID between two
-        halves of unseen persons was 1.0 without and 0.2 with it, that of blurred slices 0.85 and 0.5-3.
+        halves of held-out persons was 1.0 without and 0.2 with it, that of blurred slices 0.85 and 0.5-3.
         """
         return self._rows(images, lambda x: F.normalize(self.network.features(x)) * FEATURES**0.5)
 
@@ -139,7 +139,7 @@ class Judge:
     def _rows(self, images: NDArray[np.uint8], function: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         if images.shape[1:] != (1, self.resolution, self.resolution) or images.dtype != np.uint8:
             raise ValueError(
-                f"{self.name} judges uint8 [M, 1, {self.resolution}, {self.resolution}], "
+                f"{self.name} takes uint8 [M, 1, {self.resolution}, {self.resolution}], "
                 f"got {images.dtype} {list(images.shape)}"
             )
         device = next(self.network.parameters()).device
@@ -163,12 +163,12 @@ def train_judge(
     cache: Path | str | None = None,
     progress: bool = False,
 ) -> Judge:
-    """The judge of these slices: trained at their size, through `distort`, for a fixed number of images.
+    """The reference classifier of these slices: trained at their size, through `distort`, for a fixed number of images.
 
-    No slice is held out and no stopping point chosen, so the same recipe serves real training slices (the
-    ceiling) and generated ones (train on synthetic, test on real). A second head names the distortions: the
+    No slice is held out and no stopping point chosen, so the same recipe serves real training slices (what fidelity
+    is read beside) and generated ones (train on synthetic, test on real). A second head names the distortions. The
     features then keep sharpness, contrast and grain apart from anatomy instead of forgetting them, which KID and
-    coverage need, and one class alone has something to learn. The same arguments give the same weights on one
+    coverage need. One class alone then has something to learn, too. The same arguments give the same weights on one
     machine at one thread count. cache is a folder; the file's name is a hash of all that goes in.
     images uint8 [M, 1, R, R]. Raises ValueError if a class has no slice or the size is not a power of two.
     """
@@ -208,13 +208,15 @@ def train_judge(
 def _check(images: NDArray[np.uint8], labels: NDArray[np.int64], class_names: tuple[str, ...]) -> None:
     resolution = images.shape[-1]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (1, resolution, resolution):
-        raise ValueError(f"the judge learns from uint8 [M, 1, R, R], got {images.dtype} {list(images.shape)}")
+        raise ValueError(
+            f"the reference classifier learns from uint8 [M, 1, R, R], got {images.dtype} {list(images.shape)}"
+        )
     if resolution < 8 or resolution & (resolution - 1):
-        raise ValueError(f"the judge needs a size that is a power of two from 8 on, got {resolution}")
+        raise ValueError(f"the reference classifier needs a size that is a power of two from 8 on, got {resolution}")
     same_length(images=images, labels=labels)
     missing = [name for index, name in enumerate(class_names) if not (labels == index).any()]
     if missing:
-        raise ValueError(f"the judge needs slices of every class, got none of {', '.join(missing)}")
+        raise ValueError(f"the reference classifier needs slices of every class, got none of {', '.join(missing)}")
 
 
 def fit(
@@ -293,5 +295,5 @@ def _judge(network: JudgeNetwork, class_names: tuple[str, ...], resolution: int,
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     weights_channels_last(network.to(device))
-    name = f"judge at {resolution}x{resolution}, recipe {RECIPE}"
+    name = f"reference classifier at {resolution}x{resolution}, recipe {RECIPE}"
     return Judge(network, tuple(class_names), resolution, name, digest.hexdigest()[:12])

@@ -45,7 +45,7 @@ def path(
     return images.reshape(len(at), len(seeds), *images.shape[1:]).numpy()
 
 
-def differences(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float32]:
+def difference_maps(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float32]:
     """second - first, gray levels: uint8 [N, 1, R, R] twice -> [N, R, R]"""
     return second[:, 0].astype(np.float32) - first[:, 0].astype(np.float32)
 

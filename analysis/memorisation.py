@@ -1,7 +1,7 @@
-"""Is a generated slice somebody's? The nearest training slice of each, in two spaces, against unseen persons.
+"""Is a generated slice somebody's? The closest training slice of each, in two spaces, against held-out persons.
 
 A slice is near a training slice also because brains are alike. How near is near is therefore read off persons whom the
-generator cannot have copied: unseen ones. Letters: M images, R resolution, P pixels, F features.
+generator cannot have copied: held-out ones. Letters: M images, R resolution, P pixels, F features.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from analysis.persons import independent, named, smaller_half
 
-PERCENTILE = 1.0  # of the unseen persons' distances: nearer than this is called a copy
+PERCENTILE = 1.0  # of the held-out persons' distances: nearer than this is called a copy
 SMOOTH = 0.6  # pixels: what resampling into the common pose blurs anyway
 LARGEST = 64  # pixels per side that are compared: a person is known by then, and 256 would need gigabytes
 CHUNK = 512
@@ -89,7 +89,7 @@ def nearest(images: Array, training: Array, owners: NDArray | None = None) -> Ne
     _, owner, sizes = np.unique(names, return_inverse=True, return_counts=True)
     if len(training) - (sizes.max() if len(sizes) else 0) < OTHERS:
         raise ValueError(
-            f"nearest training slices: {OTHERS} slices of other persons needed, got {len(training)} in all"
+            f"closest training slices: {OTHERS} slices of other persons needed, got {len(training)} in all"
         )
     training = np.asarray(training, dtype=np.float64)
     length = (training**2).sum(axis=1)
@@ -110,27 +110,29 @@ def nearest(images: Array, training: Array, owners: NDArray | None = None) -> Ne
 
 
 def share_of_copies(
-    fakes: NDArray[np.float64], unseen: NDArray[np.float64], percentile: float = PERCENTILE
+    fakes: NDArray[np.float64], held_out: NDArray[np.float64], percentile: float = PERCENTILE
 ) -> tuple[float, float]:
-    """Share of fakes nearer than that percentile of unseen persons, and the percentile's distance."""
-    threshold = float(np.percentile(unseen, percentile))
+    """Share of fakes nearer than that percentile of held-out persons, and the percentile's distance."""
+    threshold = float(np.percentile(held_out, percentile))
     return float((fakes < threshold).mean()), threshold
 
 
-def measured_floor(
-    unseen: NDArray[np.float64], subjects: NDArray, seed: int = 0, draws: int = 50, percentile: float = PERCENTILE
+def false_alarms(
+    held_out: NDArray[np.float64], subjects: NDArray, seed: int = 0, draws: int = 50, percentile: float = PERCENTILE
 ) -> float:
-    """The share of half of the unseen persons that lie below the percentile of the other half: about 1 %.
+    """The false-alarm rate: of half of the held-out persons, those below the percentile of the other half. About 1 %.
 
     Persons, not slices, are drawn; "" is a person of its own.
     """
     rng = np.random.default_rng(seed)
     if independent(subjects) < 2:
-        raise ValueError(f"the floor of copies needs two unseen persons or more, got {independent(subjects)}")
+        raise ValueError(
+            f"the false alarms of the copy check need two held-out persons or more, got {independent(subjects)}"
+        )
     values = []
     for _ in range(draws):
         first = smaller_half(subjects, rng)
-        values.append(share_of_copies(unseen[first], unseen[~first], percentile)[0])
+        values.append(share_of_copies(held_out[first], held_out[~first], percentile)[0])
     return float(np.mean(values))
 
 

@@ -125,23 +125,23 @@ def scatter_values(ax: Axes, points: NDArray[Any], values: NDArray[Any], title: 
     return ax
 
 
-def beside_floor(
+def beside_baseline(
     ax: Axes,
     names: Sequence[str],
     values: Sequence[tuple[float, ...]],
-    floors: Sequence[tuple[float, ...]],
+    baselines: Sequence[tuple[float, ...]],
     title: str,
     expected: float | None = None,
 ) -> Axes:
-    """A number of each class as a dot, its real-real floor as a bar, equality as a line.
+    """A number of each class as a dot, its real-vs-real baseline as a bar, equality as a line.
 
-    values, floors: the number alone, or with the two ends of its interval behind it.
+    values, baselines: the number alone, or with the two ends of its interval behind it.
     """
-    for i, ((value, *between), (floor, *around)) in enumerate(zip(values, floors, strict=True)):
+    for i, ((value, *between), (baseline, *around)) in enumerate(zip(values, baselines, strict=True)):
         label = i == 0
         if around:
             ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.85", lw=0)
-        ax.plot([i - 0.25, i + 0.25], [floor] * 2, color="0.35", lw=2, label="real-real" if label else None)
+        ax.plot([i - 0.25, i + 0.25], [baseline] * 2, color="0.35", lw=2, label="real vs real" if label else None)
         if between:
             ax.plot([i, i], between, color=COLOURS[0], lw=1.5)
         ax.plot(i, value, "o", color=COLOURS[0], label="generated" if label else None)
@@ -195,4 +195,20 @@ def histograms(
         ax.axvline(line[1], color="0.4", ls="--", lw=1, label=line[0])
     ax.set(title=title, xlabel=words, ylabel="share")
     ax.legend(fontsize=8)
+    return ax
+
+
+def signed_rows(
+    ax: Axes, rows: Sequence[NDArray[Any]], names: Sequence[str], limit: float, title: str = "", bar: bool = True
+) -> Axes:
+    """Rows of difference maps [n, R, R] in gray levels, red above 0 and blue below, from -limit to limit."""
+    canvas = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+    limit = limit or 1.0
+    shown = ax.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    size = rows[0].shape[-1]
+    ax.set_yticks([(i + 0.5) * size - 0.5 for i in range(len(rows))], names)
+    ax.tick_params(length=0)
+    ax.set(xticks=[], title=title)
+    if bar:
+        ax.figure.colorbar(shown, ax=ax, fraction=0.04, pad=0.01, label="gray levels")
     return ax

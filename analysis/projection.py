@@ -24,7 +24,7 @@ SAMPLES = 1000  # latents that the spread of w is measured on
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projected:
     """w [N, W], noise [N, noise_size]; what they make, uint8 [N, 1, R, R]; what the start made.
 
     error [N] is the root mean square error against the slice in gray levels, start_error the same of the start.
@@ -39,7 +39,7 @@ class Projection:
 
 def project(
     G: Generator, images: NDArray[np.uint8], labels: NDArray[np.int64], steps: int = STEPS, seed: int = 0
-) -> Projection:
+) -> Projected:
     """Slices [N, 1, R, R] with labels [N] -> their place in w, by descent (Karras et al. 2020, StyleGAN2, appendix D).
 
     Starts at the centre of the slice's own class. The distance is the mean square error over a pyramid of sizes instead
@@ -80,10 +80,10 @@ def project(
 
     w, noise = w.detach(), noise.detach()
     found = render(G, _layers(G, w), noise)
-    return Projection(w, noise, found, rms(found, images), first)
+    return Projected(w, noise, found, rms(found, images), first)
 
 
-def move(G: Generator, projection: Projection, direction: Tensor, amount: float) -> NDArray[np.uint8]:
+def moved_along(G: Generator, projection: Projected, direction: Tensor, amount: float) -> NDArray[np.uint8]:
     """The projected slices moved by `amount` along a direction [W] or [N, W], their noise kept -> uint8 [N, 1, R, R]"""
     return render(G, _layers(G, projection.w + amount * direction), projection.noise)
 

@@ -1,6 +1,6 @@
 """Context -> figures, metrics.json and one page.
 
-Each part is run by itself, timed, and kept with a key of all that it depends on, so that a second call reads it back.
+Each section is run by itself, timed, and kept with a key of all that it depends on. A second call reads it back.
 """
 
 from __future__ import annotations
@@ -8,124 +8,163 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from analysis import disease, maps, page, parts, utility
+from analysis import sections
+from analysis.card import model_card
 from analysis.context import Context, NotHereError
+from analysis.numbers import Number, Numbers, check_declarations, check_made
+from analysis.page import html_page
 from analysis.persons import count_persons
 from analysis.plots import ReportFigure, picture_bytes
+from analysis.sections import GROUPS, ReportSection
+from analysis.summary import summary
 
-STORE = "parts"  # folder of finished parts, in the report's own
-Part = Callable[[Context], tuple[dict[str, Any], list[ReportFigure]]]
+STORE = "sections"  # folder of finished sections, in the report's own
+EARLIER_STORE = "parts"  # what it was called in reports of earlier versions
+ALWAYS = "report"  # whose numbers HEAD are
+
+RUNS = "with two folders, which have no training"
+NOT_ASKED = "for sections that were not asked for"
+HEAD = (
+    Number("title", meaning="the run or the folder"),
+    Number("resolution", meaning="pixels per side"),
+    Number("nimg", meaning="images seen in training", unless=RUNS),
+    Number("psi", meaning="truncation, always 1"),
+    Number("seed", meaning="the seed of every draw here"),
+    Number("class_names", meaning="classes in the order of the labels"),
+    Number("held_out.split", meaning="the part of the data that the held-out reals are of", also={}),
+    Number("held_out.slices", meaning="held-out real slices"),
+    Number("held_out.persons", meaning="their people, null if unknown"),
+    Number("train.slices", meaning="real training slices"),
+    Number("train.persons", meaning="their people, null if unknown"),
+    Number("persons.are", meaning="how people are known"),
+    Number(
+        "seconds.<SECTION>",
+        meaning="seconds that a section took, and what sections share. From the cache they are those of the first call",
+        unless=NOT_ASKED,
+    ),
+    Number("page", meaning="the page's file"),
+    Number("pictures", meaning="the pictures' files"),
+    Number("notes", meaning="what was left out, and why"),
+    Number("failed", meaning="what should have been had and could not be. The command then ends with exit 2"),
+)
 
 
-def make_report(context: Context, chosen: Iterable[str] | None = None, public: bool = False) -> dict[str, Any]:
-    """Run the chosen parts (default: all that are not APART); write the page, the pictures and metrics.json.
+def declared() -> dict[str, tuple[Number, ...]]:
+    """All numbers of a metrics.json, by section."""
+    return {ALWAYS: HEAD} | {name: tuple(section.numbers) for name, section in sections.load().items()}
 
-    A part whose key is found in the folder is read back. Parts that were not asked for but stand there with this key
-    are shown too. public: the page is report-public.html and shows no real slice; the pictures stay in the folder.
-    Returns the numbers; `failed` holds a line for each part that should have been had and could not be.
-    Raises ValueError for a part of no known name.
+
+def make_report(context: Context, chosen: Iterable[str] | None = None, public: bool = False) -> Numbers:
+    """Run the chosen sections (default: all that are not long); write the page, the pictures and metrics.json.
+
+    A section whose key is found in the folder is read back. Sections that were not asked for but stand there with this
+    key are shown too; others are named in `notes`. public: the page is report-public.html and shows no real slice; the
+    pictures stay in the folder. Returns the numbers; `failed` holds a line for each section that should have been had
+    and could not be. Raises ValueError for a section of no known name, DeclarationError for a number that is not
+    declared as it is made.
     """
-    wanted = default_parts(context) if chosen is None else check_parts(chosen)
-    store = context.folder / STORE
-    store.mkdir(parents=True, exist_ok=True)
+    check_declarations(declared())
+    owed = None if chosen is None else sections.check_sections(chosen)
+    wanted = sections.usual(context) if owed is None else [n for name in owed for n in GROUPS.get(name, (name,))]
+    (context.folder / STORE).mkdir(parents=True, exist_ok=True)
     code = _code_hash()
-    numbers, shown, notes, failed = _head(context), [], [], []
-    for name, part in PARTS.items():
+    numbers, shown, notes, failed = _head(context), [], _earlier(context.folder), []
+    for name, section in sections.load().items():
         key = hashlib.sha256(f"{code} {context.key} {name}".encode()).hexdigest()
-        done = _read(store / f"{name}.json", key)
+        done = _read(context.folder, name, key)
+        if isinstance(done, str):
+            notes += [done] if name not in wanted else []
+            done = None
         if done is None and name in wanted:
-            done = _run(context, name, part, key, by_name=chosen is not None)
+            done = _run(context, section, key, owed is not None and name in owed)
             failed += done.get("failed", [])
         if done is not None:
             numbers |= done["numbers"]
             notes += done["notes"]
-            shown.append({"name": name, "what": _what(part), **done})
+            shown.append({"name": name, "what": section.what, **done})
+    failed += _empty_groups(owed or (), shown)
     file = "report-public.html" if public else "report.html"
     numbers |= {"page": file, "pictures": [picture["file"] for done in shown for picture in done["pictures"]]}
     numbers |= {"notes": notes, "failed": failed}
+    made = [name for name in numbers if not any(name in done["numbers"] for done in shown)]
+    check_made(ALWAYS, HEAD, [*made, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
     text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)
     (context.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    (context.folder / "model_card.md").write_text(page.model_card(numbers), encoding="utf-8")
-    (context.folder / file).write_text(page.page(numbers, shown, context.folder, public), encoding="utf-8")
+    (context.folder / "model_card.md").write_text(model_card(numbers), encoding="utf-8")
+    (context.folder / file).write_text(html_page(numbers, shown, context.folder, public), encoding="utf-8")
     return numbers
 
 
-def report_and_say(context: Context, chosen: Iterable[str] | None, public: bool) -> None:
+def print_report(context: Context, chosen: Iterable[str] | None, public: bool) -> None:
     """make_report and its summary, as a command ends. Raises ValueError for what could not be had."""
     numbers = make_report(context, chosen, public)
-    print("\n".join(page.summary(numbers)))
+    print("\n".join(summary(numbers)))
     print(f"pictures and numbers: {context.folder}")
     print(f"page: {context.folder / numbers['page']}")
     if numbers["failed"]:
         raise ValueError(f"left out: {'; '.join(numbers['failed'])}")
 
 
-def default_parts(context: Context) -> list[str]:
-    """What is run without being asked for by name."""
-    left_out = APART if context.generator is not None else APART + OF_NETWORKS
-    return [name for name in PARTS if name not in left_out]
+# ------------------------------------------------------------------ one section
 
 
-def check_parts(names: Iterable[str]) -> list[str]:
-    """The names, if all are known. Raises ValueError."""
-    names = list(names)
-    unknown = [name for name in names if name not in PARTS]
-    if unknown or not names:
-        raise ValueError(f"--parts: expected some of {', '.join(PARTS)}; got {', '.join(unknown) or 'none'}")
-    return names
-
-
-def _head(context: Context) -> dict[str, Any]:
+def _head(context: Context) -> Numbers:
     """What was compared with what."""
-    numbers: dict[str, Any] = {
+    numbers: Numbers = {
         "title": context.title,
         "resolution": context.resolution,
         "psi": 1.0,
         "seed": context.options.seed,
         "class_names": list(context.class_names),
-        "unseen.part": context.held_out_split,
+        "held_out.split": context.held_out_split,
         "persons.are": context.persons_are,
     }
     if context.generator is not None:
         numbers["nimg"] = int(context.generator.nimg)
-    for name, slices in (("train", context.train), ("unseen", context.held_out)):
+    for name, slices in (("train", context.train), ("held_out", context.held_out)):
         numbers[f"{name}.slices"] = len(slices)
         numbers[f"{name}.persons"] = count_persons(slices.subjects)
     return numbers
 
 
-def _run(context: Context, name: str, part: Part, key: str, by_name: bool) -> dict[str, Any]:
-    """One part: announced, timed, stored; only its line, and not stored, where it could not be had."""
-    context.options.log(f"{name}: {_what(part)}")
+def _run(context: Context, section: ReportSection, key: str, owed: bool) -> dict[str, Any]:
+    """One section: announced, timed, stored; only its line, and not stored, where it could not be had."""
+    context.options.log(f"{section.name}: {section.what}")
     context.notes.clear()
     context.seconds.clear()
     start = time.monotonic()
     try:
-        numbers, pictures = part(context)
+        numbers, findings = section.measure(context)
+        pictures = section.show(context, numbers, findings)
     except ValueError as error:
-        context.note(f"{name} left out: {error}")
-        fault = by_name or not isinstance(error, NotHereError)
-        failed = [f"{name}: {error}"] if fault else []
+        context.note(f"{section.name} left out: {error}")
+        fault = owed or not isinstance(error, NotHereError)
+        failed = [f"{section.name}: {error}"] if fault else []
         return {"numbers": {}, "pictures": [], "notes": list(context.notes), "failed": failed}
+    for line in check_made(section.name, section.numbers, numbers, context.class_names):
+        context.note(line)
     shared = {f"seconds.{what}": round(seconds, 1) for what, seconds in context.seconds.items()}
     own = time.monotonic() - start - sum(context.seconds.values())
     done = {
         "key": key,
-        "numbers": numbers | shared | {f"seconds.{name}": round(own, 1)},
+        "numbers": numbers | shared | {f"seconds.{section.name}": round(own, 1)},
         "pictures": [_write(context, picture) for picture in pictures],
         "notes": list(context.notes),
     }
-    (context.folder / STORE / f"{name}.json").write_text(json.dumps(done, allow_nan=False), encoding="utf-8")
+    (context.folder / STORE / f"{section.name}.json").write_text(json.dumps(done, allow_nan=False), encoding="utf-8")
     return done
 
 
-def _what(part: Part) -> str:
-    """The first line of a part's docstring."""
-    return (part.__doc__ or "").strip().splitlines()[0]
+def _empty_groups(owed: Iterable[str], shown: list[dict[str, Any]]) -> list[str]:
+    """A line for each group of sections that was asked for by name and of which nothing could be had."""
+    made = {done["name"] for done in shown if done["numbers"] or done["pictures"]}
+    empty = [name for name in owed if name in GROUPS and not made & set(GROUPS[name])]
+    reasons = {done["name"]: done["notes"][-1].partition("left out: ")[2] for done in shown if done["name"] not in made}
+    return [f"{name}: {reasons[GROUPS[name][0]]}" for name in empty]
 
 
 def _write(context: Context, picture: ReportFigure) -> dict[str, Any]:
@@ -136,39 +175,37 @@ def _write(context: Context, picture: ReportFigure) -> dict[str, Any]:
     return words | {"file": file, "settings": context.settings}
 
 
-def _read(path: Path, key: str) -> dict[str, Any] | None:
-    """A stored part, if it has this key and its pictures stand beside it."""
+# ------------------------------------------------------------------ kept sections
+
+
+def _read(folder: Path, name: str, key: str) -> dict[str, Any] | str | None:
+    """A kept section, if it has this key and its pictures stand beside it; a line if it is of something else."""
+    path = folder / STORE / f"{name}.json"
     if not path.is_file():
         return None
     done = json.loads(path.read_text(encoding="utf-8"))
-    here = path.parent.parent
-    whole = all((here / picture["file"]).is_file() for picture in done["pictures"])
-    return done if done["key"] == key and whole else None
+    whole = all((folder / picture["file"]).is_file() for picture in done["pictures"])
+    if done["key"] == key and whole:
+        return done
+    return f"{name} is not shown: {STORE}/{name}.json is of other code or data. Run it again (--parts {name})"
+
+
+def _earlier(folder: Path) -> list[str]:
+    """A line where an earlier version of this program, whose numbers have other names, left its sections."""
+    names = sorted(path.stem for path in (folder / EARLIER_STORE).glob("*.json"))
+    if not names:
+        return []
+    return [f"{EARLIER_STORE}/ is of an earlier version and is not read ({', '.join(names)}); run these again"]
 
 
 def _code_hash() -> str:
-    """Of this package's own sources: a stored part of other code is not this code's."""
+    """Of this package's own sources: a kept section of other code is not this code's."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    top = Path(__file__).parent
+    for path in sorted(top.rglob("*.py")):
+        digest.update(str(path.relative_to(top)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 
 def _rounded(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
-
-
-# name -> function(context), in the page's order
-PARTS: dict[str, Part] = {
-    "grid": parts.grid,
-    "similarity": parts.similarity,
-    "fidelity": parts.fidelity,
-    "discriminator": parts.discriminator,
-    "copies": parts.copies,
-    "umap": maps.umap,
-    "latents": disease.part,
-    "inception": parts.inception,
-    "utility": utility.part,
-}
-APART = ("utility",)  # long: only when asked for by name
-OF_NETWORKS = ("discriminator", "latents")  # two folders have no networks

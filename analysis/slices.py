@@ -24,7 +24,7 @@ def same_length(**columns: NDArray[Any]) -> None:
 
 
 @dataclass(frozen=True)
-class SliceSet:
+class SliceTable:
     """Slices with what is known about them: what a feature source is given.
 
     images uint8 [M, 1, R, R]; labels [M] index into class_names; subjects [M], "" for generated or unknown;
@@ -51,7 +51,7 @@ class SliceSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: NDArray[Any]) -> SliceSet:
+    def take(self, rows: NDArray[Any]) -> SliceTable:
         """The chosen rows (indices or a mask), in that order."""
         return replace(
             self,
@@ -63,9 +63,9 @@ class SliceSet:
         )
 
 
-def real_slices(images: NDArray, labels: NDArray, subjects: NDArray, class_names: tuple[str, ...]) -> SliceSet:
+def real_slices(images: NDArray, labels: NDArray, subjects: NDArray, class_names: tuple[str, ...]) -> SliceTable:
     """Slices of persons."""
-    return SliceSet(
+    return SliceTable(
         images=np.asarray(images),
         labels=np.asarray(labels, dtype=np.int64),
         is_real=np.ones(len(labels), dtype=bool),
@@ -77,9 +77,9 @@ def real_slices(images: NDArray, labels: NDArray, subjects: NDArray, class_names
 
 def generated_slices(
     images: NDArray, labels: NDArray, seeds: NDArray, class_names: tuple[str, ...], psi: float = 1.0
-) -> SliceSet:
+) -> SliceTable:
     """Slices of a generator, with the labels that they were asked for."""
-    return SliceSet(
+    return SliceTable(
         images=np.asarray(images),
         labels=np.asarray(labels, dtype=np.int64),
         is_real=np.zeros(len(labels), dtype=bool),
@@ -90,13 +90,13 @@ def generated_slices(
     )
 
 
-def real_part(dataset: Dataset, resolution: int, subjects_known: bool) -> SliceSet:
+def real_part(dataset: Dataset, resolution: int, subjects_known: bool) -> SliceTable:
     """A part of a data set at one resolution."""
     subjects = dataset.subjects if subjects_known else np.full(len(dataset), "", dtype=object)
     return real_slices(np.asarray(dataset.at(resolution)), dataset.labels, subjects, dataset.class_names)
 
 
-def generated(G: Generator, samples_per_label: int, first_seed: int, psi: float = 1.0) -> SliceSet:
+def generated(G: Generator, samples_per_label: int, first_seed: int, psi: float = 1.0) -> SliceTable:
     """The same seeds for each class. Raises ValueError if a weight is not finite: its images would be."""
     broken = [name for name, value in G.named_parameters() if not torch.isfinite(value).all()]
     if broken:

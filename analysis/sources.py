@@ -16,7 +16,7 @@ from torch import Tensor
 
 from analysis.inception import Inception
 from analysis.judge import Judge
-from analysis.slices import SliceSet, same_length
+from analysis.slices import SliceTable, same_length
 from progan_style import generator_features, to_float
 
 BATCH = 64
@@ -26,7 +26,7 @@ BATCH = 64
 class FeatureTable:
     """Features of slices, one row per image, and where they came from.
 
-    features float32 [M, F]; the other columns as in SliceSet; source names the extractor.
+    features float32 [M, F]; the other columns as in SliceTable; source names the extractor.
     Raises ValueError if the columns differ in length or a feature is not finite.
     """
 
@@ -73,7 +73,7 @@ def join(first: FeatureTable, second: FeatureTable) -> FeatureTable:
     )
 
 
-def from_generator(G: Any, slices: SliceSet) -> FeatureTable:
+def from_generator(G: Any, slices: SliceTable) -> FeatureTable:
     """The generator's last feature map on an 8x8 grid per channel, made again from labels and seeds.
 
     These features are made from the label: classes that lie apart here prove nothing about the images.
@@ -85,17 +85,17 @@ def from_generator(G: Any, slices: SliceSet) -> FeatureTable:
     return _table(features.cpu().numpy(), slices, "generator, last feature map on an 8x8 grid")
 
 
-def from_discriminator(D: Any, slices: SliceSet) -> FeatureTable:
+def from_discriminator(D: Any, slices: SliceTable) -> FeatureTable:
     """The discriminator's final layer, which sees no label."""
     return _table(in_batches(D, D.features, slices.images), slices, "discriminator, final layer")
 
 
-def from_judge(judge: Judge, slices: SliceSet) -> FeatureTable:
-    """What the independent judge's heads read."""
+def from_judge(judge: Judge, slices: SliceTable) -> FeatureTable:
+    """What the reference classifier's heads read."""
     return _table(judge.features(slices.images), slices, f"{judge.name}, {judge.hash}")
 
 
-def from_inception(model: Inception, slices: SliceSet) -> FeatureTable:
+def from_inception(model: Inception, slices: SliceTable) -> FeatureTable:
     """InceptionV3's pooled features."""
     return _table(model.features(slices.images), slices, f"{model.name}, {model.hash}")
 
@@ -112,7 +112,7 @@ def in_batches(D: Any, function: Callable[[Tensor], Tensor], images: NDArray[np.
     return np.concatenate(rows)
 
 
-def _table(features: NDArray[np.float32], slices: SliceSet, source: str) -> FeatureTable:
+def _table(features: NDArray[np.float32], slices: SliceTable, source: str) -> FeatureTable:
     return FeatureTable(
         features=features,
         labels=slices.labels,
@@ -124,7 +124,7 @@ def _table(features: NDArray[np.float32], slices: SliceSet, source: str) -> Feat
 
 
 # name -> function(model, slices): each owns its range and resize
-SOURCES: dict[str, Callable[[Any, SliceSet], FeatureTable]] = {
+SOURCES: dict[str, Callable[[Any, SliceTable], FeatureTable]] = {
     "generator": from_generator,
     "discriminator": from_discriminator,
     "judge": from_judge,

@@ -5,23 +5,18 @@ Letters: M images, N batch, R resolution (pixels per side), K classes, P persons
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
-from analysis import classification, plots
-from analysis.context import Context
-from analysis.judge import BATCH, JudgeNetwork, fit
-from analysis.plots import ReportFigure
+from analysis import classification
+from analysis.judge import JudgeNetwork, fit
 from progan_style import (
     Data,
     Dataset,
@@ -33,18 +28,24 @@ from progan_style import (
     to_float,
 )
 
-SHARES = (0.10, 0.25, 0.50, 1.00)  # of the real training persons
-SEEDS = 5  # trainings of each arm: initial weights, order of slices, distortions
 STEPS = 400  # optimiser steps of every training; there are 40 of them, and 5 more for each arm with its own generator
-SYNTHETIC = 1000  # generated slices per class
-FIRST_SEED = 2**30  # of the generated slices: no other part of a report has seen these
+FIRST_SEED = 2**30  # of the generated slices: no other section of a report has seen these
 ALL_PERSONS = "generator saw all persons"
 ARM_ONLY = "generator saw this arm's persons only"
 
-Say = Callable[[str], None]
-
 
 # ------------------------------------------------------------------ arms
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """shares of the training persons; trainings of each arm (initial weights, order of slices, distortions); optimiser
+    steps of each; generated slices of each class."""
+
+    shares: tuple[float, ...] = (0.10, 0.25, 0.50, 1.00)
+    seeds: int = 5
+    steps: int = STEPS
+    synthetic: int = 1000
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Row:
+class ArmResult:
     """One arm: test AUC of each seed, trained on real slices alone and on real and generated ones."""
 
     share: float
@@ -74,13 +75,17 @@ class Row:
         return self.title == ARM_ONLY
 
     @property
+    def gains(self) -> list[float]:
+        return [b - r for r, b in zip(self.real, self.both, strict=True)]
+
+    @property
     def name(self) -> str:
         """What its numbers begin with: those that prove nothing can't be taken for others."""
         kind = ".own" if self.own else "" if self.proves else ".unproven"
         return f"utility.{100 * self.share:.0f}{kind}"
 
 
-def interval(gains: Sequence[float]) -> tuple[float, float, float]:
+def interval_over_seeds(gains: Sequence[float]) -> tuple[float, float, float]:
     """Mean and 95 % interval (Student's t) of paired differences, one per seed. Raises ValueError for one seed."""
     if len(gains) < 2:
         raise ValueError(f"an interval over seeds needs two seeds or more, got {len(gains)}")
@@ -100,15 +105,12 @@ def compare(
     data: Data,
     resolution: int,
     *,
-    shares: Sequence[float] = SHARES,
-    seeds: int = SEEDS,
-    steps: int = STEPS,
-    synthetic: int = SYNTHETIC,
+    plan: ComparisonPlan = ComparisonPlan(),
     seed: int = 0,
     device: str | torch.device = "cpu",
-    say: Say = lambda line: None,
-) -> list[Row]:
-    """Each share of the training persons with and without generated slices -> rows, tested on data.unseen.
+    log: Callable[[str], None] = lambda line: None,
+) -> list[ArmResult]:
+    """Each share of the training persons with and without generated slices -> a result each, tested on data.unseen.
 
     The first source is the run's own generator and serves every share; each further one serves the arm of its own
     persons. All arms take the same number of optimiser steps of the same batch; with generated slices, half of each
@@ -116,7 +118,7 @@ def compare(
     Raises ValueError if persons are unknown, a part is missing or a generator's classes or persons are others.
     """
     _check(sources, data, resolution)
-    fakes = [_generated(source.G, synthetic) for source in sources]
+    fakes = [_generated(source.G, plan.synthetic) for source in sources]
     known: dict[tuple[bytes, int | None, int], float] = {}
 
     def score(mask: NDArray[np.bool_], source: int | None, number: int) -> float:
@@ -129,19 +131,19 @@ def compare(
                 return _auc(network, data.validate, resolution)
 
             network = fit(
-                pools, len(data.class_names), seed=seed + number, steps=steps, device=device, validate=on_validate
+                pools, len(data.class_names), seed=seed + number, steps=plan.steps, device=device, validate=on_validate
             )
             known[key] = _auc(network, data.unseen[1], resolution)
         return known[key]
 
     rows = []
-    for share, mask, source in _arms(sources, data, shares):
+    for share, mask, source in _arms(sources, data, plan.shares):
         persons = set(data.train.subjects[mask])
-        scores = [(score(mask, None, number), score(mask, source, number)) for number in range(seeds)]
+        scores = [(score(mask, None, number), score(mask, source, number)) for number in range(plan.seeds)]
         real, both = zip(*scores, strict=True)
         title = saw(sources[source].persons, persons)
-        rows.append(Row(share, len(persons), int(mask.sum()), title, sources[source].own, real, both))
-        say(
+        rows.append(ArmResult(share, len(persons), int(mask.sum()), title, sources[source].own, real, both))
+        log(
             f"{share:.0%} of the persons ({len(persons)}, {title}): AUC {np.mean(real):.3f} with real slices, "
             f"{np.mean(both):.3f} with generated ones too"
         )
@@ -181,7 +183,7 @@ def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
         if strangers := source.persons - everyone:
             raise ValueError(
                 f"utility: a generator was trained on {len(strangers)} persons who are not in the train part; "
-                f"give a run on a share of it (python -m progan_style.data.share)"
+                f"give a run on a share of it (python -m progan_style.commands.share)"
             )
 
 
@@ -203,22 +205,6 @@ def _auc(network: JudgeNetwork, part: Dataset, resolution: int) -> float:
     return classification.auc(part.labels, torch.cat(answers).cpu().numpy())
 
 
-# ------------------------------------------------------------------ the part of a report
-
-
-def part(context: Context) -> tuple[dict[str, Any], list[ReportFigure]]:
-    """Utility: real slices with and without generated ones, at shares of the real persons."""
-    if context.generator is None or context.data is None:
-        raise ValueError("utility needs a run and its data: two folders have no generator")
-    data, size = context.data, context.resolution
-    sources = [Source(context.generator, frozenset(data.train.subjects.tolist()))]
-    sources += [own_source(run, size, context.options.device) for run in context.options.own]
-    rows = compare(
-        sources, data, size, seed=context.options.seed, device=context.options.device, say=context.options.log
-    )
-    return numbers_of(rows, data), [picture_of(rows, data, context.held_out_split)]
-
-
 def own_source(run: Path | str, resolution: int, device: str | torch.device = "cpu") -> Source:
     """The generator of a run and the persons that it saw, read from the run's own data."""
     from progan_style import finished_stage, finished_stages, load_data, run_config
@@ -227,77 +213,3 @@ def own_source(run: Path | str, resolution: int, device: str | torch.device = "c
     data = load_data(run_config(run), finished_stages(run)[-1], progress=False)
     G = load_generator(stage_dir(run, resolution) / "generator.safetensors").to(device)
     return Source(G, frozenset(data.train.subjects.tolist()), own=True)
-
-
-def verdict(row: Row) -> str:
-    """One row in words."""
-    if not row.proves:
-        return f"{row.title}: proves nothing"
-    _, low, high = interval([b - r for r, b in zip(row.real, row.both, strict=True)])
-    return "generated slices help" if low > 0 else "generated slices harm" if high < 0 else "no difference shown"
-
-
-def numbers_of(rows: Sequence[Row], data: Data) -> dict[str, Any]:
-    """Flat numbers, utility.<percent>... of each arm; .own: a generator of its own, .unproven: one that saw all."""
-    test = data.unseen[1]
-    numbers: dict[str, Any] = {
-        "utility.test.persons": len(set(test.subjects)),
-        "utility.test.slices": len(test),
-        "utility.seeds": len(rows[0].real),
-    }
-    for row in rows:
-        gain, low, high = interval([b - r for r, b in zip(row.real, row.both, strict=True)])
-        numbers |= {
-            f"{row.name}.title": row.title,
-            f"{row.name}.verdict": verdict(row),
-            f"{row.name}.persons": row.persons,
-            f"{row.name}.slices": row.slices,
-            f"{row.name}.real.auc": float(np.mean(row.real)),
-            f"{row.name}.both.auc": float(np.mean(row.both)),
-            f"{row.name}.gain": gain,
-            f"{row.name}.gain.low": low,
-            f"{row.name}.gain.high": high,
-        }
-    return numbers
-
-
-def picture_of(rows: Sequence[Row], data: Data, part: str) -> ReportFigure:
-    """Test AUC over the share of real persons; hollow where the generator saw persons outside the arm."""
-    figure: Figure = plots.new_figure(9, 5.2)
-    ax = figure.add_subplot()
-    places = np.arange(len(rows))
-    for values, shift, colour, label in (
-        ([row.real for row in rows], -0.12, plots.COLOURS[0], "real slices alone"),
-        ([row.both for row in rows], 0.12, plots.COLOURS[1], "real and generated slices"),
-    ):
-        for place, row, several in zip(places, rows, values, strict=True):
-            filled = row.proves or shift < 0
-            x = np.full(len(several), place + shift)
-            ax.scatter(x, several, s=28, facecolors=colour if filled else "none", edgecolors=colour)
-            ax.hlines(float(np.mean(several)), place + shift - 0.1, place + shift + 0.1, colors=colour)
-        ax.scatter([], [], c=colour, s=28, label=label)
-    ax.scatter([], [], facecolors="none", edgecolors="0.4", s=28, label="hollow: proves nothing, see the row's title")
-    whole = [row for row in rows if row.share == 1.0 and not row.own]
-    if whole:
-        ax.axhline(float(np.mean(whole[0].real)), color="0.6", lw=0.8, ls="--", label="all real persons (ceiling)")
-    ax.set_xticks(places, [f"{row.share:.0%}: {row.persons} persons\n{_wrapped(row)}" for row in rows], fontsize=7)
-    test = data.unseen[1]
-    ax.set(ylabel=f"AUC on unseen persons ({part})", title="What generated slices add to a share of the real persons")
-    ax.legend(fontsize=8)
-    lines = "; ".join(f"{row.share:.0%}{' with its own generator' if row.own else ''}: {verdict(row)}" for row in rows)
-    return ReportFigure(
-        name="utility",
-        content=figure,
-        title="Utility: real slices with and without generated ones",
-        reading=f"Each dot is a classifier of another seed, {STEPS} optimiser steps of {BATCH} slices whatever the "
-        f"arm, stopped where the validate part says, then tested once on {len(set(test.subjects))} persons. {lines}.",
-        control="The same classifier on the same persons' real slices alone (blue). Where the generator saw persons "
-        "outside the arm, it hands their anatomy on: that row proves nothing. Intervals are over seeds: what "
-        "other test persons would have given is not in them.",
-        private=False,
-    )
-
-
-def _wrapped(row: Row) -> str:
-    """A row's title in the width of its column."""
-    return textwrap.fill(("its own " if row.own else "") + row.title, 20)

@@ -31,7 +31,7 @@ from typing import Any
 
 TOP = Path(__file__).parents[1]
 ROWS = TOP / "docs" / "recipe_study.jsonl"
-PERSONS, SLICES, POOL = 250, 1000, 1  # unseen persons, generated slices per class, which fresh persons
+PERSONS, SLICES, POOL = 250, 1000, 1  # held-out persons, generated slices per class, which fresh persons
 SHARE_OF_400 = 0.125  # of the 400 training persons, 8 slices each
 KIMG = {  # what is scaled: fade and hold of configs/cpu.yaml
     32: {"fade_kimg": {8: 0, 16: 20, 32: 20}, "hold_kimg": {8: 30, 16: 40, 32: 60}},
@@ -300,7 +300,7 @@ def measure(arm: Arm, config: Any, data: Any, folder: Path) -> dict[str, Any]:
     return {"kimg": round(context.generator.nimg / 1000, 1)} | {k: round(v, 4) for k, v in mean.items()} | kept  # type: ignore[union-attr]
 
 
-PER_CLASS = tuple((key, suffix) for key in ("kid", "coverage") for suffix in ("", ".floor"))
+PER_CLASS = tuple((key, suffix) for key in ("kid", "coverage") for suffix in ("", ".baseline"))
 
 
 # ---------------------------------------------------------------- all rows
@@ -343,11 +343,11 @@ def run_missing(tasks: Sequence[tuple[Arm, int]], options: argparse.Namespace) -
 
 COLUMNS = {  # of the table: title -> key of a row, decimals
     "KID": ("kid", 3),
-    "floor": ("kid.floor", 3),
+    "baseline": ("kid.baseline", 3),
     "coverage": ("coverage", 3),
-    "floor ": ("coverage.floor", 3),
+    "baseline ": ("coverage.baseline", 3),
     "fidelity": ("fidelity.auc", 3),
-    "ceiling": ("fidelity.ceiling", 3),
+    "real people": ("fidelity.real", 3),
     "shuffled": ("fidelity.shuffled", 3),
     "TSTR": ("tstr.auc", 3),
     "kimg": ("kimg", 0),

@@ -90,30 +90,33 @@ def tiny_run(tmp_path_factory, toy_root, tiny_overlay) -> TinyRun:
 @pytest.fixture
 def pca_for_umap(monkeypatch):
     """PCA in UMAP's place on the report's maps: uncompiled, a UMAP takes half a minute."""
-    from analysis import maps
     from analysis.embedding import pca_embed, pca_map
+    from analysis.sections import umap
 
-    monkeypatch.setattr(maps, "umap_map", lambda features, seed: (pca_map(features, seed), pca_embed(features)))
-    monkeypatch.setattr(maps, "umap_embed", lambda features, seed: pca_embed(features, 2, seed))
+    monkeypatch.setattr(umap, "umap_map", lambda features, seed: (pca_map(features, seed), pca_embed(features)))
+    monkeypatch.setattr(umap, "umap_embed", lambda features, seed: pca_embed(features, 2, seed))
 
 
 @pytest.fixture
 def few_latents(monkeypatch):
-    """The report's part latents in a second: few images, two steps of projection."""
-    from analysis import disease, projection
+    """The sections of the latents in a second: few images, two steps of projection."""
+    from analysis import projection, two_classes
+    from analysis.sections import styles
 
-    for name, value in dict(PAIRS=16, WALKERS=4, STEPS=3, TRUNCATED=4, MIXED=2, FILMED=2, BETWEEN=2).items():
-        monkeypatch.setattr(disease, name, value)
+    for name, value in dict(PAIRS=16, WALKERS=4, STEPS=3).items():
+        monkeypatch.setattr(two_classes, name, value)
+    for name, value in dict(TRUNCATED=4, MIXED=2, FILMED=2, BETWEEN=2).items():
+        monkeypatch.setattr(styles, name, value)
     monkeypatch.setattr(projection, "STEPS", 2)
 
 
 @pytest.fixture
 def quick(monkeypatch, pca_for_umap, few_latents):
     """A report of seconds: a judge that has seen 640 images, PCA in UMAP's place, few latents."""
-    from analysis import context, evaluation, parts
+    from analysis import context, evaluation
     from analysis.judge import train_judge
 
-    for module in (context, evaluation, parts):
+    for module in (context, evaluation):
         monkeypatch.setattr(module, "train_judge", functools.partial(train_judge, images_seen=640))
 
 

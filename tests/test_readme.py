@@ -64,7 +64,11 @@ def test_the_readme_has_commands():
 def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, call_shell, scan_tools, quick):
     monkeypatch.chdir(tmp_path)
     write_scans(tmp_path, scan_tools)
-    monkeypatch.setattr(utility, "compare", functools.partial(utility.compare, seeds=2, steps=4, synthetic=16))
+    monkeypatch.setattr(
+        utility,
+        "compare",
+        functools.partial(utility.compare, plan=utility.ComparisonPlan(seeds=2, steps=4, synthetic=16)),
+    )
     for words in commands():
         if words[1] == "-c":
             continue

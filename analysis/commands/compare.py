@@ -15,11 +15,11 @@ from typing import Any
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--real", metavar="DIR", type=Path, required=True, help="real slices: train, and validate or test")
-    p.add_argument("--fake", metavar="DIR", type=Path, required=True, help="the slices to judge")
+    p.add_argument("--fake", metavar="DIR", type=Path, required=True, help="the slices to measure")
     p.add_argument("--to", metavar="OUT", type=Path, required=True, help="folder for the report")
     p.add_argument("--size", metavar="SIZE", type=int, help="pixels per side (default: the folders' own, if it is one)")
     p.add_argument("--classes", metavar="A,B", default="CN,AD", help="class folders, in order (default: %(default)s)")
-    p.add_argument("--parts", metavar="A,B", help="parts of the report, by name")
+    p.add_argument("--parts", metavar="A,B", help="sections of the report, by name")
     p.add_argument(
         "--public",
         action="store_true",
@@ -34,14 +34,14 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None, prog: str = "python -m analysis") -> int:
     from progan_style import shell
 
-    return shell.run(prog, compare, parse(argv, prog), interrupted="stopped; the finished parts are kept")
+    return shell.run(prog, compare, parse(argv, prog), interrupted="stopped; the finished sections are kept")
 
 
 def compare(args: argparse.Namespace) -> int:
-    from analysis import Options, check_parts, folder_context, report_and_say
+    from analysis import Options, check_sections, folder_context, print_report
     from progan_style import choose_device
 
-    parts = check_parts(args.parts.split(",")) if args.parts else None
+    chosen = check_sections(args.parts.split(",")) if args.parts else None
     for option, folder in (("--real", args.real), ("--fake", args.fake)):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: no such folder; expected slices: see {option}")
@@ -58,7 +58,7 @@ def compare(args: argparse.Namespace) -> int:
         cache_dir=cache, device=device, seed=args.seed, inception=args.inception, log=show_line, progress=True
     )
     context = folder_context(real, fake, size, args.to, options)
-    report_and_say(context, parts, args.public)
+    print_report(context, chosen, args.public)
     return 0
 
 

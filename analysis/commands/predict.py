@@ -12,7 +12,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p.add_argument(
         "--samples-per-label", metavar="N", type=int, default=1000, help="generated slices (default: %(default)s)"
     )
-    p.add_argument("--parts", metavar="A,B", help="parts of the report, by name (default: all that take minutes)")
+    p.add_argument("--parts", metavar="A,B", help="sections of the report, by name (default: all that take minutes)")
     p.add_argument(
         "--public",
         action="store_true",
@@ -24,10 +24,10 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         metavar="N",
         type=int,
         default=250,
-        help="fresh persons that phantom runs are judged on (default: %(default)s)",
+        help="fresh people that phantom runs are measured on (default: %(default)s)",
     )
     p.add_argument(
-        "--own", metavar="DIR", action="append", default=[], help="for --parts utility: a run on a share of the persons"
+        "--own", metavar="DIR", action="append", default=[], help="for --parts utility: a run on a share of the people"
     )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return p.parse_args(argv)
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "predict.py") -> int:
     from progan_style import shell
 
     args = parse(argv, prog)
-    return shell.run(prog, predict, args, interrupted="stopped; the finished parts are kept")
+    return shell.run(prog, predict, args, interrupted="stopped; the finished sections are kept")
 
 
 def predict(args: argparse.Namespace) -> int:
@@ -52,10 +52,10 @@ def predict(args: argparse.Namespace) -> int:
 
     import torch
 
-    from analysis import Options, check_parts, report_and_say, run_context, with_unseen_phantoms
+    from analysis import Options, check_sections, print_report, run_context, with_unseen_phantoms
     from progan_style import choose_device, finished_stages, load_data
 
-    parts = check_parts(args.parts.split(",")) if args.parts else None
+    chosen = check_sections(args.parts.split(",")) if args.parts else None
     device = choose_device(args.device)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -76,5 +76,5 @@ def predict(args: argparse.Namespace) -> int:
         log=show_line,
         progress=True,
     )
-    report_and_say(run_context(run_dir, judged, size, options), parts, args.public)
+    print_report(run_context(run_dir, judged, size, options), chosen, args.public)
     return 0

@@ -1,5 +1,7 @@
 """What several tests of the analysis need: slices of discs, a finished run's generator."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,62 @@ def discs():
 @pytest.fixture
 def G(tiny_run):
     return load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """The tiny run in a folder of this test's own, since reports write into it."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for path in ("config.yaml", "stage-008", "stage-016"):
+        (folder / path).symlink_to(tiny_run.run_dir / path)
+    return replace(tiny_run, run_dir=folder)
+
+
+@pytest.fixture
+def nobody(tiny_run):
+    """The tiny run's data without a held-out slice."""
+    empty = tiny_run.data.test.subset(np.zeros(len(tiny_run.data.test), dtype=bool))
+    return replace(tiny_run.data, validate=empty, test=empty)
+
+
+@pytest.fixture
+def context_of():
+    """context_of(run, data=None, **options): a context of the tiny run, 24 generated slices of each class."""
+
+    def make(run, data=None, **options):
+        from analysis import Options, run_context
+
+        return run_context(run.run_dir, data or run.data, 16, Options(**{"samples_per_label": 24} | options))
+
+    return make
+
+
+@pytest.fixture
+def predict(context_of):
+    """predict(run, sections, data=None, public=False, **options) -> the numbers of a report."""
+    from analysis import make_report
+
+    def make(run, chosen=None, data=None, public=False, **options):
+        return make_report(context_of(run, data, **options), chosen, public)
+
+    return make
+
+
+@pytest.fixture
+def made():
+    """made(section, context) -> the numbers and pictures of one section, checked against its declarations."""
+    from analysis.numbers import check_made
+    from analysis.plots import picture_bytes
+
+    def make(section, context):
+        numbers, findings = section.measure(context)
+        check_made("it", section.NUMBERS, numbers, context.class_names)
+        pictures = section.show(context, numbers, findings)
+        for picture in pictures:
+            starts = {".png": b"\x89PNG", ".gif": b"GIF89a", ".html": b"\n<!DOCTYPE html>"}[picture.suffix]
+            assert picture_bytes(picture, "the settings").lstrip().startswith(starts.lstrip())
+            assert picture.title and picture.reading and picture.control
+        return numbers, pictures
+
+    return make

@@ -14,7 +14,9 @@ def test_a_ruler_that_does_not_follow_truth_is_refused():
     images, truth = np.zeros((50, 1, 4, 4), np.uint8), np.linspace(0, 1, 50)
     assert atrophy.validated(lambda images: truth**3, images, truth) == pytest.approx(1)
     noise = np.random.default_rng(0).normal(size=50)
-    with pytest.raises(ValueError, match=r"rank correlation with truth is -?0\.\d\d on 50 unseen slices, 0.9 or more"):
+    with pytest.raises(
+        ValueError, match=r"rank correlation with truth is -?0\.\d\d on 50 held-out slices, 0.9 or more"
+    ):
         atrophy.validated(lambda images: noise, images, truth)
     with pytest.raises(ValueError, match=r"0\.00 on 50"):
         atrophy.validated(lambda images: np.ones(50), images, truth)

@@ -71,7 +71,7 @@ def test_the_judge_takes_every_size_and_read_only_arrays(size, discs):
     images.setflags(write=False)
     judge = train_judge(images, labels, ("CN", "AD"), images_seen=128)
     assert judge.features(images).shape == (20, 128)
-    with pytest.raises(ValueError, match=rf"judges uint8 \[M, 1, {size}, {size}\]"):
+    with pytest.raises(ValueError, match=rf"takes uint8 \[M, 1, {size}, {size}\]"):
         judge.features(np.zeros((2, 1, 16, 16), dtype=np.uint8))
 
 

@@ -1,10 +1,10 @@
-"""Planted copies are found, strangers are not, and the floor is what it says."""
+"""Planted copies are found, strangers are not, and the false alarms are what they say."""
 
 import numpy as np
 import pytest
 
 from analysis import memorisation
-from analysis.memorisation import PLANTED, aligned_pixels, measured_floor, nearest, share_of_copies
+from analysis.memorisation import PLANTED, aligned_pixels, false_alarms, nearest, share_of_copies
 from progan_style.phantoms.atlas import prepare_template
 from progan_style.phantoms.drawing import draw_slices, reduce
 from progan_style.phantoms.persons import draw_persons
@@ -31,11 +31,11 @@ def test_planted_copies_are_found_and_traced_to_their_slice(name, heads):
     assert share_of_copies(copies.relative, strangers.relative)[0] > 0.95
 
 
-def test_unseen_persons_are_at_the_floor(heads):
+def test_held_out_persons_are_at_the_false_alarms(heads):
     train, unseen = heads
     found = nearest(aligned_pixels(unseen), aligned_pixels(train)).distances
     assert share_of_copies(found, found)[0] == pytest.approx(0.01, abs=0.01)
-    assert measured_floor(found, np.repeat(np.arange(40), 2).astype(str)) < 0.1
+    assert false_alarms(found, np.repeat(np.arange(40), 2).astype(str)) < 0.1
 
 
 def test_nearest_is_brute_force_over_chunks(monkeypatch):
@@ -75,5 +75,5 @@ def test_a_pose_is_undone_whatever_the_gain():
 def test_the_share_counts_what_is_nearer_than_the_percentile():
     unseen = np.arange(1.0, 102.0)  # its first percentile is 2
     assert share_of_copies(np.array([0.0, 1.9, 2.0, 50.0]), unseen) == (0.5, 2.0)
-    with pytest.raises(ValueError, match="two unseen persons or more, got 1"):
-        measured_floor(unseen, np.full(101, "a"))
+    with pytest.raises(ValueError, match="two held-out persons or more, got 1"):
+        false_alarms(unseen, np.full(101, "a"))

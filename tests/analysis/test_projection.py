@@ -18,7 +18,9 @@ def test_projection_finds_a_generated_slice_better_than_its_start(G):
     assert (found.error == projection.rms(found.images, own)).all()
     assert all(torch.equal(value, before[name]) for name, value in G.state_dict().items())
     again = projection.project(G, own, labels, steps=60)
-    assert torch.equal(again.w, found.w) and (projection.move(G, found, torch.ones(8), 0.0) == found.images).all()
+    assert (
+        torch.equal(again.w, found.w) and (projection.moved_along(G, found, torch.ones(8), 0.0) == found.images).all()
+    )
 
 
 def test_the_start_is_the_slices_own_class(G):

@@ -6,7 +6,7 @@ import torch
 
 from analysis.inception import Inception
 from analysis.judge import train_judge
-from analysis.slices import SliceSet, generated_slices, real_slices
+from analysis.slices import SliceTable, generated_slices, real_slices
 from analysis.sources import SOURCES, FeatureTable, join
 from progan_style import Condition, generate, load_discriminator, load_generator, stage_dir
 
@@ -36,7 +36,7 @@ def models(tiny_run, discs):
 
 
 @pytest.fixture(scope="module")
-def made(models) -> SliceSet:
+def made(models) -> SliceTable:
     labels, seeds = np.array([0, 1] * 10), np.arange(20)
     images = generate(models["generator"], torch.from_numpy(labels), torch.from_numpy(seeds))
     return generated_slices(images.numpy(), labels, seeds, ("CN", "AD"))

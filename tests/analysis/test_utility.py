@@ -1,15 +1,12 @@
 """Utility: fair arms, the stopping point from validate alone, titles that say what a row can prove."""
 
-import functools
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analysis import Options, run_context, utility
-from analysis.plots import picture_bytes
-from analysis.utility import ALL_PERSONS, ARM_ONLY, Row, Source, compare, interval, numbers_of, saw, verdict
+from analysis import utility
+from analysis.utility import ALL_PERSONS, ARM_ONLY, ArmResult, ComparisonPlan, Source, compare, interval_over_seeds, saw
 from progan_style import persons_of_share
 
 
@@ -23,44 +20,26 @@ def half(data, G):
     return Source(G, frozenset(data.train.subjects[mask].tolist()), own=True)
 
 
-def row(share=1.0, title=ARM_ONLY, own=False, gains=(0.1, 0.1, 0.1)):
-    real = (0.7, 0.71, 0.72)
-    return Row(share, 10, 80, title, own, real, tuple(r + g for r, g in zip(real, gains, strict=True)))
-
-
 def test_an_interval_over_seeds_by_hand():
-    mean, low, high = interval([0.1, 0.3])
+    mean, low, high = interval_over_seeds([0.1, 0.3])
     assert mean == pytest.approx(0.2)
     # standard error 0.1, t of one degree of freedom 12.706
     assert (low, high) == (pytest.approx(0.2 - 1.2706, abs=1e-4), pytest.approx(0.2 + 1.2706, abs=1e-4))
     with pytest.raises(ValueError, match="two seeds or more, got 1"):
-        interval([0.1])
+        interval_over_seeds([0.1])
 
 
-def test_a_row_proves_something_only_if_the_generator_saw_nobody_else():
+def test_an_arm_proves_something_only_if_the_generator_saw_nobody_else():
     assert saw(frozenset("ab"), {"a", "b", "c"}) == ARM_ONLY
     assert saw(frozenset("abcd"), {"a", "b", "c"}) == ALL_PERSONS
-    assert verdict(row(title=ALL_PERSONS)) == "generator saw all persons: proves nothing"
-    assert verdict(row(gains=(0.1, 0.11, 0.1))) == "generated slices help"
-    assert verdict(row(gains=(-0.1, -0.11, -0.1))) == "generated slices harm"
-    assert verdict(row(gains=(-0.1, 0.1, 0.0))) == "no difference shown"
-
-
-def test_numbers_of_an_unproven_row_cannot_be_taken_for_others(tiny_run):
-    rows = [row(0.25, ALL_PERSONS), row(), row(0.25, own=True)]
-    numbers = numbers_of(rows, tiny_run.data)
-    gains = {name for name in numbers if name.endswith(".gain")}
-    assert gains == {"utility.25.unproven.gain", "utility.100.gain", "utility.25.own.gain"}
-    assert numbers["utility.25.unproven.title"] == "generator saw all persons"
-    assert numbers["utility.100.gain"] == pytest.approx(0.1) and numbers["utility.100.real.auc"] == pytest.approx(0.71)
-    assert numbers["utility.test.persons"] == 24
-    json.dumps(numbers, allow_nan=False)
+    arm = ArmResult(0.25, 10, 80, ALL_PERSONS, False, (0.7,), (0.8,))
+    assert not arm.proves and arm.name == "utility.25.unproven" and arm.gains == [pytest.approx(0.1)]
 
 
 def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
     lines, sources = [], [whole, half(tiny_run.data, G)]
-    few = dict(shares=(0.5, 1.0), seeds=2, steps=8, synthetic=16)
-    rows = compare(sources, tiny_run.data, 16, say=lines.append, **few)
+    few = ComparisonPlan(shares=(0.5, 1.0), seeds=2, steps=8, synthetic=16)
+    rows = compare(sources, tiny_run.data, 16, plan=few, log=lines.append)
     assert [(r.name, r.title, r.persons, r.slices) for r in rows] == [
         ("utility.50.unproven", ALL_PERSONS, 12, 24),
         ("utility.100", ARM_ONLY, 24, 48),
@@ -68,15 +47,13 @@ def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
     ]
     assert rows[0].real == rows[2].real  # the same persons, slices and seeds: one training
     assert all(len(r.real) == len(r.both) == 2 for r in rows) and len(lines) == 3
-    picture = utility.picture_of(rows, tiny_run.data, "test")
-    assert "50% with its own generator" in picture.reading and "proves nothing" in picture.control
 
 
 def test_every_arm_takes_the_same_steps_and_the_test_part_is_asked_once(tiny_run, whole, monkeypatch):
     steps, asked = [], []
     monkeypatch.setattr(utility, "fit", lambda pools, classes, **how: steps.append((len(pools), how["steps"])))
     monkeypatch.setattr(utility, "_auc", lambda network, part, resolution: asked.append(part) or 0.5)
-    compare([whole], tiny_run.data, 16, shares=(0.25, 1.0), seeds=2, steps=9, synthetic=16)
+    compare([whole], tiny_run.data, 16, plan=ComparisonPlan(shares=(0.25, 1.0), seeds=2, steps=9, synthetic=16))
     assert sorted(steps) == [(1, 9)] * 4 + [(2, 9)] * 4
     assert len(asked) == 8 and all(part is tiny_run.data.test for part in asked)
 
@@ -105,19 +82,3 @@ def test_a_runs_own_persons_are_read_from_its_data(tiny_run):
     assert source.own and source.persons == frozenset(tiny_run.data.train.subjects.tolist())
     with pytest.raises(ValueError, match="size 64 is not trained yet"):
         utility.own_source(tiny_run.run_dir, 64)
-
-
-def test_the_part_of_a_report(tiny_run, tmp_path, monkeypatch):
-    few = dict(shares=(0.5, 1.0), seeds=2, steps=4, synthetic=16)
-    monkeypatch.setattr(utility, "compare", functools.partial(compare, **few))
-    lines = []
-    options = Options(samples_per_label=4, own=(tiny_run.run_dir,), log=lines.append)
-    context = run_context(tiny_run.run_dir, tiny_run.data, 16, options)
-    numbers, pictures = utility.part(replace(context, folder=tmp_path))
-    assert {"utility.50.unproven.gain", "utility.100.gain", "utility.100.own.gain"} <= set(numbers)
-    assert [p.name for p in pictures] == ["utility"] and not pictures[0].private
-    assert picture_bytes(pictures[0], "settings").startswith(b"\x89PNG") and len(lines) == 3
-    with pytest.raises(ValueError, match="two folders have no generator"):
-        utility.part(replace(context, generator=None))
-    with pytest.raises(ValueError, match="no stage is finished yet"):
-        run_context(tiny_run.run_dir, tiny_run.data, 16, Options(own=(tmp_path / "nobody",)))

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import maps
 from analysis.context import Context
+from analysis.sections import umap
 from analysis.slices import generated_slices, real_slices
 from analysis.sources import FeatureTable
 
@@ -57,7 +57,8 @@ def context(pca_for_umap, tmp_path):
 
 
 def test_classes_apart_are_counted_and_shuffled_labels_are_at_chance(context):
-    numbers, pictures = maps.umap(context)
+    numbers, findings = umap.measure(context)
+    pictures = umap.show(context, numbers, findings)
     assert numbers["umap.knn_purity"] > 0.95 and numbers["umap.knn_purity.real"] > 0.95
     assert numbers["umap.knn_purity.shuffled"] == pytest.approx(0.5, abs=0.05)
     assert numbers["umap.knn_purity.real.p"] == pytest.approx(1 / 200)
@@ -69,7 +70,7 @@ def test_classes_apart_are_counted_and_shuffled_labels_are_at_chance(context):
 
 
 def test_the_interactive_page_carries_every_slice_and_asks_the_network_for_nothing(context):
-    *_, page = maps.umap(context)[1]
+    *_, page = umap.show(context, *umap.measure(context))
     text = page.content.decode()
     assert page.private and page.suffix == ".html"
     assert text.count("data:image/png;base64,") >= 2 * 72  # and bokeh's own logo
@@ -78,11 +79,11 @@ def test_the_interactive_page_carries_every_slice_and_asks_the_network_for_nothi
 
 def test_generated_slices_apart_from_real_ones_are_seen(context):
     context._shared["judge", "fakes"].features[:, 1] += 20
-    numbers, _ = maps.umap(context)
-    assert numbers["umap.realness"] == 1 and numbers["umap.realness.floor"] < 0.6
+    numbers, _ = umap.measure(context)
+    assert numbers["umap.realness"] == 1 and numbers["umap.realness.baseline"] < 0.6
 
 
 def test_without_unseen_reals_it_says_so(context):
     context.held_out = context.held_out.take(np.zeros(0, dtype=int))
     with pytest.raises(ValueError, match="no test or validate part"):
-        maps.umap(context)
+        umap.measure(context)

@@ -36,9 +36,9 @@ def test_noise_is_at_its_worst_everywhere(call, toy_root, tmp_path):
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "out" / "metrics.json").read_text())
     for name in ("CN", "AD"):
-        assert numbers[f"coverage.{name}"] < 0.2 < 0.8 < numbers[f"coverage.{name}.floor"]
-        assert numbers[f"kid.{name}"] > 5 * abs(numbers[f"kid.{name}.floor"])
-        assert numbers[f"spectrum.{name}"] > 5 * numbers[f"spectrum.{name}.floor"]
+        assert numbers[f"coverage.{name}"] < 0.2 < 0.8 < numbers[f"coverage.{name}.baseline"]
+        assert numbers[f"kid.{name}"] > 5 * abs(numbers[f"kid.{name}.baseline"])
+        assert numbers[f"spectrum.{name}"] > 5 * numbers[f"spectrum.{name}.baseline"]
     assert numbers["umap.realness"] > 0.95 and numbers["copies.share"] == 0
     assert "discriminator.auc" not in numbers and "nimg" not in numbers
     assert (tmp_path / "out" / "report.html").is_file() and "KID AD" in done.stdout

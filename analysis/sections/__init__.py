@@ -1,0 +1,75 @@
+"""The sections of the report, one module each, in the page's order. A new one is a file here and its name in NAMES.
+
+A module says in the first line of its docstring what it shows. It has NUMBERS, `measure(context)` -> the numbers and
+what the pictures need besides, and `show(context, numbers, findings)` -> the pictures. A section that these data have
+no room for raises NotHereError; any other ValueError is a fault. The other sections go on.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.context import Context
+from analysis.numbers import Number, Numbers
+from analysis.plots import ReportFigure
+
+NAMES = (
+    "grid",
+    "similarity",
+    "fidelity",
+    "discriminator",
+    "copies",
+    "umap",
+    "same_brain",
+    "ventricles",
+    "projection",
+    "styles",
+    "inception",
+    "utility",
+)
+GROUPS = {"latents": ("same_brain", "ventricles", "projection", "styles")}  # a name for several
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """One section. of_networks: two folders have none of it. apart: long, and run only when asked for by name."""
+
+    name: str
+    what: str
+    numbers: Sequence[Number]
+    measure: Callable[[Context], tuple[Numbers, Any]]
+    show: Callable[[Context, Numbers, Any], list[ReportFigure]]
+    of_networks: bool
+    apart: bool
+
+
+@functools.cache
+def load() -> dict[str, ReportSection]:
+    """All sections by name."""
+    sections = {}
+    for name in NAMES:
+        module = importlib.import_module(f"analysis.sections.{name}")
+        flags = (getattr(module, "OF_NETWORKS", False), getattr(module, "APART", False))
+        what = (module.__doc__ or "").strip().splitlines()[0]
+        sections[name] = ReportSection(name, what, module.NUMBERS, module.measure, module.show, *flags)
+    return sections
+
+
+def usual(context: Context) -> list[str]:
+    """What is run without being asked for by name."""
+    networks = context.generator is not None
+    return [name for name, s in load().items() if not s.apart and (networks or not s.of_networks)]
+
+
+def check_sections(names: Iterable[str]) -> list[str]:
+    """The names, if all are known; names of groups stay as they are. Raises ValueError."""
+    names = list(names)
+    unknown = [name for name in names if name not in NAMES and name not in GROUPS]
+    if unknown or not names:
+        known = ", ".join((*NAMES, *GROUPS))
+        raise ValueError(f"--parts: expected some of {known}; got {', '.join(unknown) or 'none'}")
+    return names

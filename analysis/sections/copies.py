@@ -1,0 +1,190 @@
+"""Is a generated slice somebody's? The closest training slice of each, beside those of held-out people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis import memorisation, plots
+from analysis.context import Context
+from analysis.memorisation import PLANTED, Nearest
+from analysis.numbers import UNKNOWN, Number, Numbers
+from analysis.persons import known
+from analysis.plots import ReportFigure
+
+PLANTED_SLICES = 100
+SHOWN = 10
+Found = dict[str, tuple[Nearest, Nearest, float]]  # of generated slices and of held-out ones; the threshold
+
+KINDS = {f".{name}": "" for name in PLANTED}
+NUMBERS = (
+    Number(
+        "copies.share",
+        "copies, share",
+        "share of generated slices that are called copies, in aligned pixels",
+        beside=("false alarms {copies.false_alarms}", "in features {copies.features.share}"),
+    ),
+    Number("copies.features.share", meaning="the same in the reference classifier's features"),
+    Number(
+        "copies.false_alarms",
+        meaning="false-alarm rate of the copy check. The held-out people are split in two, and one half is tested with "
+        "the threshold of the other. It is about 1 % by construction",
+    ),
+    Number("copies.features.false_alarms", meaning="the same in features"),
+    Number("copies.threshold", meaning="the 1st percentile of held-out people's distances. Below it is called a copy"),
+    Number("copies.features.threshold", meaning="the same in features"),
+    Number(
+        "copies.median",
+        meaning="median distance to the closest training slice, of generated and of held-out slices",
+        also={".held_out": ""},
+    ),
+    Number("copies.features.median", meaning="the same in features", also={".held_out": ""}),
+    Number(
+        "copies.relative.share",
+        "  nearer than to others",
+        "share of generated slices that are much nearer to one person than to others. It compares the likeness of the "
+        "10th closest slice of other people with that of the closest",
+        beside=("false alarms {copies.relative.false_alarms}",),
+    ),
+    Number("copies.relative.false_alarms", meaning="its false-alarm rate"),
+    Number("copies.features.relative.share", meaning="the relative share in features", also={}),
+    Number("copies.features.relative.false_alarms", meaning="its false-alarm rate"),
+    Number(
+        "copies.found",
+        "  planted copies found",
+        "the smallest share of planted copies that are found, over their kinds, in aligned pixels. The kinds, of 100 "
+        "training slices: as they are, 1 pixel to the side, 2 degrees, 5 % contrast, JPEG of quality 75",
+        beside=("false alarms {copies.false_alarms}",),
+        also=KINDS,
+    ),
+    *(
+        Number(f"copies.features.found{kind}", meaning="the same in features, which move with shift and turn")
+        for kind in KINDS
+    ),
+    *(Number(f"copies.relative.found{kind}", meaning="found by the relative share, in pixels") for kind in KINDS),
+    *(Number(f"copies.features.relative.found{kind}", meaning="and in features") for kind in KINDS),
+    Number(
+        "copies.most_per_person",
+        meaning="share of slices whose closest training slice is of the most frequent training person, of generated "
+        "and of held-out slices",
+        also={".held_out": UNKNOWN},
+        unless=UNKNOWN,
+    ),
+)
+
+
+def measure(context: Context) -> tuple[Numbers, Found]:
+    context.need_held_out()
+    numbers: Numbers = {}
+    spaces: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.float32]]] = {
+        "": memorisation.aligned_pixels,
+        ".features": context.judge.features,
+    }
+    found: Found = {}
+    rows = np.random.default_rng(context.options.seed).permutation(len(context.train))[:PLANTED_SLICES]
+    owners, people = context.train.subjects, context.held_out.subjects
+    for suffix, space in spaces.items():
+        training = space(context.train.images)
+        held_out = memorisation.nearest(space(context.held_out.images), training, owners)
+        fakes = memorisation.nearest(space(context.fakes.images), training, owners)
+        share, threshold = memorisation.share_of_copies(fakes.distances, held_out.distances)
+        relative, least = memorisation.share_of_copies(fakes.relative, held_out.relative)
+        found[suffix] = (fakes, held_out, threshold)
+        numbers |= {
+            f"copies{suffix}.share": share,
+            f"copies{suffix}.false_alarms": memorisation.false_alarms(held_out.distances, people),
+            f"copies{suffix}.threshold": threshold,
+            f"copies{suffix}.median": float(np.median(fakes.distances)),
+            f"copies{suffix}.median.held_out": float(np.median(held_out.distances)),
+            f"copies{suffix}.relative.share": relative,
+            f"copies{suffix}.relative.false_alarms": memorisation.false_alarms(held_out.relative, people),
+        }
+        for name, plant in PLANTED.items():
+            planted = memorisation.nearest(space(plant(context.train.images[rows])), training, owners)
+            numbers[f"copies{suffix}.found.{name}"] = float((planted.distances < threshold).mean())
+            numbers[f"copies{suffix}.relative.found.{name}"] = float((planted.relative < least).mean())
+    numbers["copies.found"] = min(numbers[f"copies.found.{name}"] for name in PLANTED)
+    if known(context.train.subjects):
+        for suffix, counts in zip(("", ".held_out"), _per_person(context, found), strict=True):
+            numbers[f"copies.most_per_person{suffix}"] = float(counts.max() / counts.sum())
+    return numbers, found
+
+
+def _per_person(context: Context, found: Found) -> list[NDArray[np.int64]]:
+    """How often a slice of each training person is the closest, most often first: to generated and held-out slices."""
+    names, index = np.unique(context.train.subjects.astype(str), return_inverse=True)
+    return [np.sort(np.bincount(index[one.rows], minlength=len(names)))[::-1] for one in found[""][:2]]
+
+
+def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
+    pictures = [_distance_picture(numbers, findings), _closest_picture(context, findings)]
+    if known(context.train.subjects):
+        pictures.append(_persons_picture(_per_person(context, findings)))
+    return pictures
+
+
+def _distance_picture(numbers: Numbers, found: Found) -> ReportFigure:
+    figure = plots.new_figure(11, 4.2)
+    titles = (("", "aligned pixels"), (".features", "the reference classifier's features"))
+    for place, (suffix, title) in enumerate(titles, start=1):
+        fakes, held_out, threshold = found[suffix]
+        sets = [("generated", fakes.distances), ("held-out people", held_out.distances)]
+        line = ("1st percentile of held-out people", threshold)
+        plots.histograms(figure.add_subplot(1, 2, place), sets, title, "distance to the closest training slice", line)
+    return ReportFigure(
+        "copies",
+        figure,
+        "Distance to the closest training slice",
+        f"Left of the dashed line lie {numbers['copies.share']:.1%} of the generated slices in aligned pixels and "
+        f"{numbers['copies.features.share']:.1%} in features. Smooth or typical slices lie near to everybody. So it is "
+        "also asked how much nearer one person is than the others. "
+        f"{numbers['copies.relative.share']:.1%} are nearer to one than held-out people are (false alarms "
+        f"{numbers['copies.relative.false_alarms']:.1%}). A share like "
+        "that of the false alarms does not exclude single copies. Look at the closest pairs.",
+        f"the false alarms, {numbers['copies.false_alarms']:.1%} of held-out people, and the planted copies: at least "
+        f"{numbers['copies.found']:.0%} of each kind are found in aligned pixels",
+        private=False,
+    )
+
+
+def _closest_picture(context: Context, found: Found) -> ReportFigure:
+    figure = plots.new_figure(SHOWN + 1.2, 5.4)
+    rows, names = [], []
+    for suffix, title in (("", "pixels"), (".features", "features")):
+        fakes = found[suffix][0]
+        order = np.argsort(fakes.distances, kind="stable")[:SHOWN]
+        rows += [context.fakes.images[order], context.train.images[fakes.rows[order]]]
+        names += [f"generated\n({title})", "its closest\ntraining slice"]
+    plots.image_rows(figure.add_subplot(), rows, names, "the closest pairs, nearest first")
+    return ReportFigure(
+        "closest_pairs",
+        figure,
+        "The closest pairs",
+        "Look for the same folds and the same ventricle wall, not for the same outline.",
+        "the distances above",
+        private=True,
+    )
+
+
+def _persons_picture(counts: list[NDArray[np.int64]]) -> ReportFigure:
+    figure = plots.new_figure(7, 3.6)
+    lines = [(name, count / count.sum()) for name, count in zip(("generated", "held-out people"), counts, strict=True)]
+    axes = plots.curves(
+        figure.add_subplot(),
+        np.arange(1, len(counts[0]) + 1),
+        lines,
+        "how often each training person is the closest",
+        ("training persons, most often first", "share of slices"),
+    )
+    axes.set_xscale("log")
+    return ReportFigure(
+        "copies_per_person",
+        figure,
+        "Training persons that many generated slices resemble",
+        "A curve that starts far above the other means that few persons dominate what is generated.",
+        "held-out people. Some heads are near to many others by nature",
+        private=False,
+    )

@@ -1,0 +1,81 @@
+"""The discriminator's class head, trained on real training slices, on held-out ones and on generated ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from analysis import classification, plots
+from analysis.context import Context, NotHereError
+from analysis.numbers import Number, Numbers
+from analysis.plots import ReportFigure
+from analysis.sections.fidelity import as_classifier, as_classifier_numbers
+from analysis.slices import SliceTable
+from analysis.sources import in_batches
+
+OF_NETWORKS = True
+NUMBERS = (
+    Number(
+        "discriminator.auc",
+        "D's class head, AUC",
+        "D's class head on held-out reals",
+        beside=(
+            "accuracy {discriminator.accuracy}",
+            "largest class {discriminator.majority}",
+            "shuffled labels {discriminator.shuffled}",
+        ),
+    ),
+    Number("discriminator.accuracy", meaning="its accuracy on held-out reals"),
+    Number("discriminator.confusion", meaning="its answers as a matrix, whose rows are the true classes"),
+    Number("discriminator.majority", meaning="share of the largest class, which a constant answer reaches"),
+    Number("discriminator.shuffled", meaning="its AUC with shuffled labels"),
+    *as_classifier_numbers("discriminator.fidelity", "D's class head", {"auc": "  on generated slices"}),
+)
+
+
+def measure(context: Context) -> tuple[Numbers, NDArray[np.int64]]:
+    context.need_held_out()
+    D, held_out, fakes = context.discriminator, context.held_out, context.fakes
+    if D is None or len(context.class_names) < 2:
+        raise NotHereError("a discriminator and two classes or more are needed")
+
+    def answers(slices: SliceTable) -> NDArray[np.float32]:
+        return torch.from_numpy(in_batches(D, D.classify, slices.images)).softmax(dim=1).numpy()
+
+    probabilities, made = answers(held_out), answers(fakes)
+    counts = classification.confusion(held_out.labels, probabilities)
+    numbers: Numbers = {
+        "discriminator.accuracy": classification.accuracy(held_out.labels, probabilities),
+        "discriminator.auc": classification.auc(held_out.labels, probabilities),
+        "discriminator.shuffled": classification.shuffled_auc(held_out.labels, probabilities)[0],
+        "discriminator.majority": float(np.bincount(held_out.labels).max() / len(held_out)),
+        "discriminator.confusion": counts.tolist(),
+        **as_classifier("discriminator.fidelity", (held_out, fakes), (probabilities, made), context.options.seed),
+    }
+    return numbers, counts
+
+
+def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
+    figure = plots.new_figure(5.2, 5)
+    plots.confusion_matrix(
+        figure.add_subplot(),
+        findings,
+        context.class_names,
+        f"D's class head, held-out reals ({context.held_out_split})\n"
+        f"accuracy {numbers['discriminator.accuracy']:.3f}, AUC {numbers['discriminator.auc']:.3f}, "
+        f"largest class {numbers['discriminator.majority']:.3f}",
+    )
+    return [
+        ReportFigure(
+            "confusion",
+            figure,
+            "The discriminator as a classifier",
+            "This is a linear head on D's features, trained on real training slices only.",
+            f"the largest class alone, {numbers['discriminator.majority']:.3f}, and shuffled labels, AUC "
+            f"{numbers['discriminator.shuffled']:.3f}",
+            private=False,
+        )
+    ]

@@ -1,0 +1,66 @@
+"""Real slices beside generated ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis import plots
+from analysis.context import Context
+from analysis.numbers import Number, Numbers
+from analysis.persons import of_many_persons
+from analysis.plots import ReportFigure
+
+COLUMNS = 10
+NUMBERS: tuple[Number, ...] = ()
+
+
+def measure(context: Context) -> tuple[Numbers, Any]:
+    return {}, None
+
+
+def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
+    return [_both(context), _generated(context)]
+
+
+def _both(context: Context) -> ReportFigure:
+    reals, fakes = context.held_out if len(context.held_out) else context.train, context.fakes
+    split = context.held_out_split or "train"
+    rows, names = [], []
+    for label, name in enumerate(context.class_names):
+        pool = np.flatnonzero(reals.labels == label)
+        chosen = pool[of_many_persons(reals.subjects[pool], 2 * COLUMNS, seed=1)]
+        made = np.flatnonzero(fakes.labels == label)[: 2 * COLUMNS]
+        for title, images in ((f"{name} real", reals.images[chosen]), (f"{name} generated", fakes.images[made])):
+            for start in range(0, len(images), COLUMNS):
+                rows.append(images[start : start + COLUMNS])
+                names.append(title if start == 0 else "")
+    figure = plots.new_figure(COLUMNS + 1.2, len(rows) + 0.9)
+    title = f"real ({split}, drawn at random) and generated (first seeds)"
+    plots.image_rows(figure.add_subplot(), rows, names, title)
+    return ReportFigure(
+        "real_vs_fake",
+        figure,
+        "Real and generated slices",
+        "Nothing is picked by hand. Reals are drawn at random, generated slices are the first seeds. A column has the "
+        "same seed in every class.",
+        "the real rows",
+        private=True,
+    )
+
+
+def _generated(context: Context) -> ReportFigure:
+    """Without reals, for a page that leaves the lab: all that a reader there can see."""
+    fakes = context.fakes
+    made = [fakes.images[fakes.labels == label][:COLUMNS] for label in range(len(context.class_names))]
+    figure = plots.new_figure(COLUMNS + 1.2, len(made) + 0.9)
+    plots.image_rows(figure.add_subplot(), made, context.class_names, "generated (first seeds)")
+    return ReportFigure(
+        "generated",
+        figure,
+        "Generated slices",
+        "The first seeds of each class are shown. A column has the same seed in every class.",
+        "copies.share. Whether slices are somebody's is counted below, not seen here",
+        private=False,
+    )

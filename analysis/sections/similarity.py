@@ -1,0 +1,266 @@
+"""How near generated slices are to held-out people, class by class: FID, KID, precision, recall, coverage, pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis import distances, pixels, plots
+from analysis.context import Context
+from analysis.numbers import BASELINE, INTERVAL, NO_GENERATOR, Number, Numbers
+from analysis.persons import count_persons, half_sample_intervals, independent, of_many_persons
+from analysis.plots import ReportFigure
+from analysis.slices import SliceTable
+from analysis.sources import SOURCES, FeatureTable
+
+PRDC = ("precision", "recall", "density", "coverage")
+FEWEST_IN_HALF = 10  # persons in half of a set; below, an interval would be noise
+Sets = dict[str, SliceTable]
+
+DISTANCE = {**INTERVAL, **BASELINE, ".untrained": NO_GENERATOR}
+WITH_95 = (
+    "95 % {.low} to {.high}",
+    "real-vs-real baseline {.baseline}",
+    "its 95 % {.baseline.low} to {.baseline.high}",
+)
+UNTRAINED = "untrained generator {.untrained}"
+EQUAL = "equal distributions {.expected}"
+NUMBERS = (
+    Number("extractor.name", meaning="the reference classifier, whose features are compared"),
+    Number("extractor.hash", meaning="the first digits of a hash of its weights. Numbers of others do not compare"),
+    Number(
+        "n.<CLASS>",
+        "slices of <CLASS>",
+        "generated slices that are compared, held-out real ones and their people (null if unknown), and images "
+        "(people) on each side of a metric of neighbours",
+        beside=(
+            "against {.held_out} held-out real slices",
+            "of {.held_out.persons} people",
+            "neighbour metrics use {.neighbours} a side",
+        ),
+        also={".held_out": "", ".held_out.persons": "", ".neighbours": ""},
+    ),
+    Number(
+        "kid.<CLASS>",
+        "KID <CLASS>",
+        "kernel distance, unbiased. It is 0 in expectation for equal distributions and may be below 0. Then ask "
+        "whether it lies within the baseline's interval",
+        beside=(*WITH_95, UNTRAINED),
+        also=DISTANCE,
+    ),
+    Number(
+        "fid.<CLASS>",
+        "FID <CLASS>",
+        "Frechet distance. It is biased upwards in small sets, so read it only beside its baseline",
+        beside=WITH_95[:2],
+        also=DISTANCE,
+    ),
+    Number(
+        "precision.<CLASS>",
+        "precision <CLASS>",
+        "share of generated slices inside the reals' balls (5th neighbour). With few people the balls of outliers are "
+        "large: noise had 0.5 and 0.9 against 12 people, where density had 0.1 and 0.3, coverage 0.04 and 0.13",
+        beside=WITH_95[1:2],
+        also=DISTANCE,
+    ),
+    Number(
+        "recall.<CLASS>",
+        "recall <CLASS>",
+        "share of reals inside the generated slices' balls",
+        beside=WITH_95[1:2],
+        also=DISTANCE,
+    ),
+    Number(
+        "density.<CLASS>",
+        "density <CLASS>",
+        "real balls around a generated slice, over 5. It is 1 in expectation for equal distributions",
+        beside=(WITH_95[1], EQUAL),
+        also=DISTANCE | {".expected": ""},
+    ),
+    Number(
+        "coverage.<CLASS>",
+        "coverage <CLASS>",
+        "share of reals with a generated slice in their ball, and its expectation for equal distributions at this n",
+        beside=(*WITH_95[1:], EQUAL, UNTRAINED),
+        also=DISTANCE | {".expected": ""},
+    ),
+    Number(
+        "ms_ssim.<CLASS>",
+        "MS-SSIM <CLASS>",
+        "mean likeness of random pairs of different people, of generated, training and held-out slices. Above the "
+        "reals' there is less variety",
+        beside=("held-out reals {.real}",),
+        also={".baseline": "", ".real": ""},
+    ),
+    Number(
+        "histogram.<CLASS>",
+        "histogram <CLASS>",
+        "gray levels that a pixel has to move to turn one histogram into the other",
+        beside=WITH_95[1:2],
+        also={".baseline": ""},
+    ),
+    Number(
+        "spectrum.<CLASS>",
+        "spectrum <CLASS>",
+        "mean absolute log10 ratio of radial powers, where 0.3 is a factor of two",
+        beside=WITH_95[1:2],
+        also={".baseline": ""},
+    ),
+    Number(
+        "spectrum.<CLASS>.finest",
+        meaning="power at the finest frequency over the held-out reals'. Below 1 it is blurred, above 1 there is "
+        "grain or a checkerboard",
+        also={".baseline": ""},
+    ),
+)
+
+
+def measure(context: Context) -> tuple[Numbers, dict[str, Sets]]:
+    context.need_held_out()
+    numbers: Numbers = {"extractor.name": context.judge.name, "extractor.hash": context.judge.hash}
+    curves: dict[str, Sets] = {}
+    for label, name in enumerate(context.class_names):
+        held_out = context.held_out.take(context.held_out.labels == label)
+        sets = same_size(context, label)
+        numbers |= _distances(context, name, held_out, sets)
+        numbers |= _pixels(name, held_out, sets)
+        curves[name] = {"held-out reals": held_out, "training reals": sets[".baseline"], "generated": sets[""]}
+    return numbers, curves
+
+
+def show(context: Context, numbers: Numbers, findings: dict[str, Sets]) -> list[ReportFigure]:
+    return [_similarity_picture(context, numbers), _pixel_picture(findings)]
+
+
+def same_size(context: Context, label: int) -> Sets:
+    """Generated, training and untrained slices of a class: as many of each, and as many persons if fakes have any."""
+    fakes, train = context.fakes, context.train
+    made, real = np.flatnonzero(fakes.labels == label), np.flatnonzero(train.labels == label)
+    people = count_persons(fakes.subjects[made])
+    if people is not None:
+        some = np.random.default_rng(0).permutation(np.unique(train.subjects[real]))[:people]
+        real = real[np.isin(train.subjects[real], some)]
+    real = real[of_many_persons(train.subjects[real], len(made), seed=0)]
+    sets = {"": fakes.take(made[: len(real)]), ".baseline": train.take(real)}
+    if context.untrained is not None:
+        rows = np.flatnonzero(context.untrained.labels == label)[: len(real)]
+        sets[".untrained"] = context.untrained.take(rows)
+    return sets
+
+
+def _distances(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Numbers:
+    """Numbers in the reference classifier's features: of generated slices and the baseline with intervals, of noise."""
+    x = SOURCES["judge"](context.judge, held_out)
+    tables = {suffix: SOURCES["judge"](context.judge, slices) for suffix, slices in sets.items()}
+    count = min(independent(table.subjects) for table in (x, *tables.values()))
+    numbers: Numbers = {
+        f"n.{name}": len(sets[""]),
+        f"n.{name}.held_out": len(held_out),
+        f"n.{name}.held_out.persons": count_persons(held_out.subjects),
+        f"n.{name}.neighbours": count,
+        f"coverage.{name}.expected": distances.coverage_expected(count, count),
+        f"density.{name}.expected": 1.0,
+    }
+    for suffix, y in tables.items():
+        values = {
+            "fid": distances.fid(x.features, y.features),
+            "kid": distances.kid(x.features, y.features, x.subjects, y.subjects),
+            **distances.prdc_of_persons(x.features, y.features, x.subjects, y.subjects, count),
+        }
+        numbers |= {f"{key}.{name}{suffix}": value for key, value in values.items()}
+        if suffix != ".untrained":
+            for key, (low, high) in _intervals(x, y, values).items():
+                numbers |= {f"{key}.{name}{suffix}.low": low, f"{key}.{name}{suffix}.high": high}
+    return numbers
+
+
+def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """Of all numbers at once, over half-samples of persons."""
+
+    def statistic(rows: NDArray[np.int64], others: NDArray[np.int64]) -> dict[str, float]:
+        a, b = x.take(rows), y.take(others)
+        count = min(independent(a.subjects), independent(b.subjects))
+        return {
+            "fid": distances.fid(a.features, b.features),
+            "kid": distances.kid(a.features, b.features, a.subjects, b.subjects),
+            **distances.prdc_of_persons(a.features, b.features, a.subjects, b.subjects, count, draws=3),
+        }
+
+    if min(independent(x.subjects), independent(y.subjects)) // 2 < FEWEST_IN_HALF:
+        return {}
+    found = half_sample_intervals(statistic, x.subjects, y.subjects, whole)
+    tops = {"fid": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
+    bounded = {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items()}
+    return found | bounded
+
+
+def _pixels(name: str, held_out: SliceTable, sets: Sets) -> Numbers:
+    """Variety, intensities and frequencies, from the pixels."""
+    numbers: Numbers = {f"ms_ssim.{name}.real": pixels.ms_ssim(held_out.images, held_out.subjects)}
+    levels, power = pixels.histogram(held_out.images), pixels.radial_spectrum(held_out.images)
+    for suffix in ("", ".baseline"):
+        slices = sets[suffix]
+        rings = pixels.radial_spectrum(slices.images)
+        numbers |= {
+            f"ms_ssim.{name}{suffix}": pixels.ms_ssim(slices.images, slices.subjects),
+            f"histogram.{name}{suffix}": pixels.histogram_distance(levels, pixels.histogram(slices.images)),
+            f"spectrum.{name}{suffix}": pixels.spectrum_distance(power, rings),
+            f"spectrum.{name}.finest{suffix}": float(rings[-1] / power[-1]),
+        }
+    return numbers
+
+
+def _with_interval(numbers: Numbers, key: str) -> tuple[float, ...]:
+    """The number; behind it the ends of its interval, where it has one."""
+    return tuple(numbers[k] for k in (key, f"{key}.low", f"{key}.high") if k in numbers)
+
+
+def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
+    figure = plots.new_figure(11, 6.4)
+    names = context.class_names
+    for place, (key, title) in enumerate((("fid", "FID"), ("kid", "KID"), *((key, key) for key in PRDC)), start=1):
+        ax = plots.beside_baseline(
+            figure.add_subplot(2, 3, place),
+            names,
+            [_with_interval(numbers, f"{key}.{name}") for name in names],
+            [_with_interval(numbers, f"{key}.{name}.baseline") for name in names],
+            title,
+            numbers.get(f"{key}.{names[0]}.expected"),
+        )
+        if place == 1:
+            ax.legend(fontsize=8)
+    return ReportFigure(
+        "similarity",
+        figure,
+        "How near generated slices are to held-out people, class by class",
+        "FID and KID are distances, so low is near. Precision counts generated slices that could be real, recall real "
+        "ones that could be generated. Density and coverage count the same and are less moved by outliers. Whiskers "
+        "are the middle 95 % over random halves of the people. "
+        f"The features are those of the {context.judge.name} ({context.judge.hash}).",
+        "the gray bars. They put training reals in the generated slices' place, at the same n, with their own 95 %",
+        private=False,
+    )
+
+
+def _pixel_picture(curves: dict[str, Sets]) -> ReportFigure:
+    figure = plots.new_figure(11, 3.6 * len(curves))
+    for row, (name, sets) in enumerate(curves.items()):
+        levels = [(which, pixels.histogram(slices.images)) for which, slices in sets.items()]
+        power = [(which, pixels.radial_spectrum(slices.images)) for which, slices in sets.items()]
+        left, right = (figure.add_subplot(len(curves), 2, 2 * row + column) for column in (1, 2))
+        plots.curves(left, np.arange(256), levels, f"{name}: intensities", ("gray level", "share of pixels"))
+        left.set_yscale("log")
+        real = power[0][1]
+        ratios = [(which, (rings + 1e-12) / (real + 1e-12)) for which, rings in power]
+        words = ("cycles per image", "power over the held-out reals'")
+        plots.curves(right, np.arange(1, len(real) + 1), ratios, f"{name}: power spectrum", words)
+        right.set_yscale("log")
+    return ReportFigure(
+        "pixels",
+        figure,
+        "Intensities and spatial frequencies",
+        "A curve of generated slices that falls below at the right misses fine detail. One that rises at the right end "
+        "has a checkerboard or grain that real slices do not have.",
+        "the training reals' curve, which shows how far two real samples differ",
+        private=False,
+    )

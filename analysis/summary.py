@@ -1,0 +1,34 @@
+"""Numbers -> the lines that a command prints."""
+
+from __future__ import annotations
+
+from analysis import sections
+from analysis.numbers import Line, Numbers, lines
+from analysis.sections.fidelity import in_words
+
+
+def shown_lines(numbers: Numbers) -> list[Line]:
+    """The numbers that have words, in the order of the sections, each with what it is read beside."""
+    return [line for section in sections.load().values() for line in lines(section.numbers, numbers)]
+
+
+def heading(numbers: Numbers) -> str:
+    """What was compared with what, in one line."""
+    size, people = numbers["resolution"], numbers["held_out.persons"]
+    who = "people unknown" if people is None else f"{people} {numbers['persons.are']}"
+    trained = f" after {numbers['nimg']:,} images, psi 1" if "nimg" in numbers else ""
+    split = numbers["held_out.split"] or "none"
+    count = numbers["held_out.slices"]
+    return f"{numbers['title']} at {size}x{size}{trained}; held-out real slices: {split} ({count} slices, {who})"
+
+
+def summary(numbers: Numbers) -> list[str]:
+    """The numbers of a report as lines of text."""
+    out = ["", heading(numbers)]
+    for line in shown_lines(numbers):
+        out.append(f"{line.words:26}{line.value:>8}   {', '.join(line.beside)}".rstrip())
+    if "fidelity.auc" in numbers:
+        out.append(in_words(numbers))
+    if "extractor.name" in numbers:
+        out.append(f"features: {numbers['extractor.name']}, {numbers['extractor.hash']}")
+    return out + [f"note: {note}" for note in numbers["notes"]]

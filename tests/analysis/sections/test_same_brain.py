@@ -1,0 +1,26 @@
+"""The same brain as both classes: controls beside it, real groups only where there are any."""
+
+import json
+from dataclasses import replace
+
+from analysis.sections import same_brain
+
+
+def test_its_numbers_and_what_is_private(context_of, made, tiny_run, few_latents):
+    numbers, pictures = made(same_brain, context_of(tiny_run))
+    assert [p.name for p in pictures] == ["same_brain", "difference_map", "cn_to_ad", "difference_real"]
+    assert [p.private for p in pictures] == [False, False, False, True]
+    assert numbers["difference.shuffled.rms"] >= 0 and -1 <= numbers["difference.correlation"] <= 1
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_without_held_out_slices_nothing_real_is_shown(context_of, made, tiny_run, nobody, few_latents):
+    numbers, pictures = made(same_brain, context_of(tiny_run, nobody))
+    assert "difference.correlation" not in numbers and not [p for p in pictures if p.private]
+
+
+def test_unknown_people_have_no_control(context_of, made, tiny_run, few_latents):
+    context = context_of(tiny_run, replace(tiny_run.data, subjects_known=False))
+    numbers, pictures = made(same_brain, context)
+    assert "difference.correlation" in numbers and "difference.correlation.halves" not in numbers
+    assert "no control over people" in pictures[-1].control

@@ -1,0 +1,42 @@
+"""Similarity: an interval holds what it should, and the baseline is nearer than an untrained generator."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from analysis.numbers import check_made
+from analysis.sections import similarity
+from analysis.sources import FeatureTable
+
+
+def test_a_baseline_has_an_interval_and_a_sample_of_the_same_lies_in_it(monkeypatch):
+    """Three samples of one distribution: 60 persons, 2 images each, and 120 images of nobody."""
+    rng = np.random.default_rng(0)
+
+    def sample(people):
+        subjects = np.repeat([f"p{i}" for i in range(60)], 2) if people else np.full(120, "")
+        columns = (np.zeros(120, np.int64), np.full(120, people), subjects)
+        return FeatureTable(rng.normal(size=(120, 4)).astype(np.float32), *columns, ("CN",), "test")
+
+    monkeypatch.setitem(similarity.SOURCES, "judge", lambda judge, table: table)
+    sets = {"": sample(False), ".baseline": sample(True), ".untrained": sample(False)}
+    numbers = similarity._distances(SimpleNamespace(judge=None), "CN", sample(True), sets)
+    distances = [n for n in similarity.NUMBERS if n.key.split(".")[0] in ("n", "fid", "kid", *similarity.PRDC)]
+    assert not check_made("similarity", distances, numbers, ("CN",))
+    for key in ("kid", "fid", "precision", "recall", "density", "coverage"):
+        low, high = numbers[f"{key}.CN.baseline.low"], numbers[f"{key}.CN.baseline.high"]
+        assert low < numbers[f"{key}.CN.baseline"] < high
+        assert f"{key}.CN.untrained.low" not in numbers
+    assert numbers["kid.CN.baseline.low"] < numbers["kid.CN"] < numbers["kid.CN.baseline.high"]
+    picture = similarity._similarity_picture(
+        SimpleNamespace(class_names=("CN",), judge=SimpleNamespace(name="", hash="")), numbers
+    )
+    assert len(picture.content.axes) == 6 and all(ax.collections for ax in picture.content.axes)
+
+
+def test_its_pictures_and_numbers(context_of, made, tiny_run, quick):
+    numbers, pictures = made(similarity, context_of(tiny_run))
+    assert [p.name for p in pictures] == ["similarity", "pixels"]
+    for name in ("CN", "AD"):
+        assert numbers[f"kid.{name}.baseline"] < numbers[f"kid.{name}"]
+        assert numbers[f"spectrum.{name}.baseline"] < numbers[f"spectrum.{name}"]

@@ -1,0 +1,41 @@
+"""The printed summary: each number beside what it has to be read against, and a warning in words."""
+
+from analysis.summary import heading, summary
+
+
+def numbers(**more):
+    return {
+        "title": "run",
+        "resolution": 64,
+        "class_names": ["CN", "AD"],
+        "held_out.persons": 125,
+        "held_out.slices": 1000,
+        "held_out.split": "test",
+        "persons.are": "people of the manifest",
+        "notes": ["a note"],
+    } | more
+
+
+def test_a_line_has_what_is_there_and_nothing_of_what_is_not():
+    lines = summary(numbers(**{"kid.AD": 0.25, "kid.AD.baseline": 0.125, "n.AD": 1500, "n.AD.held_out": 1000}))
+    assert "KID AD                       0.250   real-vs-real baseline 0.125" in lines
+    assert "slices of AD                 1,500   against 1,000 held-out real slices" in lines
+    assert lines[-1] == "note: a note" and not [line for line in lines if "CN" in line or "{" in line]
+
+
+def test_the_heading_says_who_was_held_out():
+    assert heading(numbers(nimg=5000)) == (
+        "run at 64x64 after 5,000 images, psi 1; held-out real slices: test (1000 slices, 125 people of the manifest)"
+    )
+    assert "people unknown" in heading(numbers(**{"held_out.persons": None}))
+
+
+def test_label_fidelity_above_real_people_warns_to_the_end():
+    above = {
+        "fidelity.auc": 0.99,
+        "fidelity.low": 0.95,
+        "fidelity.real": 0.9,
+        "fidelity.real.high": 0.92,
+        "fidelity.more_typical_than_real": True,
+    }
+    assert any("no success" in line and line.endswith("training persons.") for line in summary(numbers(**above)))
