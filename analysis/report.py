@@ -35,7 +35,7 @@ HEAD = (
     Number("psi", meaning="truncation, always 1"),
     Number("seed", meaning="the seed of every draw here"),
     Number("class_names", meaning="classes in the order of the labels"),
-    Number("held_out.split", meaning="the part of the data that the held-out reals are of", also={}),
+    Number("held_out.split", meaning="the split of the data that the held-out reals are of"),
     Number("held_out.slices", meaning="held-out real slices"),
     Number("held_out.persons", meaning="their people, null if unknown"),
     Number("train.slices", meaning="real training slices"),

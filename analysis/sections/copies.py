@@ -50,7 +50,7 @@ NUMBERS = (
         beside=("false alarms {copies.relative.false_alarms}",),
     ),
     Number("copies.relative.false_alarms", meaning="its false-alarm rate"),
-    Number("copies.features.relative.share", meaning="the relative share in features", also={}),
+    Number("copies.features.relative.share", meaning="the relative share in features"),
     Number("copies.features.relative.false_alarms", meaning="its false-alarm rate"),
     Number(
         "copies.found",

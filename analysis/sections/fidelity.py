@@ -28,7 +28,7 @@ def as_classifier_numbers(key: str, who: str, words: dict[str, str]) -> tuple[Nu
                 f"shuffled labels {{{key}.shuffled}}",
             ),
         ),
-        Number(f"{key}.low", meaning="the interval of this AUC", also={}),
+        Number(f"{key}.low", meaning="the lower end of the 95 % interval of this AUC"),
         Number(f"{key}.high", meaning="its upper end"),
         Number(
             f"{key}.accuracy",

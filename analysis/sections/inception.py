@@ -15,7 +15,7 @@ from analysis.sources import SOURCES
 BESIDE = ("real-vs-real baseline {.baseline}",)
 PHOTOGRAPHS = "on features of photographs. Read it only beside its baseline, at the same n"
 NUMBERS = (
-    Number("inception.name", meaning="the extractor", also={}),
+    Number("inception.name", meaning="the extractor"),
     Number("inception.hash", meaning="the first digits of the sha256 of its weights"),
     Number(
         "inception.fid.<CLASS>",

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from analysis import context as contexts
-from analysis import sections
+from analysis import make_report, sections
 from analysis import slices as slices_module
 from analysis.numbers import DeclarationError, Number
 from progan_style import load_generator, stage_dir
@@ -102,6 +102,12 @@ def test_a_declared_number_that_was_not_made_is_named_with_its_reason(predict, r
         with_grid(patch, (Number("grid.rows"),))
         with pytest.raises(DeclarationError, match=r"grid: grid.rows is declared and was not made"):
             predict(run, ["grid"], samples_per_label=25)  # nothing is read back
+
+
+def test_a_group_of_sections_of_which_nothing_can_be_had_is_a_fault(context_of, run, quick):
+    context = replace(context_of(run), generator=None, discriminator=None)
+    reason = "what the disease looks like needs a generator: two folders have none"
+    assert make_report(context, ["grid", "latents"])["failed"] == [f"latents: {reason}"]
 
 
 def test_a_group_of_sections_is_owed_one_of_them(predict, run, quick):
