@@ -8,6 +8,7 @@ import ast
 import contextlib
 import functools
 import importlib
+import importlib.util
 import io
 import re
 import shlex
@@ -229,7 +230,10 @@ def quoted() -> list[tuple[str, str]]:
         found += [(page.name, line) for line in lines(page)]
     for path in (REPO / "hyperparameters.yaml", *sorted((REPO / "configs").glob("*.yaml"))):
         found += [(path.name, line) for line in path.read_text().splitlines() if "#" in line]
-    for path in (*sorted(REPO.glob("*.py")), *(p for d in ("progan_style", "analysis", "benchmarks") for p in sources(d))):
+    for path in (
+        *sorted(REPO.glob("*.py")),
+        *(p for d in ("progan_style", "analysis", "benchmarks") for p in sources(d)),
+    ):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 text = "".join(str(v.value) if isinstance(v, ast.Constant) else "VALUE" for v in node.values)
