@@ -6,7 +6,7 @@ Grows 8 -> 16 -> 32 on the built-in phantoms by configs/cpu.yaml, up to a fifth 
 each step. For each growth step: the median over the first 2 % of the fade, less the median over the last 10 % of the
 hold before, in units of that part's IQR; stable is within 3. Beside it the farthest 2 % window of the first fifth of
 the fade. The control grows without faded reals and keeps the optimisers' moments; where it stays within 3 as well, the
-check is blind. Both arms see the same images in the same order. docs/results.md holds the table.
+check is blind. Both arms see the same images in the same order. docs/experiments/growth.md holds the table.
 """
 
 import argparse

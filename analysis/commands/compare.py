@@ -2,8 +2,8 @@
 
     python -m analysis --real DIR --fake DIR --size 64 --to OUT
 
-The real folder has train and validate or test parts (README.md, Your data). The fake one has class folders, with or
-without such parts; all of it is compared. Both go through the same resize.
+The real folder has train and validate or test parts (README.md, If you have slices already). The fake one has class
+folders, with or without such parts; all of it is compared. Both go through the same resize.
 """
 
 import argparse

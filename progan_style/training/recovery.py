@@ -10,7 +10,7 @@ It is pure: no tensor, no file, no clock. It knows no loss either. The three sig
     gradient norms   of D or G, above 100 times the median of the healthy lines before
 
 Margins and gradients must be so in two lines in a row: Adam's steps do not grow with the gradient, so that a single
-wild step passes. What healthy and diverged runs measure: docs/results.md.
+wild step passes. What healthy and diverged runs measure: docs/experiments/divergence.md.
 """
 
 import math

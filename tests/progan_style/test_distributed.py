@@ -170,7 +170,7 @@ def test_a_rank_that_fails_ends_the_others(tiny_config, tmp_path):
 
 
 def test_torchrun_trains_one_process_writes_and_one_process_goes_on(tiny_overlay, toy_root, tmp_path, call_shell):
-    """README's torchrun line, tiny; `--` keeps torchrun from reading --run as the beginning of --run-path."""
+    """docs/scale.md's torchrun line, tiny; `--` keeps torchrun from reading --run as the beginning of --run-path."""
     run_dir = tmp_path / "run"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--"]
     command = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run_dir, "--until", 8]
