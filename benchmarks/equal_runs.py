@@ -222,7 +222,6 @@ def write_inputs(work: Path) -> None:
 # ---------------------------------------------------------------- how a tree spells it
 
 PHANTOMS = ("progan_style.data.phantom", "progan_style.phantoms", "progan_style.commands.phantoms")
-PARTS_OF = {"latents": ("same_brain", "ventricles", "projection", "styles")}  # where analysis/parts/ has them
 
 
 def spelled(tree: Path, words: Sequence[str]) -> list[str]:
@@ -234,11 +233,7 @@ def spelled(tree: Path, words: Sequence[str]) -> list[str]:
     if program == "phantoms":
         files = {m: (f"{m.replace('.', '/')}.py", f"{m.replace('.', '/')}/__main__.py") for m in PHANTOMS}
         start = ["-m", next(m for m in PHANTOMS if any((tree / file).is_file() for file in files[m]))]
-    rest = list(words)
-    if "--parts" in rest and (tree / "analysis" / "parts").is_dir():
-        at = rest.index("--parts") + 1
-        rest[at] = ",".join(new for old in rest[at].split(",") for new in PARTS_OF.get(old, (old,)))
-    return [*start, *rest]
+    return [*start, *words]
 
 
 # ---------------------------------------------------------------- playing
