@@ -86,7 +86,7 @@ def prdc(real: NDArray[Any], fake: NDArray[Any], k: int = K_BALL) -> dict[str, f
     if min(len(real), len(fake)) <= k:
         raise ValueError(
             f"precision, recall, density and coverage need more than k = {k} images (persons) in each set, "
-            f"got {len(real)} and {len(fake)}"
+            f"got {len(real)} and {len(fake)}; add persons to the part that the report reads, or make more images"
         )
     across = cdist(real, fake)
     inside = across < _radii(real, k)[:, None]  # fake j in the ball of real i
@@ -96,6 +96,11 @@ def prdc(real: NDArray[Any], fake: NDArray[Any], k: int = K_BALL) -> dict[str, f
         "density": float(inside.sum() / (k * len(fake))),
         "coverage": float(inside.any(axis=1).mean()),
     }
+
+
+TOO_FEW = (
+    "coverage needs more than k = {k} real images (persons), got {got}; add persons to the part that the report reads"
+)
 
 
 def _radii(x: NDArray[np.float64], k: int) -> NDArray[np.float64]:
@@ -112,7 +117,7 @@ def coverage(real: NDArray[Any], fake: NDArray[Any], k: int = K_BALL) -> float:
     """
     real, fake = _features(real, fake)
     if len(real) <= k or not len(fake):
-        raise ValueError(f"coverage needs more than k = {k} real images (persons), got {len(real)}")
+        raise ValueError(TOO_FEW.format(k=k, got=len(real)))
     return float((cdist(real, fake).min(axis=1) < _radii(real, k)).mean())
 
 
@@ -123,7 +128,7 @@ def coverage_expected(reals: int, fakes: int, k: int = K_BALL) -> float:
     fewer.
     """
     if reals <= k:
-        raise ValueError(f"coverage needs more than k = {k} real images (persons), got {reals}")
+        raise ValueError(TOO_FEW.format(k=k, got=reals))
     missed = 1.0
     for i in range(1, k + 1):
         missed *= (reals - i) / (reals + fakes - i)
