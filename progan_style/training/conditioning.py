@@ -42,7 +42,8 @@ class Auxiliary:
     """AC-GAN (Odena et al. 2017, equations 1 and 2).
 
     The logit knows no label, and D and G both lower the class head's cross-entropy. The term on fakes drives classes
-    that overlap apart (Gong et al. 2019, TAC-GAN): expect label fidelity above its ceiling.
+    that overlap apart (Gong et al. 2019, TAC-GAN): expect labels that a judge reads off more often than those of real
+    images.
     """
 
     class_weight: Weight = 1.0
