@@ -1,6 +1,5 @@
-"""train.py and generate.py as a user calls them: what they print, what they write, what they refuse."""
+"""train.py as a user calls it: what it prints, what it writes, what it refuses."""
 
-import csv
 import os
 import subprocess
 import sys
@@ -23,9 +22,6 @@ def refused(done, message):
     assert done.returncode == 2, (done.returncode, done.stderr)
     assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
     assert message in done.stderr, done.stderr
-
-
-# ---------------------------------------------------------------- train.py
 
 
 def test_the_command_line_refuses_with_exit_2(tmp_path):
@@ -163,74 +159,7 @@ def test_a_foreign_checkpoint_is_refused(call, tiny_overlay, toy_root, tmp_path)
     refused(call(*start), "holds a checkpoint but no config.yaml")
 
 
-# ---------------------------------------------------------------- generate.py
-
-
-def test_generate_writes_a_data_folder_that_train_reads(call, tiny_run, tmp_path):
-    to = tmp_path / "made"
-    done = call("generate.py", "--run", tiny_run.run_dir, "--size", 16, "--label", "all", "--count", 20, "--to", to)
-    assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((to / "manifest.csv").read_text().splitlines()))
-    assert len(rows) == 40 and set(rows[0]) == {"path", "label", "split", "subject", "seed", "psi"}
-    assert {(r["label"], r["split"], r["subject"], r["psi"]) for r in rows} == {
-        ("CN", "train", "", "1.0"),
-        ("AD", "train", "", "1.0"),
-    }
-    assert all(Image.open(to / r["path"]).size == (16, 16) for r in rows)
-    run = call("train.py", "--config", tiny_run.overlay, "--data", to, "--until", 8, "--run", tmp_path / "run")
-    assert run.returncode == 0 and "PERSONS UNKNOWN" in run.stdout, run.stdout + run.stderr
-
-
-def test_same_seed_same_bytes_whatever_the_count(call, tiny_run, tmp_path):
-    for name, seed, count in (("a", 0, 40), ("b", 17, 3)):
-        call(
-            *("generate.py", "--run", tiny_run.run_dir, "--label", "ad", "--psi", "0.5"),
-            *("--seed", seed, "--count", count, "--to", tmp_path / name),
-        )
-    few = sorted((tmp_path / "b" / "AD").glob("*.png"))
-    assert [p.name for p in few] == ["AD_psi0.5_000017.png", "AD_psi0.5_000018.png", "AD_psi0.5_000019.png"]
-    assert all(p.read_bytes() == (tmp_path / "a" / "AD" / p.name).read_bytes() for p in few)
-
-
-REFUSED = {
-    "class": (["--label", "MCI"], "class 'MCI' is not in this checkpoint; it was trained on CN, AD"),
-    "size": (["--size", "64"], "size 64 is not trained yet; finished: 8, 16"),
-    "count": (["--count", "0"], "--count: expected 1 or more, got 0"),
-    "psi": (["--psi", "2"], "--psi: expected 0 to 1, got 2.0"),
-    "seed": (["--seed", "-1"], "--seed: expected 0 or more, got -1"),
-    "run": (["--run", "nowhere"], "nowhere: no stage is finished yet"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_generate_refuses(call, case, tiny_run, tmp_path):
-    arguments, message = REFUSED[case]
-    refused(call("generate.py", "--run", tiny_run.run_dir, "--to", tmp_path / "made", *arguments), message)
-    assert not (tmp_path / "made").exists()
-
-
-def test_generate_never_mixes_two_data_sets(call, tiny_run, tmp_path):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "note.txt").write_text("mine")
-    done = call("generate.py", "--run", tiny_run.run_dir, "--to", tmp_path / "full")
-    refused(done, "not empty; name a new folder with --to")
-
-
 def test_init_from_a_file_that_is_not_there_is_told_before_anything_is_made(call_shell, tmp_path):
     done = call_shell("train.py", "--run", tmp_path / "run", "--init", "nowhere.pt")
     assert done.returncode == 2 and not (tmp_path / "run").exists()
     assert done.stderr == "train.py: nowhere.pt: no such file; expected the checkpoint.pt of a run: see --init\n"
-
-
-def test_a_position_is_asked_for_in_the_columns_unit(call_shell, tiny_overlay, tmp_path):
-    phantoms = ["--config", tiny_overlay, "--set", "data.position_column=slice_mm", "--until", 8]
-    assert call_shell("train.py", *phantoms, "--run", tmp_path / "run").returncode == 0
-    ask = ["generate.py", "--run", tmp_path / "run", "--count", 2, "--label", "AD"]
-    assert call_shell(*ask, "--position", 17, "--to", tmp_path / "a").returncode == 0
-    refused(call_shell(*ask, "--position", "99", "--to", tmp_path / "b"), "position 99: expected")
-    assert not (tmp_path / "b").exists()
-
-
-def test_a_run_without_positions_is_asked_for_none(call_shell, tiny_run, tmp_path):
-    asked = call_shell("generate.py", "--run", tiny_run.run_dir, "--position", 10, "--to", tmp_path / "a")
-    refused(asked, "was trained without positions; see data.position_column")

@@ -1,12 +1,22 @@
 import os
 import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
-from progan_style import load_discriminator, load_generator, stage_dir
+from progan_style import (
+    load_discriminator,
+    load_generator,
+    stage_dir,
+)
 from progan_style.checkpoint import load_state, save_state
 from progan_style.vision import load_torchvision
+
+REPO = Path(__file__).parents[2]
 
 
 def test_a_network_comes_back_with_its_classes_and_size(tiny_run):
@@ -50,3 +60,26 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 def test_torchvision_loads_beside_this_torch():
     grid = load_torchvision().utils.make_grid(torch.zeros(4, 1, 8, 8), nrow=2, padding=0)
     assert grid.shape == (3, 16, 16)
+
+
+def test_kill_during_the_writing_of_a_checkpoint_leaves_the_old_one(tmp_path):
+    """A process that is killed again and again while it writes: what is read is always whole."""
+    path = tmp_path / "checkpoint.pt"
+    script = (
+        "import torch, sys; from pathlib import Path; from progan_style.checkpoint import save_state\n"
+        "n = 0\n"
+        "while True:\n"
+        "    n += 1; save_state(Path(sys.argv[1]), {'n': n, 'big': torch.full([500_000], float(n))})\n"
+        "    print(n, flush=True)"
+    )
+    for wait in (0.0, 0.003, 0.011):
+        process = subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE, cwd=REPO, text=True)
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < 3:
+            pass
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+        state = load_state(path)
+        assert (state["big"] == state["n"]).all()
+        assert (load_state(tmp_path / "checkpoint-previous.pt")["big"]).numel() == 500_000

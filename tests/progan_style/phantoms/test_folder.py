@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from progan_style.phantoms import folder
-from progan_style.phantoms.__main__ import main
 from progan_style.phantoms.folder import COLUMNS, make_phantoms
 from progan_style.phantoms.persons import PATTERNS
 
@@ -89,11 +88,6 @@ def test_impossible_arguments_are_named(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message):
         make_phantoms(tmp_path / "x", **wrong)
     assert not (tmp_path / "x").exists()
-
-
-def test_the_program_prints_one_line_and_ends_with_2(tmp_path, capsys):
-    assert main(["--to", str(tmp_path / "x"), "--size", "100"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_the_pattern_is_part_of_a_folders_settings(tmp_path, quick):

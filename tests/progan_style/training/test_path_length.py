@@ -2,7 +2,9 @@ import math
 
 import pytest
 import torch
+from run_tools import OF_ARCHITECTURE
 
+from progan_style.checkpoint import load_state
 from progan_style.training.path_length import DECAY, PathLength, path_lengths
 
 N, L, W, R = 3, 4, 5, 8
@@ -77,3 +79,12 @@ def test_the_length_does_not_grow_with_the_image():
         w = torch.randn(4000, 1, 1, requires_grad=True)
         lengths = path_lengths(w[:, :, :, None].expand(-1, -1, r, r), w, torch.randn(4000, r * r))
         assert math.sqrt(lengths.square().mean()) == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_path_length_is_penalised_every_fourth_step_and_its_mean_is_kept(make):
+    trainer, run_dir = make("run", "network.name=stylegan2", *OF_ARCHITECTURE["stylegan2"])
+    step, terms = trainer.step, []
+    trainer.step = lambda *batch: terms.append(step(*batch)) or terms[-1]
+    trainer.run(run_dir)
+    assert [i for i, t in enumerate(terms) if "G/path_length" in t] == [0, 4, 8, 12]
+    assert 0 < load_state(run_dir / "checkpoint.pt")["path_length"] < 1

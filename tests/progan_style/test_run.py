@@ -1,0 +1,82 @@
+"""The folder of a run: its stages, its configuration, its data."""
+
+import pytest
+from PIL import Image
+
+from progan_style import load_config, load_data
+from progan_style.run import (
+    finished_stage,
+    finished_stages,
+    images_seen,
+    run_config,
+    stage_dir,
+    with_unlabelled,
+)
+
+
+def finish(run_dir, resolution, name="generator.safetensors"):
+    folder = stage_dir(run_dir, resolution)
+    folder.mkdir(parents=True)
+    (folder / name).touch()
+
+
+def test_a_stage_counts_with_its_generator_and_they_are_told_in_order(tmp_path):
+    for resolution in (128, 8, 16):
+        finish(tmp_path, resolution)
+    finish(tmp_path, 256, "discriminator.safetensors")
+    (tmp_path / "stage-old").mkdir()
+    (tmp_path / "stage-old" / "generator.safetensors").touch()
+    assert [path.name for path in sorted(tmp_path.glob("stage-0*"))] == ["stage-008", "stage-016"]
+    assert finished_stages(tmp_path) == [8, 16, 128]
+
+
+def test_a_size_is_that_which_was_asked_for_or_the_last(tmp_path):
+    with pytest.raises(ValueError, match=r"no stage is finished yet; run python train.py --run .* first"):
+        finished_stage(tmp_path, None)
+    for resolution in (8, 16):
+        finish(tmp_path, resolution)
+    assert finished_stage(tmp_path, None) == 16 and finished_stage(tmp_path, 8) == 8
+    with pytest.raises(ValueError, match="size 64 is not trained yet; finished: 8, 16"):
+        finished_stage(tmp_path, 64)
+
+
+def test_a_run_says_how_many_images_it_has_seen(tiny_run, tmp_path):
+    assert images_seen(tmp_path) is None
+    assert images_seen(tiny_run.run_dir) == run_images(run_config(tiny_run.run_dir))
+
+
+def run_images(config):
+    schedule = config.schedule
+    first, *others = schedule.resolutions
+    kimg = schedule.hold_kimg[first] + sum(schedule.fade_kimg[r] + schedule.hold_kimg[r] for r in others)
+    return round(1000 * kimg)
+
+
+def test_a_folder_without_a_run_says_how_one_is_made(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no run here \(no config.yaml\); python train.py --run"):
+        run_config(tmp_path)
+
+
+def test_a_folder_without_diagnoses_has_one_class(tmp_path):
+    def classes(root):
+        return with_unlabelled(load_config(overrides=[f"data.root={root}"])).data.classes
+
+    for name in ("alone/unlabelled", "mixed/unlabelled", "mixed/AD"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / name / "p1_0.png")
+    shipped = load_config().data.classes
+    assert classes(tmp_path / "alone") == ("unlabelled",)
+    assert classes(tmp_path / "mixed") == classes(tmp_path / "nowhere") == classes("null") == shipped
+
+
+def test_null_is_the_phantoms_in_the_cache_by_their_settings(tmp_path, tiny_overlay):
+    phantoms = ["data.phantom.persons=20", "data.phantom.slices=1", f"data.cache={tmp_path / 'cache'}", "threads=1"]
+    sets = []
+    for seed in (1, 1, 2):
+        config = load_config(overlay=tiny_overlay, overrides=[*phantoms, f"data.phantom.seed={seed}"])
+        sets.append(load_data(config, 8, progress=False))
+        # Folders alone: beside each lies what was packed of it.
+        made = sorted(path.name for path in (tmp_path / "cache").glob("phantoms-20x1-*") if path.is_dir())
+        assert len(made) == seed, made
+    assert len(sets[0].train) + len(sets[0].validate) + len(sets[0].test) == 20
+    assert sets[0].train.digest() == sets[1].train.digest() != sets[2].train.digest()

@@ -1,0 +1,68 @@
+"""How a command ends: what a user can mend is one line and a number, what they cannot is a traceback."""
+
+import argparse
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from progan_style import shell
+
+
+def ended(error: BaseException) -> int:
+    def work(args: argparse.Namespace) -> int:
+        raise error
+
+    return shell.run("train.py", work, argparse.Namespace(), interrupted="stopped")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("seed: expected 0, got 1"), 2, "train.py: seed: expected 0, got 1\n"),
+        (FileNotFoundError("x: no such file"), 2, "train.py: x: no such file\n"),
+        (MemoryError("lower the batch"), 2, "train.py: lower the batch\n"),
+        (torch.OutOfMemoryError("CUDA"), 2, "train.py: out of memory; ask for less at a time, or use --device cpu\n"),
+        (KeyboardInterrupt(), 130, "train.py: stopped\n"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(error, code, line, capsys, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    assert ended(error) == code
+    assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), TypeError("a fault of ours"), SystemExit(3)])
+def test_our_own_faults_are_not_hidden(error):
+    with pytest.raises(type(error)):
+        ended(error)
+
+
+def test_the_works_own_code_is_the_commands():
+    for code in (0, 1, 143):
+        assert shell.run("x", lambda args: args.code, argparse.Namespace(code=code), interrupted="") == code
+
+
+@pytest.mark.parametrize(("rank", "joined", "lines"), [("0", False, 1), ("1", False, 0), ("1", True, 1)])
+def test_of_several_processes_one_tells_what_all_find(rank, joined, lines, capsys, monkeypatch):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setitem(sys.modules, "progan_style.distributed", SimpleNamespace(joined=joined))
+    assert ended(ValueError("no data")) == 2
+    assert capsys.readouterr().err.count("\n") == lines
+
+
+@pytest.mark.parametrize(
+    ("error", "out"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError(), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling"), True),
+        (RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED"), False),
+        (ValueError("the memory of a run"), False),
+    ],
+)
+def test_memory_that_ran_out_is_known_in_each_of_torchs_words(error, out):
+    assert shell.is_out_of_memory(error) is out

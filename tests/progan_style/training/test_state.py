@@ -1,0 +1,168 @@
+"""The state of a run: its rates, moments and average, and the weights that it may begin with."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from run_tools import ADA, OF_ARCHITECTURE, same
+
+from progan_style import load_config
+from progan_style.checkpoint import load_state, save_state
+from progan_style.networks import ARCHITECTURES
+from progan_style.training.state import Average, network_arguments
+
+
+def test_moments_are_dropped_at_growth(make):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 48)
+    assert max(s["step"].item() for s in trainer.state.opt_G.state.values()) == 6
+    trainer.step(*trainer.data.batch(0, trainer.state.nimg, 8, 16))
+    assert {s["step"].item() for s in trainer.state.opt_G.state.values()} == {1}
+
+
+def test_ema_follows_with_its_half_life(make):
+    trainer, _ = make("run", "training.ema_half_life_kimg=0.008", "training.ema_rampup=1000000")
+    trainer.state.nimg = 8
+    for p in trainer.state.G_ema.parameters():
+        p.zero_()
+    trainer.state.average.update(trainer.recipe.ema_keep(8, 8))
+    weight, kept = trainer.state.G.const, trainer.state.G_ema.const
+    assert torch.allclose(kept, weight / 2)
+
+
+def test_each_optimiser_has_its_own_rate(make):
+    trainer, _ = make("run", "schedule.lr_g.8=0.001", "schedule.lr_d.8=0.002")
+    trainer.step(*trainer.batch())
+    assert {group["lr"] for group in trainer.state.opt_G.param_groups} == {0.001}
+    assert {group["lr"] for group in trainer.state.opt_D.param_groups} == {0.002}
+
+
+def test_a_compiled_run_steps_like_a_plain_one_and_a_fade_is_one_program(make, monkeypatch):
+    compiler = torch.compile
+    # The graphs and guards of torch.compile, without the minute in the C++ compiler
+    monkeypatch.setattr(torch, "compile", lambda f: compiler(f, backend="aot_eager"))
+    plain, _ = make()
+    compiled, _ = make("run", "training.compile=true")
+    graphs = []
+    for _ in range(11):  # 6 steps at 8 px, then 4 of a fade, one held
+        for trainer in (plain, compiled):
+            phase = trainer.schedule.at(trainer.state.nimg)
+            trainer.step(*trainer.data.batch(0, trainer.state.nimg, 8, phase.resolution))
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+        for a, b in zip(plain.state.G.parameters(), compiled.state.G.parameters(), strict=True):
+            assert torch.allclose(a, b, rtol=1e-3, atol=1e-4)
+    assert graphs[8] == graphs[9]  # alpha moved, no new program
+    torch.compiler.reset()
+
+
+def weights_of(network):
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def test_a_run_begins_with_the_weights_of_another(make, tiny_run, capsys):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    theirs = load_state(path)
+    trainer, run_dir = make("run", f"init={path}")
+    assert not trainer.run(run_dir, stop=lambda: True)
+    for name in ("G", "D", "G_ema"):
+        same(weights_of(getattr(trainer.state, name)), theirs[name])
+    assert trainer.state.nimg == 0 and not trainer.state.opt_G.state
+    assert "G begins with" in capsys.readouterr().out
+    trainer, _ = make("run", f"init={path}")  # the same command again: the run's own checkpoint counts
+    assert trainer.run(run_dir, until=8)
+    assert trainer.state.nimg == 48
+
+
+def test_a_class_that_is_new_begins_anew_and_others_keep_their_rows(make, tiny_run, toy_root):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    theirs = load_state(path)
+    trainer, _ = make("run", "data.classes=[MCI, AD]", "data.aliases={CN: MCI}")
+    fresh = weights_of(trainer.state.D)
+    trainer.state.start_from(path)
+    ours, old = weights_of(trainer.state.D), theirs["class_names"].index("AD")
+    for name in trainer.state.D.per_class:
+        assert torch.equal(ours[name][1], theirs["D"][name][old])
+        assert torch.equal(ours[name][0], fresh[name][0])
+    assert torch.equal(ours["logit.weight"], theirs["D"]["logit.weight"])
+
+
+def test_a_class_is_known_by_its_name_wherever_it_stands(make, tiny_run):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    theirs = load_state(path)
+    trainer, _ = make("run", "data.classes=[AD, MCI]", "data.aliases={CN: MCI}")
+    old = theirs["class_names"].index("AD")
+    assert old != 0
+    trainer.state.start_from(path)
+    for name in trainer.state.D.per_class:
+        assert torch.equal(weights_of(trainer.state.D)[name][0], theirs["D"][name][old])
+
+
+def test_many_new_classes_do_not_make_a_network_unfit(make, tiny_run, monkeypatch):
+    path = tiny_run.run_dir / "checkpoint.pt"
+    trainer, _ = make("run")
+    rows = [f"class row {k}" for k in range(1000)]
+    monkeypatch.setattr("progan_style.training.state.transfer", lambda *given: rows)
+    trainer.state.start_from(path)
+
+
+def test_blocks_that_count_from_the_image_do_not_begin_another_size(make):
+    settings = ("network.name=stylegan2", "schedule.resolutions=[16]")
+    trainer, run_dir = make("run", *settings)
+    assert not trainer.run(run_dir, stop=lambda: True)
+    state = load_state(run_dir / "checkpoint.pt")
+    state["config"]["schedule"]["resolutions"] = [8]
+    save_state(run_dir / "other.pt", state)
+    with pytest.raises(ValueError, match="a run to 8 px does not begin stylegan2 at 16 px; expected the same last"):
+        trainer.state.start_from(run_dir / "other.pt")
+
+
+def test_weights_that_do_not_fit_are_refused(make, tiny_run):
+    trainer, _ = make("run", "network.channel_base=80", "network.channel_max=5", "network.w_dim=6", "network.z_dim=6")
+    with pytest.raises(
+        ValueError, match=r"do not fit \(network.z_dim: here 6, there 8; network.w_dim: here 6, there 8; "
+    ):
+        trainer.state.start_from(tiny_run.run_dir / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_all_that_a_step_changes_is_kept(make, name):
+    """One state after two steps, another built anew and given its checkpoint: the next step is the same one."""
+    options = (f"network.name={name}", *OF_ARCHITECTURE[name], *ADA)
+    first, _ = make("run", *options)
+    for _ in range(2):
+        first.step(*first.batch())
+    second, _ = make("run", *options, "seed=7")  # other weights, which the checkpoint replaces
+    second.recipe, second.data = first.recipe, first.data
+    assert not torch.equal(second.state.G.state_dict()["const"], first.state.G.state_dict()["const"])
+    second.state.load_state_dict(deepcopy(first.state.state_dict()))
+    same(first.state.state_dict(), second.state.state_dict())
+    batch = first.batch()
+    for trainer in (first, second):
+        trainer.step(*batch)
+    same(first.state.state_dict(), second.state.state_dict())
+
+
+def test_the_average_keeps_its_share_and_takes_buffers_as_they_are(make):
+    trainer, _ = make()
+    G, kept = trainer.state.G, trainer.state.G_ema
+    with torch.no_grad():
+        for p in kept.parameters():
+            p.zero_()
+        for b in G.buffers():
+            b.fill_(3)
+    Average(kept, G).update(0.9)
+    for name, p in kept.named_parameters():
+        assert torch.allclose(p, 0.1 * dict(G.named_parameters())[name], atol=1e-7), name
+    assert all((b == 3).all() for b in kept.buffers() if b.dtype.is_floating_point)
+
+
+def test_the_networks_have_the_sizes_of_the_configuration():
+    config = load_config(overrides=["network.w_dim=6", "schedule.resolutions=[8,16]", "data.classes=[A, B, C]"])
+    arguments = network_arguments(config, positions=True)
+    for kind in ("generator", "discriminator"):
+        assert arguments[kind] | {"num_classes": 3, "max_resolution": 16, "positions": True} == arguments[kind]
+        assert arguments[kind]["channel_max"] == config.network.channel_max
+    assert arguments["generator"]["w_dim"] == 6 and "w_dim" not in arguments["discriminator"]
+    assert "in_logit" not in arguments["generator"] and arguments["discriminator"]["in_logit"] is True
+    auxiliary = load_config(overrides=["conditioning.name=auxiliary"])
+    assert network_arguments(auxiliary, positions=False)["discriminator"]["in_logit"] is False

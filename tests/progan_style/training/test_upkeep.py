@@ -1,0 +1,180 @@
+"""What a run writes between two steps, and when it stops or goes back."""
+
+import json
+import os
+
+import pytest
+import torch
+from run_tools import log_of
+
+from progan_style import GrowthSchedule, load_config
+from progan_style.checkpoint import load_state
+from progan_style.training.upkeep import Due
+
+
+def test_log_lines_after_the_checkpoint_are_cut_back(make):
+    trainer, run_dir = make("cut")
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 64)
+    before = log_of(run_dir)
+    with open(run_dir / "log.jsonl", "a") as file:
+        file.write(json.dumps({"nimg": 72, "loss_d": 0.0}) + '\n{"nimg": 80, "lo')
+    again, _ = make("cut")
+    again.run(run_dir, stop=lambda: True)
+    assert log_of(run_dir) == before
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(make, monkeypatch):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 24)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    again, _ = make()
+    with pytest.raises(
+        OSError, match=r"checkpoint.pt: could not be written \(No space left on device\); the one before"
+    ):
+        again.run(run_dir, stop=lambda: again.state.nimg >= 32)
+    monkeypatch.undo()
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
+    assert not list(run_dir.glob("*.part"))
+
+
+def test_another_thread_count_warns(make, capsys):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
+    torch.set_num_threads(2)
+    try:
+        again, _ = make()
+        torch.set_num_threads(2)
+        again.run(run_dir, stop=lambda: True)
+    finally:
+        torch.set_num_threads(1)
+    assert "made with 1 CPU threads, this is 2" in capsys.readouterr().out
+
+
+def test_the_best_generator_by_kid_is_kept(make):
+    trainer, run_dir = make("run", "training.eval_kimg=0.008")
+    kids = iter([0.5, 0.2, 0.9, 0.7, 0.1, 0.3] + [1.0] * 20)
+    seen = []
+
+    def evaluate(G, phase):
+        seen.append((phase.resolution, G.resolution, G.class_names))
+        return {"kid": next(kids)}
+
+    trainer.run(run_dir, 8, evaluate)
+    assert seen[0] == (8, 8, ("CN", "AD")) and trainer.state.best == {8: 0.1}
+    assert (run_dir / "stage-008" / "generator-best.safetensors").is_file()
+    assert [line["kid"] for line in log_of(run_dir) if "kid" in line][:3] == [0.5, 0.2, 0.9]
+
+
+def diverge_at(trainer, *counts):
+    """Lines of the log at these counts show a margin that no healthy run has."""
+    meter = trainer.state.meter
+    means = meter.means
+    meter.means = lambda: means() | ({"margin": 1e6} if trainer.state.nimg in counts else {})
+
+
+def test_what_was_saved_in_the_bad_window_is_passed_over(make, capsys):
+    """Lines at 16, 32 (bad), 48 (bad); saved at 0, 24 and, in doubt, at 40 by a stop and at 48 by a stage's end."""
+    trainer, run_dir = make("run", "training.on_divergence=rollback")
+    diverge_at(trainer, 32, 48)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 40)
+    counts = [load_state(run_dir / name)["nimg"] for name in ("checkpoint.pt", "checkpoint-previous.pt")]
+    assert counts == [40, 0]  # 24 lies behind the last healthy line, at 16
+    again, _ = make("run", "training.on_divergence=rollback")
+    diverge_at(again, 32, 48)
+    again.run(run_dir, stop=lambda: again.state.watchdog.rollbacks == 1)
+    assert "diverged at 48 images (8 px): D's margin" in capsys.readouterr().out
+    state = load_state(run_dir / "checkpoint.pt")
+    assert state["nimg"] == 0 and state["watchdog"]["rollbacks"] == 1
+
+
+def test_a_stage_that_ended_in_the_bad_window_is_not_finished(make):
+    trainer, run_dir = make("run", "training.on_divergence=rollback")
+    diverge_at(trainer, 48, 64)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 56)
+    assert (run_dir / "stage-008" / "generator.safetensors").is_file()
+    again, _ = make("run", "training.on_divergence=rollback")
+    diverge_at(again, 48, 64)
+    again.run(run_dir, stop=lambda: again.state.watchdog.rollbacks == 1)
+    assert again.state.nimg == 24 and not (run_dir / "stage-008" / "generator.safetensors").exists()
+
+
+def test_a_run_that_diverges_a_third_time_stops(make):
+    trainer, run_dir = make("run", "training.on_divergence=rollback")
+    diverge_at(trainer, 16, 32)
+    with pytest.raises(
+        ValueError, match=r"diverged at 32 images .* row, after 2 rollbacks; checkpoint-previous.pt of 0"
+    ):
+        trainer.run(run_dir)
+
+
+def test_losses_that_are_not_finite_stop_the_run_with_advice(make, monkeypatch):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 24)
+    with torch.no_grad():
+        trainer.state.D.logit.bias.fill_(float("nan"))
+    monkeypatch.setattr(trainer.state, "load_state_dict", lambda state: None)
+    with pytest.raises(ValueError, match=r"diverged at 32 images .*: not finite: .*loss_d.* Lower schedule.lr_g.8"):
+        trainer.run(run_dir)
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] == 24
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(make):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
+    other, _ = make("run", "network.w_dim=6")
+    with pytest.raises(ValueError, match=r"checkpoint.pt holds .* \(different: network.w_dim\)"):
+        other.run(run_dir)
+
+
+def test_alpha_in_the_log_is_the_last_steps(make):
+    trainer, run_dir = make()
+    trainer.run(run_dir)
+    alphas = {line["nimg"]: line["alpha"] for line in log_of(run_dir)}
+    assert alphas[64] == trainer.schedule.at(56).alpha == 0.25
+
+
+def test_other_training_slices_are_noticed(make, capsys):
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
+    again, _ = make()
+    again.data = again.data.subset(range(40))
+    again.run(run_dir, stop=lambda: True)
+    assert "the training slices are not those of the checkpoint (now 40)" in capsys.readouterr().out
+
+
+def test_an_evaluation_that_fails_does_not_end_the_run(make, capsys):
+    trainer, run_dir = make("run", "training.eval_kimg=0.008")
+
+    def evaluate(G, phase):
+        raise ValueError("one person per class")
+
+    assert trainer.run(run_dir, 8, evaluate)
+    assert "not evaluated: one person per class" in capsys.readouterr().out
+
+
+def test_what_an_image_count_asks_for():
+    """Intervals are counted within a stage; a stage's end has a line, its files and a checkpoint."""
+    every = ["log_kimg=0.016", "eval_kimg=0.024", "grid_kimg=0.032", "checkpoint_kimg=0.04"]
+    stages = ["schedule.resolutions=[8,16]", "schedule.hold_kimg.8=0.048", "schedule.fade_kimg.16=0.032"]
+    config = load_config(
+        overrides=[f"training.{e}" for e in every]
+        + stages
+        + ["schedule.hold_kimg.16=0.048", "schedule.batch_size.8=8", "schedule.batch_size.16=8"]
+    )
+    schedule = GrowthSchedule(**config.schedule.model_dump())
+
+    def at(nimg, last=False, config=config):
+        due = Due.at(schedule, nimg, config, last)
+        return {key for key, value in vars(due).items() if value}
+
+    assert at(0) == {"picture"} and at(8) == set()
+    assert at(16) == {"log"} and at(24) == {"evaluate"} and at(32) == {"log", "picture"} and at(40) == {"save"}
+    assert at(8, last=True) == {"save"}
+    assert {"log", "stage", "save"} <= at(48)
+    assert at(56) == set() and {"log"} <= at(64)
+    rolling = load_config(overrides=["training.on_divergence=rollback"])
+    assert at(0, config=rolling) == {"picture", "save"}  # something to go back to

@@ -1,0 +1,38 @@
+"""What tests of runs share: states compared, log lines read, options that go together."""
+
+import json
+
+import torch
+
+from progan_style.networks import ARCHITECTURES
+
+
+def same(a, b, where="state"):
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for k in a:
+            same(a[k], b[k], f"{where}.{k}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            same(x, y, f"{where}.{i}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def log_of(run_dir):
+    lines = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+
+
+# What a run of each architecture needs beside its name, and what only it can do.
+OF_ARCHITECTURE = {
+    name: ([] if architecture.GROWS else ["schedule.resolutions=[16]", "schedule.hold_kimg.16=0.128"])
+    + (["loss.path_length=2.0"] if architecture.TWICE_DIFFERENTIABLE else [])
+    for name, architecture in ARCHITECTURES.items()
+}
+
+
+ADA = ("augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01")
