@@ -95,7 +95,7 @@ def test_an_arm_is_timed_trained_judged_and_kept(tiny_study, capsys):
     assert recipe_study.main(command) == 0
     row = read_rows(rows)["a", 0]
     assert row["cpu_seconds"] > 0 and row["peak_mb"] > 50 and row["kimg"] > 0
-    assert {"kid", "kid.floor", "kid.CN", "coverage.AD", "fidelity.auc", "fidelity.ceiling", "tstr.auc"} <= row.keys()
+    assert {"kid", "kid.baseline", "kid.CN", "coverage.AD", "fidelity.auc", "fidelity.real", "tstr.auc"} <= row.keys()
     assert missing(recipe_study.QUESTIONS, read_rows(rows)) == []
     rows.unlink()
     assert recipe_study.main(command) == 0  # the run stands: it is judged again, not trained again
