@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from progan_style import Trainer
+from progan_style.networks import fir
 from progan_style.networks.conditions import Condition
 from progan_style.networks.layers import Conv
 from progan_style.networks.resampling import fade_reals, upsample2
@@ -90,8 +91,7 @@ def high_resolution_convolution(trainer: Trainer) -> None:
         if self.up:
             x = F.conv2d(upsample2(x), weight, padding=1)
         if self.up or self.down:
-            c = x.shape[1]
-            x = F.conv2d(F.pad(x, (1, 2, 1, 2)), self.blur.expand(c, 1, 4, 4), groups=c)
+            x = fir.blur(F.pad(x, (0, 1, 0, 1)), self.gain, 1)
         if self.up:
             return self.add_bias(x)
         x = F.conv2d(x, weight, self.bias, padding=self.padding)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from progan_style.networks.convolution import convolve
 from progan_style.networks.resampling import Blur
 
 LEAK = 0.2
@@ -62,8 +63,6 @@ class Conv(nn.Module):
     one would move it by half a pixel per block.
     """
 
-    blur: Tensor
-
     def __init__(
         self,
         c_in: int,
@@ -80,18 +79,18 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
         self.scale = gain / math.sqrt(c_in * size * size)
         self.up, self.down, self.padding = up, down, size // 2
-        if up or down:
-            taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-            # After a transposed convolution three of four pixels came from zeros: the filter's sum 4 makes up for it.
-            self.register_buffer("blur", torch.outer(taps, taps)[None, None] / (16 if up else 64), persistent=False)
+        # Of the blur, whose taps add up to 64. After a transposed convolution three of four pixels came from zeros: a
+        # filter's sum of 4 makes up for it.
+        self.gain = 1 / 16 if up else 1 / 64
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight * self.scale
         if self.up:
-            return self.add_bias(Blur.apply(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), self.blur, 1))
+            x = convolve(x, weight.transpose(0, 1), stride=2, transposed=True)
+            return self.add_bias(Blur.apply(x, self.gain, 1))
         if self.down:
-            return F.conv2d(Blur.apply(x, self.blur, 2), weight, self.bias, stride=2)
-        return F.conv2d(x, weight, self.bias, padding=self.padding)
+            return convolve(Blur.apply(x, self.gain, 2), weight, self.bias, stride=2)
+        return convolve(x, weight, self.bias, padding=self.padding)
 
     def add_bias(self, x: Tensor) -> Tensor:
         return x if self.bias is None else x + self.bias.to(x.dtype)[:, None, None]

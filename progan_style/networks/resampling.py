@@ -6,8 +6,9 @@ Letters: N batch, C channels, R resolution.
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from progan_style.networks import fir
 
 
 def upsample2(x: Tensor) -> Tensor:
@@ -23,12 +24,11 @@ def upsample2(x: Tensor) -> Tensor:
 
 
 class Mean2(torch.autograd.Function):
-    """2x2 means as a depthwise convolution, and their gradient as a repetition: half the time of avg_pool2d in bf16."""
+    """2x2 means, and their gradient as a repetition."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        c = x.shape[1]
-        return F.conv2d(x, torch.full((c, 1, 2, 2), 0.25, dtype=x.dtype, device=x.device), stride=2, groups=c)
+        return fir.mean2(x)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def downsample2(x: Tensor) -> Tensor:
 
 
 class Blur(torch.autograd.Function):
-    """Depthwise [1, 3, 3, 1] filter: x [N, C, H, W], taps [1, 1, 4, 4] -> [N, C, H + 2p - 3, W + 2p - 3] at padding p.
+    """gain * [1, 3, 3, 1] x [1, 3, 3, 1] of each map: x [N, C, H, W] -> [N, C, H + 2p - 3, W + 2p - 3] at padding p.
 
     The filter is symmetric, so the gradient is a blur too, with padding 3 - p, and so is the gradient's gradient.
     torch would also work out the second derivative by the fixed taps, channel by channel: 2,048 small convolutions in a
@@ -49,16 +49,13 @@ class Blur(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, taps: Tensor, padding: int) -> Tensor:
-        ctx.save_for_backward(taps)
-        ctx.padding = padding
-        c = x.shape[1]
-        return F.conv2d(x, taps.to(x.dtype).expand(c, 1, 4, 4), padding=padding, groups=c)
+    def forward(ctx: Any, x: Tensor, gain: float, padding: int) -> Tensor:
+        ctx.gain, ctx.padding = gain, padding
+        return fir.blur(x, gain, padding)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
-        (taps,) = ctx.saved_tensors
-        return cast(Tensor, Blur.apply(g, taps, 3 - ctx.padding)), None, None
+        return cast(Tensor, Blur.apply(g, ctx.gain, 3 - ctx.padding)), None, None
 
 
 def fade(old: Tensor, new: Tensor, alpha: float | Tensor) -> Tensor:

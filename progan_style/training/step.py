@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from progan_style import distributed, rng
 from progan_style.networks.conditions import Condition
 from progan_style.networks.contract import Discriminator
+from progan_style.networks.convolution import twice_differentiable
 from progan_style.networks.mapping import mix_styles
 from progan_style.training.augment import CALLS_OF_D
 from progan_style.training.conditioning import scale_gradient
@@ -96,7 +97,7 @@ class Critic:
         penalised = images.is_leaf and images.requires_grad
         if self.augment is not None:
             images = self.augment(images, len(self.seen))
-        with self.amp(not penalised):
+        with self.amp(not penalised), twice_differentiable() if penalised else contextlib.nullcontext():
             features = (self.D.features if penalised else self.features)(images)
         logits = self.D.logits(features, self.condition)
         self.seen.append((features, logits.detach()))
@@ -194,7 +195,7 @@ def backward_path(state: State, recipe: Recipe, index: Tensor, condition: Condit
 
     After those of the loss, whose graph is then gone: never both in memory.
     """
-    with recipe.amp(state.device, False):
+    with recipe.amp(state.device, False), twice_differentiable():
         ws = make_styles(state, recipe, index, condition)
         images = state.G.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))
         y = rng.normal(recipe.seed, "path", index, images[0].numel())

@@ -8,7 +8,7 @@ from run_tools import ADA, OF_ARCHITECTURE, same
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from progan_style import Condition, Trainer, load_config
-from progan_style.networks import ARCHITECTURES
+from progan_style.networks import ARCHITECTURES, convolution
 from progan_style.training.losses import LOSSES
 from progan_style.training.step import Batch, Critic, make_styles, parts_of
 
@@ -232,3 +232,25 @@ def test_the_average_keeps_half_after_a_half_life_which_is_short_at_the_start(ma
     assert keep(1_000_000, 10_000) == pytest.approx(0.5) and keep(1_000_000, 5_000) == pytest.approx(0.5**0.5)
     assert keep(20_000, 1_000) == pytest.approx(0.5)  # 5 % of 20,000 images
     assert keep(0, 8) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        ((), [True, False]),
+        (("network.name=stylegan2", *OF_ARCHITECTURE["stylegan2"], "schedule.r1_gamma.16=0"), [True, False]),
+        (("network.name=stylegan2", "schedule.resolutions=[16]", "schedule.r1_gamma.16=0"), [False, False]),
+    ],
+    ids=("images' slopes", "path length", "neither"),
+)
+def test_what_is_differentiated_twice_has_convolutions_for_it_and_nothing_else_has(make, monkeypatch, options, passes):
+    monkeypatch.setattr(convolution, "DEVICES", {"cpu"})
+    made, gradient = [], convolution.Form.weight_gradient
+    monkeypatch.setattr(convolution.Form, "weight_gradient", lambda *given: made.append(1) or gradient(*given))
+    trainer, _ = make("run", *options)
+    seen = []
+    for _ in passes:
+        trainer.step(*trainer.batch())
+        seen.append(bool(made))
+        made.clear()
+    assert seen == passes

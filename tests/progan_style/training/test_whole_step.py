@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from progan_style import Trainer, load_config, load_data
+from progan_style.networks import convolution, fir
 
 # ---------------------------------------------------------------- the product, as this file uses it
 
@@ -124,6 +125,8 @@ case("ada", "8px", "wgan-gp", (*ADA, "augment.target=0.5", "seed=6"), steps=5)
 case("ada", "stylegan2", "relativistic", (*ADA, "augment.target=0.5", "seed=23"), steps=5)
 
 
+ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2") for loss in LOSSES}
+
 # ---------------------------------------------------------------- the comparison
 
 
@@ -189,8 +192,24 @@ def agree(ours, theirs, where):
         assert apart <= 1e-9 * size + 1e-13, f"{where} {name}: {apart:.2e} apart at a size of {size:.2e}"
 
 
+@pytest.fixture
+def as_on_a_card(monkeypatch):
+    """The forms of filters and convolutions that a GPU takes, but for the kernel, which has no float64."""
+    monkeypatch.setattr(fir, "on_card", lambda x: True)
+    monkeypatch.setattr(convolution, "DEVICES", {"cpu"})
+
+
 @pytest.mark.parametrize("key", CASES)
 def test_a_step_is_what_the_papers_say(reference, in_float64, slices_root, tiny_overlay, key):
+    compare(reference, slices_root, tiny_overlay, key)
+
+
+@pytest.mark.parametrize("key", [key for key in CASES if key in ON_A_CARD or "path" in key])
+def test_so_it_is_in_the_forms_of_a_card(reference, in_float64, as_on_a_card, slices_root, tiny_overlay, key):
+    compare(reference, slices_root, tiny_overlay, key)
+
+
+def compare(reference, slices_root, tiny_overlay, key):
     place, loss, options, steps = CASES[key]
     architecture, nimg = PLACES[place]
     chosen = [f"network.name={architecture}", f"loss.name={loss}", f"data.root={slices_root}"]
