@@ -28,7 +28,7 @@ TESTS = tuple(
     f"tests/progan_style/{name}.py"
     for name in (
         *("training/test_whole_step", "training/test_losses", "training/test_path_length", "training/test_dependence"),
-        *("training/test_step_on_meta", "networks/test_networks", "training/test_conditioning"),
+        *("training/test_step_on_meta", "networks/test_contract", "training/test_conditioning"),
         *("training/test_augment", "training/test_step", "training/test_state", "training/test_trainer"),
     )
 )

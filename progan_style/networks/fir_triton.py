@@ -13,9 +13,10 @@ BLOCK = 1024  # of a row's pixels and channels, per program
 
 
 @triton.jit
-def blur_kernel(x_at, y_at, gain, h, w, c, h_out, w_out, PADDING: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore
+def blur_kernel(x_at, y_at, gain, h, w, c, PADDING: tl.constexpr, BLOCK: tl.constexpr):
     """One row of one image, x [N, H, W, C] -> y [N, H', W', C], BLOCK of its W' * C numbers; sums in fp32."""
     row, at = tl.program_id(0), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    h_out, w_out = h + 2 * PADDING - 3, w + 2 * PADDING - 3
     image, i_out = row // h_out, row % h_out
     j_out = at // c
     total = tl.zeros([BLOCK], tl.float32)
@@ -40,5 +41,5 @@ def blur(x: Tensor, gain: float, padding: int) -> Tensor:
     x = x.contiguous(memory_format=torch.channels_last)
     y = torch.empty([n, h_out, w_out, c], dtype=x.dtype, device=x.device)
     grid = (n * h_out, triton.cdiv(w_out * c, BLOCK))
-    blur_kernel[grid](x, y, gain, h, w, c, h_out, w_out, PADDING=padding, BLOCK=BLOCK)
+    blur_kernel[grid](x, y, gain, h, w, c, PADDING=padding, BLOCK=BLOCK)
     return y.permute(0, 3, 1, 2)

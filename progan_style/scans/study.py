@@ -74,7 +74,8 @@ def cut_scan(task: Task) -> Outcome:
         mask = volumes.read_mask(Path(task.root) / task.scan.masks[0], volume) if task.scan.masks else None
         slices = cut_slices(volume, task.cut, mask)
     except BadScan as error:
-        return Outcome(error=str(error).removeprefix(f"{path}: "))
+        told = str(error).removeprefix(f"{path}: ")
+        return Outcome(error=told.replace(str(path), path.name))  # scans.csv says nothing of this disk
     except MemoryError:
         return Outcome(error="out of memory; use fewer --workers")
     Path(task.folder).mkdir()

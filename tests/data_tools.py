@@ -1,0 +1,36 @@
+"""Folders of slices made up for tests."""
+
+import csv
+
+import numpy as np
+from PIL import Image
+
+
+def save(path, value=100, shape=(16, 16), dtype=np.uint8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full(shape, value, dtype)).save(path)
+
+
+def write(root, names=("train/CN", "train/AD"), persons=10, slices=2, shape=(16, 16)):
+    """CN slices are 50 + person, AD slices 150 + person; file names <class><person>x_<slice>.png."""
+    for name in names:
+        base = 150 if name.lower().endswith("ad") else 50
+        for p in range(persons):
+            for s in range(slices):
+                save(root / name / f"{name[0]}{name[-2:]}{p:02}x_{s}.png", base + p, shape)
+    return root
+
+
+def manifest(root, rows, header=("path", "label", "subject", "split")):
+    with open(root / "manifest.csv", "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def one_line(error):
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def all_rows(root, split="train", subject=lambda p: p.stem.split("x_")[0]):
+    paths = sorted(root.glob("*/*/*.png")) + sorted(root.glob("*/*.png"))
+    return [(p.relative_to(root).as_posix(), p.parent.name, subject(p), split) for p in paths]

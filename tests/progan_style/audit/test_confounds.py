@@ -1,0 +1,29 @@
+"""What differs between the classes besides the disease."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from progan_style.audit.audit import audit_folder
+
+
+def test_confounds_between_the_classes(tmp_path):
+    """AD 10 years older, brighter, and all women: each is flagged; three times as many CN: imbalance 3."""
+    rng = np.random.default_rng(1)
+    rows = ["path,label,subject,split,age,sex"]
+    for name, persons, age, gain in (("CN", 36, 70, 1.0), ("AD", 12, 80, 1.5)):
+        for p in range(persons):
+            picture = ndimage.gaussian_filter(rng.normal(size=(64, 64)), 2)
+            picture = np.where(np.hypot(*np.mgrid[-32:32, -32:32]) < 24, 90 + picture * 150, 0) * gain
+            path = f"train/{name}/{name}{p:02d}_0.png"
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(tmp_path / path)
+            sex = "F" if name == "AD" else "MF"[p % 2]
+            rows.append(f"{path},{name},{name}{p:02d},train,{age + rng.normal(0, 4):.1f},{sex}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    found = audit_folder(tmp_path, workers=1)
+    flagged = {c.what for c in found.confounds if c.flagged}
+    assert flagged == {"mean intensity", "age", "share of sex F"} and found.imbalance == 3.0 and not found.crosses
+    age = next(c for c in found.confounds if c.what == "age")
+    assert age.values[1] - age.values[0] == pytest.approx(10, abs=4) and age.effect < -1.5 and age.chance < 1e-4

@@ -1,0 +1,57 @@
+"""How alike two slices are."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from progan_style.audit import likeness
+
+OASIS = Path(__file__).parents[4] / "shared" / "data" / "oasis-mri"
+
+
+def test_likeness_falls_little_between_the_angles(phantoms):
+    small = likeness.read_small(next((phantoms / "train" / "AD").glob("*.png")))
+    for degrees in np.linspace(-2, 2, 9):
+        turned = ndimage.rotate(small, degrees, reshape=False, order=1)
+        assert next(likeness.alike(turned[None], small[None], 1))[1][0, 0] > 0.95
+
+
+def test_the_same_slice_of_the_same_person_is_1_and_blank_is_0(phantoms):
+    small = likeness.read_small(next((phantoms / "train" / "AD").glob("*.png")))
+    assert next(likeness.alike(small[None], small[None], 1))[1][0, 0] == pytest.approx(1.0, abs=1e-5)
+    assert next(likeness.alike(small[None] * 0, small[None], 1))[1][0, 0] == 0.0
+
+
+def test_known_strangers_raise_the_threshold():
+    """Pictures that are all alike, said to be of different persons: the threshold leaves 1 in 1000 of them."""
+    rng = np.random.default_rng(0)
+    base = ndimage.gaussian_filter(rng.normal(size=(64, 64)), 3) * 500
+    smalls = (base + rng.normal(0, 3, (60, 64, 64))).clip(0).astype(np.float32)
+    persons = (np.array([f"a{i}" for i in range(30)]), np.array([f"b{i}" for i in range(30)]))
+    found = likeness.find_pairs(smalls[:30], smalls[30:], persons, 1)
+    unknown = likeness.find_pairs(smalls[:30], smalls[30:], None, 1)
+    assert len(unknown.pairs) == 900 and unknown.threshold == likeness.PERSON
+    assert found.strangers == 900 and found.threshold > likeness.PERSON and len(found.pairs) <= 1
+
+
+@pytest.mark.skipif(not OASIS.is_dir(), reason="needs the OASIS slices beside the repository")
+def test_real_neighbours_are_found_and_real_strangers_are_not():
+    """40 persons of the validate and train parts: every second slice held out by slice, against all others."""
+    rows = list(csv.DictReader((OASIS / "manifest.csv").read_text().splitlines()))
+    chosen = sorted({row["subject"] for row in rows})[::7]
+    mine = [row for row in rows if row["subject"] in chosen]
+    smalls = likeness.read_all([OASIS / row["path"] for row in mine], 1)
+    persons = np.array([row["subject"] for row in mine])
+    ranks = np.array([int(row["slice_rank"]) for row in mine])
+    held_out = np.random.default_rng(0).random(len(mine)) < 0.15
+    some, others = np.flatnonzero(held_out), np.flatnonzero(~held_out)
+    found = likeness.find_pairs(smalls[some], smalls[others], None, 1)
+    same = [persons[some[i]] == persons[others[j]] for i, j, _ in found.pairs]
+    strangers = int((persons[some][:, None] != persons[others][None]).sum())
+    assert same.count(False) <= strangers / 1000
+    hits = {(some[i], others[j]) for i, j, _ in found.pairs}
+    neighbours = {(i, j) for i in some for j in others if persons[i] == persons[j] and abs(ranks[i] - ranks[j]) == 1}
+    assert len(hits & neighbours) >= 0.9 * len(neighbours)

@@ -1,0 +1,31 @@
+"""The audit's page: one file, nothing fetched, names escaped, the pairs pictured."""
+
+import re
+
+import numpy as np
+from PIL import Image
+
+from progan_style.audit import page as pages
+from progan_style.audit.findings import Audit, Near
+
+
+def test_a_pair_is_pictured_with_its_difference_and_its_names_are_text(tmp_path):
+    folder = tmp_path / "<b>lab"
+    names = ("train/CN/a&b.png", "test/CN/b.png")
+    for k, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((16, 16), 100 + k, np.uint8)).save(folder / name)
+    pair = Near(*names, 0.98, "copy")
+    counts = {"train": {"CN": 1}, "test": {"CN": 1}}
+    text = pages.page(Audit("x", counts, {}, "unknown", pairs=[pair] * 30, pairs_found={"copy": 30}), folder)
+    assert "A person or a copy crosses a split." in text and f"({pages.PICTURED} of 30)" in text
+    assert text.count("<figure>") == pages.PICTURED and text.count("<img") == 3 * pages.PICTURED
+    assert "a&amp;b.png" in text and "&lt;b&gt;lab" in text and "<b>" not in text
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', text))
+    assert "http" not in text and "<script" not in text
+
+
+def test_a_table_has_a_column_for_each_class_and_0_where_there_is_none():
+    made = pages.table({"train": {"CN": 2, "AD": 1}, "test": {"AD": 4}}, "slices")
+    cells = re.findall(r"<t[dh][^>]*>([^<]*)<", made)
+    assert cells == ["slices", "CN", "AD", "train", "2", "1", "test", "0", "4"]

@@ -1,0 +1,59 @@
+"""Which files are scans, and which mask belongs to which; files are empty, for names alone decide."""
+
+import pytest
+
+from progan_style.scans.finding import find_scans, holds_scans, stem
+
+
+def make(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def paths(root):
+    return [scan.path for scan in find_scans(root)[0]]
+
+
+@pytest.mark.parametrize("name", ("a.nii", "a.nii.gz", "a.NII.GZ", "a.mgz", "a.img"))
+def test_a_stem_has_no_suffix(name):
+    assert stem(name) == "a"
+
+
+def test_volumes_are_found_by_suffix_in_order_and_hidden_files_are_not(tmp_path):
+    make(tmp_path, "b/2.nii.gz", "a.mgz", "c.txt", ".hidden.nii", ".git/x.nii", "d.hdr", "d.img")
+    assert paths(tmp_path) == ["a.mgz", "b/2.nii.gz", "d.img"]  # d.hdr is the header of d.img
+    assert holds_scans(tmp_path) and not holds_scans(make(tmp_path / "none", "x.png"))
+
+
+def test_a_header_without_its_image_is_kept_for_its_fault_to_be_told(tmp_path):
+    assert paths(make(tmp_path, "d.hdr")) == ["d.hdr"]
+
+
+def test_a_mask_is_no_scan_and_belongs_to_its_own(tmp_path):
+    make(tmp_path, "p1.nii.gz", "p1_mask.nii.gz", "p2.nii.gz", "p11_mask.nii.gz")
+    scans, remarks = find_scans(tmp_path)
+    assert {scan.path: scan.masks for scan in scans} == {"p1.nii.gz": ("p1_mask.nii.gz",), "p2.nii.gz": ()}
+    assert remarks == ["2 brain masks (*_mask) beside the scans"]
+
+
+def test_of_a_bids_folder_the_t1_is_used_with_its_masks(tmp_path):
+    names = ("sub-01_T1w.nii.gz", "sub-01_desc-brain_mask.nii.gz", "sub-01_bold.nii.gz", "sub-02_desc-x_mask.nii.gz")
+    scans, remarks = find_scans(make(tmp_path / "anat", *names).parent)
+    assert [scan.path for scan in scans] == ["anat/sub-01_T1w.nii.gz"]
+    assert scans[0].masks == ("anat/sub-01_desc-brain_mask.nii.gz",)
+    assert "only *_T1w is used: 1 other scans are left out" in remarks
+
+
+def test_a_folder_of_dicom_files_is_one_scan(scan_tools, tmp_path):
+    scan_tools.write_dicom(tmp_path / "p1" / "t1", *scan_tools.head(12.0))
+    make(tmp_path, "p1/t1_mask.nii.gz", "p1/note.txt")
+    (scan,), _ = find_scans(tmp_path)
+    assert scan.series and scan.path == "p1/t1" and scan.masks == ("p1/t1_mask.nii.gz",)
+
+
+def test_a_single_file_is_a_scan(tmp_path):
+    make(tmp_path, "p1.nii", "p1_mask.nii", "p2.nii")
+    (scan,), _ = find_scans(tmp_path / "p1.nii")
+    assert scan.path == "p1.nii" and scan.masks == ("p1_mask.nii",)

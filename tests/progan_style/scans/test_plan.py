@@ -1,0 +1,55 @@
+"""Whose scans there are, before any is opened."""
+
+import pytest
+
+from progan_style.scans.finding import Scan
+from progan_style.scans.participants import Match
+from progan_style.scans.plan import WITHHELD, make_plan, name_scans
+
+
+def study(tmp_path, *names, sheet=None):
+    for name in names:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    if sheet is None:
+        return make_plan(tmp_path / "in", None, ())
+    (tmp_path / "labels.csv").write_text(sheet)
+    return make_plan(tmp_path / "in", tmp_path / "labels.csv", ())
+
+
+def test_without_a_sheet_all_scans_have_one_class_and_are_of_those_whom_their_paths_name(tmp_path):
+    plan = study(tmp_path, "sub-01_T1w.nii.gz", "sub-02_T1w.nii.gz")
+    assert plan.classes == ["unlabelled"] * 2
+    assert [who.person.subject for who in plan.matches] == ["01", "02"]
+
+
+def test_rows_without_scans_and_scans_without_rows_are_told(tmp_path):
+    sheet = "participant,diagnosis\nsub-01,AD\nsub-03,CN\nsub-04,\n"
+    plan = study(tmp_path, "sub-01_T1w.nii.gz", "sub-02_T1w.nii.gz", "sub-04_T1w.nii.gz", sheet=sheet)
+    assert plan.classes == ["AD", "", ""]
+    told = "\n".join(plan.lines)
+    assert "NO ROW    1 scans have no row in" in told and "sub-02_T1w.nii.gz" in told
+    assert "LEFT OUT  1 scans whose row has no group in use: sub-04_T1w.nii.gz" in told
+    assert "NO SCAN   1 rows of" in told and "03 (line 3)" in told
+
+
+def test_a_scan_that_names_nobody_is_a_person_of_its_own(tmp_path):
+    plan = study(tmp_path, "t1.nii.gz", "t2.nii.gz")
+    assert [who.person.subject for who in plan.matches] == ["p0001", "p0002"]
+    assert any(line.startswith("PERSONS   2 scans name no person") for line in plan.lines)
+
+
+def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(monkeypatch, tmp_path):
+    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
+    from progan_style.scans.participants import Person
+
+    who = Match(Person("doe_jane", "jane"), None)
+    named, paths, patients, unknown = name_scans([Scan("doe_jane/t1", series=True)], [who], tmp_path)
+    assert named[0].person.subject == "p0001" and named[0].person.session == ""
+    assert paths == [WITHHELD] and patients == ["Doe^Jane"] and unknown == 0
+
+
+def test_a_folder_without_scans_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(FileNotFoundError, match="no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM"):
+        make_plan(tmp_path / "in", None, ())
