@@ -57,6 +57,11 @@ def slices(x: Tensor, gain: float, padding: int) -> Tensor:
     return (y * gain).to(x.dtype)
 
 
+def slower_because(device: torch.device) -> str:
+    """Why blurs take the slower form on a device; "" where they do not."""
+    return why_no_kernel() if device.type == "cuda" else ""
+
+
 @functools.cache
 def why_no_kernel() -> str:
     """Why the Triton kernel cannot be used on this machine's card; "" if it can, which is tried once."""

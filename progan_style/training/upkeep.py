@@ -16,6 +16,7 @@ from tqdm import tqdm
 from progan_style import distributed
 from progan_style.checkpoint import load_state, save_network, save_state
 from progan_style.config import Config, parse_config, refuse_changes, save_config
+from progan_style.networks import fir
 from progan_style.networks.contract import Generator
 from progan_style.run import stage_dir
 from progan_style.sampling import save_samples
@@ -87,6 +88,8 @@ class Upkeep:
         if distributed.rank() == 0:
             save_config(self.config, self.run_dir / "config.yaml")
             self.log = runlog.RunLog(self.run_dir, self.state.nimg)
+            if why := fir.slower_because(self.state.device):
+                runlog.say(f"note: blurs take a slower form, with the same numbers: {why}")
         self._restart_clock()
 
     def _warn(self, state: dict[str, Any], slices: int) -> None:

@@ -9,6 +9,7 @@ from run_tools import log_of
 
 from progan_style import GrowthSchedule, load_config
 from progan_style.checkpoint import load_state
+from progan_style.networks import fir
 from progan_style.training.upkeep import Due
 
 
@@ -178,3 +179,13 @@ def test_what_an_image_count_asks_for():
     assert at(56) == set() and {"log"} <= at(64)
     rolling = load_config(overrides=["training.on_divergence=rollback"])
     assert at(0, config=rolling) == {"picture", "save"}  # something to go back to
+
+
+def test_a_slower_form_of_the_blur_is_said_once(make, monkeypatch, capsys):
+    monkeypatch.setattr(fir, "slower_because", lambda device: "Triton is not there")
+    trainer, run_dir = make()
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 24)
+    said = "note: blurs take a slower form, with the same numbers: Triton is not there"
+    assert capsys.readouterr().out.count(said) == 1
+    monkeypatch.undo()
+    assert fir.slower_because(torch.device("cpu")) == ""
