@@ -1,9 +1,9 @@
-# make demo: the whole job on phantoms.  make test: all checks.  Both set up .venv first.
+# make demo: the whole job on phantoms.  make test: all checks.  make gpu: what the card gives.  Each sets up .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup
+.PHONY: demo test gpu setup
 
 demo: $(VENV)/ready
 	$(BIN)/python train.py --config configs/demo.yaml --run saved_output/demo
@@ -15,6 +15,10 @@ test: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+# What this machine's graphics card gives; without one: make gpu GPU=--cpu
+gpu: $(VENV)/ready
+	$(BIN)/python -m benchmarks.gpu $(GPU)
 
 setup: $(VENV)/ready
 
