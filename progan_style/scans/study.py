@@ -75,7 +75,7 @@ def cut_scan(task: Task) -> Outcome:
         slices = cut_slices(volume, task.cut, mask)
     except BadScan as error:
         told = str(error).removeprefix(f"{path}: ")
-        return Outcome(error=told.replace(str(path), path.name))  # scans.csv says nothing of this disk
+        return Outcome(error=told.replace(f"{task.root}{os.sep}", ""))  # scans.csv says nothing of this disk
     except MemoryError:
         return Outcome(error="out of memory; use fewer --workers")
     Path(task.folder).mkdir()

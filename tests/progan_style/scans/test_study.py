@@ -32,6 +32,13 @@ def test_a_scan_becomes_its_slices_and_a_fault_of_it_is_told_without_its_path(sc
     assert bad.error and str(scans) not in bad.error and not (tmp_path / "none").exists()
 
 
+def test_a_fault_of_a_mask_is_told_without_the_place_either(scans, tmp_path):
+    (scans / "sub-00_mask.nii.gz").write_bytes(b"none")
+    masked = Scan("sub-00_T1w.nii.gz", masks=("sub-00_mask.nii.gz",))
+    told = cut_scan(Task(masked, str(scans), CUT, str(tmp_path / "made"))).error
+    assert told.startswith("sub-00_mask.nii.gz: cannot be read") and str(scans) not in told
+
+
 def test_two_masks_beside_a_scan_are_a_fault_of_it(scans, tmp_path):
     two = Scan("sub-00_T1w.nii.gz", masks=("a_mask.nii", "b_mask.nii"))
     assert "2 masks beside it" in cut_scan(Task(two, str(scans), CUT, str(tmp_path / "made"))).error
