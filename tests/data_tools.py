@@ -34,3 +34,17 @@ def one_line(error):
 def all_rows(root, split="train", subject=lambda p: p.stem.split("x_")[0]):
     paths = sorted(root.glob("*/*/*.png")) + sorted(root.glob("*/*.png"))
     return [(p.relative_to(root).as_posix(), p.parent.name, subject(p), split) for p in paths]
+
+
+def write_noise(root, splits=("Training Set", "Validate Set"), persons=12):
+    """Three slices of noise of each person, no two alike; persons in the file names alone."""
+    rng = np.random.default_rng(0)
+    for name in ("AD", "NC"):
+        for p in range(persons):
+            folder = root / splits[p % len(splits)] / name if splits else root / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for k in range(3):
+                Image.fromarray(rng.integers(0, 255, (24, 32), np.uint8)).save(
+                    folder / f"{name.lower()}{p:03d}_{k}.png"
+                )
+    return root

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from shell_tools import refused
 
 REPO = Path(__file__).parents[1]
 
@@ -15,13 +16,6 @@ REPO = Path(__file__).parents[1]
 @pytest.fixture
 def call(call_shell):
     return call_shell
-
-
-def refused(done, message):
-    """One line on stderr, exit 2, no traceback."""
-    assert done.returncode == 2, (done.returncode, done.stderr)
-    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
-    assert message in done.stderr, done.stderr
 
 
 def test_the_command_line_refuses_with_exit_2(tmp_path):

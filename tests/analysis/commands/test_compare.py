@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from shell_tools import refused
 
 
 @pytest.fixture
@@ -50,11 +51,6 @@ def test_copied_training_slices_are_found(call, toy_root, tmp_path):
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert numbers["copies.share"] == 1 and numbers["resolution"] == 32
-
-
-def refused(done, message):
-    assert done.returncode == 2, (done.returncode, done.stderr)
-    assert len(done.stderr.strip().splitlines()) == 1 and message in done.stderr, done.stderr
 
 
 def test_folders_that_do_not_fit_are_refused_in_one_line(call, toy_root, tmp_path):

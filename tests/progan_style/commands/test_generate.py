@@ -4,13 +4,7 @@ import csv
 
 import pytest
 from PIL import Image
-
-
-def refused(done, message):
-    """One line on stderr, exit 2, no traceback."""
-    assert done.returncode == 2, (done.returncode, done.stderr)
-    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
-    assert message in done.stderr, done.stderr
+from shell_tools import refused
 
 
 def test_generate_writes_a_data_folder_that_train_reads(call_shell, tiny_run, tmp_path):

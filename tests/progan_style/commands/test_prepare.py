@@ -1,24 +1,14 @@
 """prepare.py as a user calls it: scans in, a data folder that train.py reads out; what it refuses and what it lists."""
 
-import csv
 import resource
 
 import numpy as np
 import pytest
+from data_tools import write_noise
 from PIL import Image
+from shell_tools import manifest_rows, refused
 
 CUT = ("--slices", 3, "--spacing", 10, "--size", 32, "--workers", 1)
-
-
-def refused(done, message):
-    """One line on stderr, exit 2, no traceback."""
-    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
-    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, done.stderr
-    assert message in done.stderr, done.stderr
-
-
-def manifest(folder):
-    return list(csv.DictReader((folder / "manifest.csv").read_text().splitlines()))
 
 
 def everything(folder):
@@ -57,7 +47,7 @@ def prepared(study, call_shell, tmp_path_factory):
 
 def test_nifti_and_dicom_give_the_same_slices(prepared):
     to, _ = prepared
-    ours, theirs = manifest(to / "nifti"), manifest(to / "dicom")
+    ours, theirs = manifest_rows(to / "nifti"), manifest_rows(to / "dicom")
     assert ours == theirs and len(ours) == 8 * 2 * 3
     for row in ours:
         first, second = (np.asarray(Image.open(to / form / row["path"])).astype(int) for form in ("nifti", "dicom"))
@@ -66,7 +56,7 @@ def test_nifti_and_dicom_give_the_same_slices(prepared):
 
 def test_the_manifest_carries_everything_and_no_person_parts(prepared):
     to, done = prepared
-    rows = manifest(to / "nifti")
+    rows = manifest_rows(to / "nifti")
     assert list(rows[0])[:6] == ["path", "label", "subject", "split", "session", "scan"]
     assert {"plane", "slice_mm", "mm_per_pixel", "low", "high", "middle", "age", "sex", "site"} <= set(rows[0])
     splits = {
@@ -93,9 +83,9 @@ def test_the_same_seed_gives_the_same_folder(study, prepared, call_shell, tmp_pa
     assert call_shell(*arguments, "--to", tmp_path / "same").returncode == 0
     assert call_shell(*arguments, "--to", tmp_path / "other", "--seed", 4).returncode == 0
     assert everything(tmp_path / "same") == everything(to / "nifti")
-    for row in manifest(tmp_path / "same"):
+    for row in manifest_rows(tmp_path / "same"):
         assert (tmp_path / "same" / row["path"]).read_bytes() == (to / "nifti" / row["path"]).read_bytes()
-    assert manifest(tmp_path / "other") != manifest(tmp_path / "same")
+    assert manifest_rows(tmp_path / "other") != manifest_rows(tmp_path / "same")
 
 
 def test_train_reads_it_with_persons(prepared, call_shell, tiny_overlay, tmp_path):
@@ -128,7 +118,7 @@ def test_patient_names_are_nowhere(study, prepared, call_shell, tmp_path):
     )
     done = call_shell("prepare.py", named, "--labels", tmp_path / "labels.csv", "--to", tmp_path / "made", *CUT)
     assert done.returncode == 0, done.stderr
-    assert {row["subject"] for row in manifest(tmp_path / "made")} == {"p0001", "x1"}
+    assert {row["subject"] for row in manifest_rows(tmp_path / "made")} == {"p0001", "x1"}
     for folder in (tmp_path / "made", to / "dicom"):
         for path in folder.rglob("*"):
             assert "doe" not in path.name.lower() and "jane" not in path.name.lower()
@@ -162,7 +152,7 @@ def test_nothing_is_written_outside(scan_tools, call_shell, tmp_path):
     done = call_shell("prepare.py", tmp_path / "in", *arguments, *CUT)
     assert done.returncode == 0, done.stderr
     assert [path for path in everything(tmp_path) if not path.startswith("out")] == before
-    rows = manifest(tmp_path / "out")
+    rows = manifest_rows(tmp_path / "out")
     assert len({row["subject"] for row in rows}) == 4 and all(".." not in row["path"] for row in rows)
 
 
@@ -174,7 +164,7 @@ def test_one_bad_scan_does_not_stop_the_others(study, call_shell, tmp_path):
     broken.write_bytes(broken.read_bytes()[:3000])
     arguments = ("prepare.py", tmp_path / "in", "--labels", study / "labels.csv", *CUT)
     done = call_shell(*arguments, "--to", tmp_path / "out")
-    assert done.returncode == 1 and len(manifest(tmp_path / "out")) == 15 * 3
+    assert done.returncode == 1 and len(manifest_rows(tmp_path / "out")) == 15 * 3
     assert done.stderr.startswith("FAILED    sub-03_ses-M00_T1w.nii.gz: cannot be read")
     assert "failed" in (tmp_path / "out" / "scans.csv").read_text()
     refused(call_shell(*arguments, "--to", tmp_path / "strict", "--strict"), "(--strict: nothing was written)")
@@ -199,7 +189,7 @@ def test_rows_without_scans_and_scans_without_rows_are_listed(study, call_shell,
 def test_without_labels_there_is_one_class_that_train_reads(study, call_shell, tiny_overlay, tmp_path):
     done = call_shell("prepare.py", study / "nifti", "--to", tmp_path / "out", *CUT)
     assert done.returncode == 0, done.stderr
-    assert {row["label"] for row in manifest(tmp_path / "out")} == {"unlabelled"}
+    assert {row["label"] for row in manifest_rows(tmp_path / "out")} == {"unlabelled"}
     assert (tmp_path / "out" / "train" / "unlabelled").is_dir()
     run = ("train.py", "--config", tiny_overlay, "--data", tmp_path / "out", "--run", tmp_path / "run", "--until", 8)
     trained = call_shell(*run)
@@ -217,13 +207,13 @@ def test_a_mask_beside_a_scan_is_applied(scan_tools, call_shell, tmp_path):
     scan_tools.write_nifti(tmp_path / "in" / "sub-2_mask.nii.gz", mask.astype(np.uint8), affine)
     scan_tools.write_nifti(tmp_path / "in" / "sub-3_bold.nii.gz", np.stack([data] * 2, -1), affine)
     assert call_shell("prepare.py", tmp_path / "in" / "sub-1", "--to", tmp_path / "one", *CUT).returncode == 0
-    assert {row["middle"] for row in manifest(tmp_path / "one")} == {"mask"}
+    assert {row["middle"] for row in manifest_rows(tmp_path / "one")} == {"mask"}
     done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "all", *CUT)
     assert done.returncode == 0 and "only *_T1w is used: 2 other scans are left out" in done.stdout
     (tmp_path / "in" / "sub-1" / "sub-1_T1w.nii.gz").rename(tmp_path / "in" / "sub-1" / "sub-1.nii.gz")
     done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "both", *CUT)
     assert done.returncode == 1 and "4-D" in done.stderr  # without T1w in the names, nothing is left out
-    assert {row["middle"] for row in manifest(tmp_path / "both") if row["subject"] == "2"} == {"mask"}
+    assert {row["middle"] for row in manifest_rows(tmp_path / "both") if row["subject"] == "2"} == {"mask"}
 
 
 def test_a_full_disk_is_named_and_nothing_is_left(study, call_shell, tmp_path):
@@ -263,3 +253,15 @@ def test_bad_input_is_refused_in_one_line(case, study, call_shell, tmp_path):
 
 
 # --------------------------------------------------------------------------------------------------------- slices
+
+
+def test_an_audit_that_finds_something_exits_1(call_shell, tmp_path):
+    source = write_noise(tmp_path / "in")
+    (source / "Validate Set" / "AD" / "ad900_0.png").write_bytes(
+        (source / "Training Set" / "AD" / "ad000_0.png").read_bytes()
+    )
+    done = call_shell("prepare.py", "--audit", source)
+    assert done.returncode == 1 and "are identical" in done.stdout, done.stdout + done.stderr
+    assert (source / "audit" / "audit.html").is_file()
+    again = call_shell("prepare.py", "--audit", source)  # what it wrote is no part of the data
+    assert again.stdout == done.stdout
