@@ -91,7 +91,10 @@ def test_the_whole_measurement(monkeypatch, tmp_path, capsys):
         "peak_rss_over_reference",
     } <= result["ratios"].keys()
     assert result["ablation"].keys() == LEVERS.keys()
-    assert all(v > 0 for v in (result["ratios"] | result["ablation"]).values() if v is not None)
+    numbers = {key: v for key, v in (result["ratios"] | result["ablation"]).items() if v is not None}
+    # What a penalty adds is the difference of two times: at this size a busy machine may make it negative.
+    assert -math.inf < numbers.pop("penalty_share_of_interval_bf16") < math.inf
+    assert all(0 < v < math.inf for v in numbers.values())
     assert "time without the lever / with it" in capsys.readouterr().out
 
 
