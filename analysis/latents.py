@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from progan_style import Condition, Generator, generate, latents, to_uint8
+from progan_style import Condition, Generator, centre, generate, latents, to_uint8, truncated
 
 BATCH = 16
 
@@ -85,7 +85,7 @@ def styles(G: Generator, seeds: Tensor, label: int, psi: float = 1.0) -> tuple[T
     device = next(G.parameters()).device
     z, noise = latents(G, seeds.to(device))
     condition = Condition.of(torch.full_like(seeds, label), G.class_names).to(device)
-    return G.mapping(z, condition, psi=psi), noise
+    return truncated(G, z, condition, psi), noise
 
 
 def style_mixing(G: Generator, rows: Tensor, columns: Tensor, label: int, crossover: int) -> NDArray[np.uint8]:
@@ -126,7 +126,9 @@ def diversity(images: NDArray[np.uint8]) -> float:
 
 def class_direction(G: Generator, low: int, high: int) -> Tensor:
     """From the centre of one class to that of another, [W]: what the label alone changes, on average over z."""
-    return G.mapping.centers[high] - G.mapping.centers[low]
+    two = Condition.of(torch.tensor([low, high]), G.class_names).to(next(G.parameters()).device)
+    of_low, of_high = centre(G, two)
+    return of_high - of_low
 
 
 def random_direction(direction: Tensor, count: int, seed: int = 0) -> Tensor:
@@ -176,7 +178,7 @@ def interpolation(G: Generator, seeds: Tensor, weights: Tensor, steps: int = 12,
     ]  # T times [Z]
     frames = torch.stack(walk).repeat_interleave(len(weights), dim=0)
     condition = Condition.of(weights.repeat(len(walk), 1), G.class_names).to(device)
-    ws = G.mapping(frames, condition, psi=psi)
+    ws = truncated(G, frames, condition, psi)
     images = render(G, ws, noise[:1].expand(len(ws), -1))
     return images.reshape(len(walk), len(weights), *images.shape[1:])
 

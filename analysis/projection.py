@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.latents import render
-from progan_style import Condition, Generator, to_float
+from progan_style import Condition, Generator, centre, to_float
 
 STEPS = 200
 RATE = 0.05  # Adam's largest; StyleGAN2's projector has 0.1 for 1,000 steps
@@ -55,7 +55,7 @@ def project(
     device = next(G.parameters()).device
     target = to_float(torch.from_numpy(np.array(images))).to(device)
     draw = torch.Generator().manual_seed(seed)
-    start = G.mapping.centers[torch.from_numpy(labels).to(device)].clone()
+    start = centre(G, Condition.of(torch.from_numpy(labels), G.class_names).to(device))
     noise = torch.randn(len(images), G.noise_size, generator=draw).to(device)
     first = rms(render(G, _layers(G, start), noise), images)
     width = _width(G, draw)
@@ -148,5 +148,6 @@ def _width(G: Generator, draw: torch.Generator) -> float:
     device = next(G.parameters()).device
     z = torch.randn(SAMPLES, G.mapping.z_dim, generator=draw).to(device)
     labels = torch.arange(SAMPLES, device=device) % len(G.class_names)
-    w = G.mapping(z, Condition.of(labels, G.class_names))[:, 0]
-    return float((w - G.mapping.centers[labels]).square().mean().sqrt())
+    condition = Condition.of(labels, G.class_names)
+    w = G.mapping(z, condition)[:, 0]
+    return float((w - centre(G, condition)).square().mean().sqrt())

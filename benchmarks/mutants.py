@@ -128,14 +128,14 @@ MUTANTS = [
     Mutant(
         "the trunk's class gradient without the label's weight",
         STEP,
-        "scale_gradient(f, recipe.class_weight * label_weight)",
-        "scale_gradient(f, recipe.class_weight)",
+        "scale_gradient(features, recipe.class_weight * label_weight)",
+        "scale_gradient(features, recipe.class_weight)",
     ),
     Mutant(
         "the auxiliary head hears no fakes",
         STEP,
-        "critic.seen[: 2 if recipe.fakes_too else 1]",
-        "critic.seen[:1]",
+        "if recipe.class_weight and recipe.fakes_too:",
+        "if False:",
     ),
     Mutant(
         "r_t is of the fakes",
@@ -176,14 +176,44 @@ MUTANTS = [
     Mutant(
         "training without noise",
         STEP,
-        'return state.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))',
-        "return state.synthesis(ws)",
+        'images = state.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))',
+        "images = state.synthesis(ws)",
     ),
     Mutant(
-        "the centre of the wrong class",
+        "the class head hears the fakes",
         STEP,
-        "state.G.mapping.track(ws, condition)",
-        "state.G.mapping.track(ws, condition[torch.arange(len(condition) - 1, -1, -1)])",
+        "state.D.track(features, part.condition)",
+        "state.D.track(critic.seen[1][0], part.condition)",
+    ),
+    Mutant(
+        "the auxiliary head believes fakes from the first image",
+        STEP,
+        "on_classes.append(label_weight * on_fakes)",
+        "on_classes.append(on_fakes)",
+    ),
+    Mutant(
+        "D sees what lies beyond black and white",
+        STEP,
+        "return images.clamp(-1.0, 1.0)",
+        "return images.clone()",
+    ),
+    Mutant(
+        "far beyond, pixels are pushed out",
+        STEP,
+        "(far & (g * images > 0))",
+        "far",
+    ),
+    Mutant(
+        "r_t is about the mean of the fakes",
+        AUGMENT,
+        "torch.sign(reals if self.has_zero else reals - fakes)",
+        "torch.sign(reals if self.has_zero else reals - fakes.mean())",
+    ),
+    Mutant(
+        "covariance about the old means",
+        DISCRIMINATING,
+        " - (moved * counts[:, None]).T @ moved)",
+        ")",
     ),
     Mutant(
         "balanced slices at others' positions",
@@ -248,8 +278,8 @@ MUTANTS = [
     Mutant(
         "the average without its ramp-up",
         STEP,
-        "half_life = min(self.ema_half_life, max(nimg, 1) * self.ema_rampup)",
-        "half_life = self.ema_half_life",
+        "if self.ema_rampup is not None:",
+        "if False:",
     ),
     # ------------------------------------------------------------ networks
     Mutant(

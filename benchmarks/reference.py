@@ -148,7 +148,6 @@ class Discriminator(nn.Module):
         self.dense = Equalized(16 * channels, channels)
         self.logit = Equalized(channels, 1, gain=1.0)
         self.embed = nn.Embedding(num_classes, channels)
-        self.probe = Equalized(channels, num_classes, gain=1.0)
 
     def forward(self, images: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         newest, previous, *_ = blocks = cast(list[DiscriminatorBlock], list(self.blocks))
@@ -163,7 +162,7 @@ class Discriminator(nn.Module):
         x = torch.cat([x, std.repeat_interleave(4)[:, None, None, None].expand(n, 1, h, w)], dim=1)
         x = F.leaky_relu(self.dense(F.leaky_relu(self.last(x), 0.2).flatten(1)), 0.2)
         logits = self.logit(x)[:, 0] + (self.embed(labels) * x).sum(dim=1) / math.sqrt(x.shape[1])
-        return logits, self.probe(x.detach())
+        return logits
 
 
 class Adam:
@@ -219,17 +218,17 @@ class Reference:
 
         with torch.no_grad():
             fakes = self.G(torch.randn(2, n, self.z_dim), labels, alpha)
-        real_logits, class_logits = self.D(reals, labels, alpha)
-        loss_d = F.softplus(-real_logits).mean() + F.softplus(self.D(fakes, labels, alpha)[0]).mean()
-        (loss_d + F.cross_entropy(class_logits, labels)).backward()
+        real_logits = self.D(reals, labels, alpha)
+        loss_d = F.softplus(-real_logits).mean() + F.softplus(self.D(fakes, labels, alpha)).mean()
+        loss_d.backward()
         leaves = reals.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(self.D(leaves, labels, alpha)[0].sum(), leaves, create_graph=True)
+        (slope,) = torch.autograd.grad(self.D(leaves, labels, alpha).sum(), leaves, create_graph=True)
         penalty = 0.5 * self.gamma * slope.square().sum(dim=(1, 2, 3)).mean()
         penalty.backward()
         self.opt_D.step()
 
         fakes = self.G(torch.randn(2, n, self.z_dim), labels, alpha)
-        loss_g = F.softplus(-self.D(fakes, labels, alpha)[0]).mean()
+        loss_g = F.softplus(-self.D(fakes, labels, alpha)).mean()
         loss_g.backward()
         self.opt_G.step()
         for p in self.D.parameters():

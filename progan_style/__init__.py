@@ -64,6 +64,7 @@ _HOME = {
     "with_unlabelled": "run",  # a folder without diagnoses has one class
     "run_config": "run",  # the Config of a run's folder
     "stage_dir": "run",
+    "generator_file": "run",  # the last generator of a stage, or its best by KID
     "finished_stage": "run",
     "finished_stages": "run",
     "images_seen": "run",
@@ -79,6 +80,8 @@ _HOME = {
     "untrained_like": "checkpoint",  # same architecture, fresh weights
     "generate": "sampling",  # labels (or class weights), seeds -> uint8 images
     "latents": "sampling",  # seeds -> each image's z and noise
+    "truncated": "sampling",  # z and condition -> styles, pulled towards the condition's centre
+    "centre": "sampling",  # the mean style of a condition
     "generator_features": "sampling",  # labels, seeds -> last feature map on a coarse grid
     "choose_device": "sampling",
     "to_float": "sampling",

@@ -18,7 +18,7 @@ from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
 
 Network = TypeVar("Network", bound=Growing)
-FORMAT = 1
+FORMAT = 2
 PREVIOUS = "checkpoint-previous.pt"
 
 
@@ -47,23 +47,24 @@ def load_state(path: Path) -> dict[str, Any]:
 def transfer(
     network: Growing, weights: dict[str, torch.Tensor], classes: Sequence[str], their_classes: Sequence[str]
 ) -> list[str]:
-    """Copy what fits by name and shape, per class by the class's name; returns the names of what stays fresh."""
-    fresh = []
+    """Copy what fits by name and shape, per class by the class's name; returns the names of what does not fit.
+
+    Conditions that the other network does not have are laid out so that its images stay what they are (`adapted`).
+    """
+    unfit, weights = [], network.adapted(weights)
     with torch.no_grad():
         for name, mine in network.state_dict().items():
             theirs = weights.get(name)
-            if theirs is None or theirs.shape[1:] != mine.shape[1:] or theirs.dim() != mine.dim():
-                fresh.append(name)
-            elif name in network.per_class:
+            per_class = name in network.per_class and theirs is not None and theirs.shape[1:] == mine.shape[1:]
+            if theirs is not None and per_class and len(theirs) == len(their_classes):
                 for row, label in enumerate(classes):
                     if label in their_classes:
                         mine[row] = theirs[their_classes.index(label)]
-                fresh += [f"{name} of {label}" for label in classes if label not in their_classes]
-            elif theirs.shape != mine.shape:
-                fresh.append(name)
-            else:
+            elif theirs is not None and theirs.shape == mine.shape:
                 mine.copy_(theirs)
-    return fresh
+            elif not per_class:
+                unfit.append(name)
+    return unfit
 
 
 def save_network(path: Path, network: Growing, header: dict[str, Any]) -> None:

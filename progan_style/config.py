@@ -75,6 +75,7 @@ def differences(a: Config, b: Config) -> list[str]:
 # Keys that may change between the calls of one run: they decide what is shown and kept, not what is learnt.
 FREE = {
     "threads",
+    "training.precision",
     "data.cache",
     "training.compile",
     "training.log_kimg",

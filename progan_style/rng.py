@@ -22,7 +22,7 @@ MIX_1 = -0x40A7B892E31B1A47  # 0xBF58476D1CE4E5B9
 MIX_2 = -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
 
 # What a number is for. Streams keep uses apart, so that adding one never shifts another.
-STREAMS = {"latent": 1, "mixing": 2, "noise": 3, "augment": 4, "penalty": 5, "position": 6, "path": 7}
+STREAMS = {"latent": 1, "mixing": 2, "noise": 3, "augment": 4, "penalty": 5, "position": 6, "path": 7, "centre": 8}
 
 
 def mix64(x: Tensor) -> Tensor:

@@ -27,6 +27,26 @@ def stage_dir(run_dir: str | Path, resolution: int) -> Path:
     return Path(run_dir) / f"stage-{resolution:03d}"
 
 
+# What of a stage's generators is meant -> its file
+WEIGHTS = {"last": "generator.safetensors", "best": "generator-best.safetensors"}
+
+
+def generator_file(run_dir: str | Path, resolution: int, weights: str = "last") -> Path:
+    """The generator at the end of a finished stage, or the one of the lowest KID in it.
+
+    Raises ValueError if none was kept, with the sizes that have one.
+    """
+    path = stage_dir(run_dir, resolution) / WEIGHTS[weights]
+    if not path.is_file():
+        kept = [r for r in finished_stages(run_dir) if (stage_dir(run_dir, r) / WEIGHTS[weights]).is_file()]
+        have = f"these sizes have one: {', '.join(map(str, kept))}" if kept else "no size has one"
+        raise ValueError(
+            f"--weights {weights}: {run_dir} kept none at size {resolution}, {have}; a run keeps the generator of the "
+            f"lowest KID where training.eval_kimg is set and the data have a validate part"
+        )
+    return path
+
+
 def finished_stages(run_dir: str | Path) -> list[int]:
     """The resolutions of the finished stages, ascending."""
     found = Path(run_dir).glob("stage-*/generator.safetensors")

@@ -16,6 +16,7 @@ from progan_style import distributed, rng, vision
 from progan_style.networks.conditions import Condition
 from progan_style.networks.contract import Generator
 
+CENTRE = 1024  # latents whose mean style is a centre: 3 % of w's spread from that of all
 BLOCK = 16  # images made together: seeds 0..15, 16..31, ... of one class
 
 
@@ -32,6 +33,29 @@ def to_uint8(images: Tensor) -> Tensor:
 def latents(G: Generator, seeds: Tensor) -> tuple[Tensor, Tensor]:
     """The z [N, Z] and noise [N, noise_size] of each image's own seed; a seed is the same z in every class."""
     return rng.normal(0, "latent", seeds, G.mapping.z_dim), rng.normal(0, "noise", seeds, G.noise_size)
+
+
+@torch.no_grad()
+def centre(G: Generator, condition: Condition) -> Tensor:
+    """The mean of w over CENTRE latents, always the same ones, for the condition of each image: [N, W].
+
+    StyleGAN's w_avg for what the image is of: its class, what lies between classes, its position. A single centre would
+    pull all classes and all heights to one mean.
+    """
+    kind_of = condition.kinds()
+    centres = torch.empty(len(condition), G.mapping.w_dim, device=kind_of.device)
+    z = rng.normal(0, "centre", torch.arange(CENTRE, device=kind_of.device), G.mapping.z_dim)
+    for kind in kind_of.unique():
+        mine = kind_of == kind
+        alike = condition[mine.nonzero()[0].expand(CENTRE)]
+        centres[mine] = G.mapping(z, alike)[:, 0].mean(dim=0)
+    return centres
+
+
+def truncated(G: Generator, z: Tensor, condition: Condition, psi: float) -> Tensor:
+    """z [N, Z] -> ws [N, L, W], pulled towards the centre of the image's own condition: psi 1 not at all, 0 wholly."""
+    ws = G.mapping(z, condition)
+    return ws if psi == 1.0 else centre(G, condition)[:, None].lerp(ws, psi)
 
 
 @torch.no_grad()
@@ -64,7 +88,7 @@ def _in_blocks(
         z, noise = latents(G, index)
         first = int(torch.nonzero(kind_of == kind)[0])
         of_block = _with_positions(G, condition[torch.full([BLOCK], first)].to(device), index)
-        made = use(G.mapping(z, of_block, psi=psi), noise)
+        made = use(truncated(G, z, of_block, psi), noise)
         for row in torch.nonzero(block_of == i).flatten().tolist():
             out[row] = made[int(seeds[row]) % BLOCK]
     G.train(was_training)
@@ -81,8 +105,9 @@ def _with_positions(G: Generator, condition: Condition, seeds: Tensor) -> Condit
 def generate(G: Generator, labels: Tensor | Condition, seeds: Tensor, psi: float = 1.0) -> Tensor:
     """labels [N], seeds [N] int64 -> uint8 [N, 1, R, R] on the CPU, in the order asked for.
 
-    fp32, noise from the image's own seed. psi: truncation towards the class's own centre, 1 = none. Labels may be
-    weights of the classes, float [N, K], each row of sum 1: images between the classes. Raises ValueError otherwise.
+    fp32, noise from the image's own seed. psi: truncation towards the centre of the image's own condition, 1 = none.
+    Labels may be weights of the classes, float [N, K], each row of sum 1: images between the classes. Raises ValueError
+    otherwise.
     A generator that knows slice positions takes each from its seed, or from Condition.of(labels, G.class_names,
     position), -1 .. 1.
     """

@@ -35,6 +35,10 @@ class Growing(nn.Module):
         # program.
         self.register_buffer("weight", torch.ones(()), persistent=False)
 
+    def adapted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Another network's tensors by name, laid out as here where it has other conditions than this one."""
+        return weights
+
     def grow(self, resolution: int, alpha: float = 1.0) -> None:
         """Work at `resolution` (pixels per side, a power of two from 8 on) with the newest block at weight `alpha`."""
         assert 8 <= resolution <= self.max_resolution and resolution & (resolution - 1) == 0, resolution
@@ -83,6 +87,10 @@ class Discriminator(Growing, ABC):
     @abstractmethod
     def logits(self, features: Tensor, condition: Condition) -> Tensor:
         """Features [N, F] -> logits [N]: higher is more real."""
+
+    @abstractmethod
+    def track(self, features: Tensor, condition: Condition) -> None:
+        """Gather what the class head keeps of the reals' features [N, F]; it settles once a step."""
 
     @abstractmethod
     def class_logits(self, features: Tensor) -> Tensor:

@@ -30,24 +30,127 @@ class Head(nn.Module):
             return leaky_(self.dense(x.float().flatten(1)))
 
 
+class TaughtHead(Linear):
+    """A trained class head: features [N, F], standardised -> class logits [N, K].
+
+    The features' mean is many times their spread (at 32x32 a hundred, in squares): a linear layer on them learns their
+    mean and little else. So they are standardised by the running mean and variance of the reals.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    sums: Tensor
+
+    def __init__(self, num_features: int, num_classes: int, momentum: float = 0.03):
+        super().__init__(num_features, num_classes)
+        self.momentum = momentum
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("variance", torch.ones(num_features))
+        # Of the features less `mean`, of their squares, and the number of images in every column
+        self.register_buffer("sums", torch.zeros(3, num_features), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward((x - self.mean) * torch.rsqrt(self.variance + 1e-8))
+
+    @torch.no_grad()
+    def track(self, features: Tensor, condition: Condition) -> None:
+        """Gather the sums of a batch of reals for `settle`; ranks can add theirs in between."""
+        x = features - self.mean
+        self.sums += torch.stack([x.sum(dim=0), x.square().sum(dim=0), torch.full_like(x[0], len(x))])
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Move the running mean and variance towards the gathered ones."""
+        of_x, of_squares = self.sums[:2] / self.sums[2].clamp(min=1)
+        moved = self.momentum * (self.sums[2] > 0)
+        self.variance += moved * (of_squares - of_x.square() - self.variance)
+        self.mean += moved * of_x
+        self.sums.zero_()
+
+
+class ListeningHead(nn.Module):
+    """A class head that teaches nobody: the linear discriminant of the reals' features (Hastie et al. 2009, 4.3).
+
+    With the class means m_k, the covariance S within the classes and the classes' shares p_k, all running,
+
+        logit_k = m_k^T S^-1 f - m_k^T S^-1 m_k / 2 + log p_k.
+
+    A layer trained beside D does not follow features that move as D learns, which is when a number is wanted: on
+    standardised features at 16x16 its AUC was 0.65 where a logistic regression had 0.83 and this has 0.83.
+    """
+
+    RIDGE = 0.03  # of the variances, on the diagonal: for features of which there are as many as images in the memory
+
+    weight: Tensor
+    bias: Tensor
+    means: Tensor
+    covariance: Tensor
+    shares: Tensor
+    sums: Tensor
+
+    def __init__(self, num_features: int, num_classes: int, momentum: float = 0.03):
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("weight", torch.zeros(num_classes, num_features))
+        self.register_buffer("bias", torch.zeros(num_classes))
+        self.register_buffer("means", torch.zeros(num_classes, num_features))
+        self.register_buffer("covariance", torch.eye(num_features))
+        self.register_buffer("shares", torch.full([num_classes], 1.0 / num_classes))
+        # For each class the sum of its features less their mean, and their number; below, the products of features
+        rows = num_classes + num_features
+        self.register_buffer("sums", torch.zeros(rows, num_features + 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.linear(x, self.weight, self.bias)
+
+    @torch.no_grad()
+    def track(self, features: Tensor, condition: Condition) -> None:
+        """Gather the sums of a batch of reals for `settle`; ranks can add theirs in between."""
+        x = features - condition.of_classes(self.means)
+        k = len(self.means)
+        self.sums[:k] += condition.class_weights.T.to(x.dtype) @ torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+        self.sums[k:, :-1] += x.T @ x
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Move means, covariance and shares towards the gathered ones; then the discriminant is worked out anew."""
+        k = len(self.means)
+        counts, total = self.sums[:k, -1], self.sums[:k, -1].sum()
+        moved = self.sums[:k, :-1] / counts.clamp(min=1)[:, None]
+        within = (self.sums[k:, :-1] - (moved * counts[:, None]).T @ moved) / total.clamp(min=1)
+        rate = self.momentum * (total > 0)
+        self.covariance += rate * (within - self.covariance)
+        self.shares += rate * (counts / total.clamp(min=1) - self.shares)
+        self.means += rate * moved
+        self.sums.zero_()
+        # Not linalg.solve: it waits for the device to say whether it went well.
+        ridge = torch.diag(self.RIDGE * self.covariance.diagonal() + 1e-8)
+        lower, _ = torch.linalg.cholesky_ex(self.covariance + ridge)
+        self.weight.copy_(torch.cholesky_solve(self.means.T, lower).T)
+        self.bias.copy_(self.shares.clamp(min=1e-8).log() - (self.means * self.weight).sum(dim=1) / 2)
+
+
 class Discriminating(Discriminator):
     """What every discriminator ends in: 4x4 map -> features -> logits. An architecture adds `reduce(images)`.
 
     The label enters by projection (Miyato & Koyama 2018): logit = l(f) + label_weight <embed(y), f> / sqrt(F), unless
     `in_logit` is False; so does the slice's position, if the network knows positions. `classify` is a linear head on
-    the same features.
+    the same features; `taught`: a trained one, whose gradient goes on.
     """
 
-    per_class = ("embed.weight", "probe.weight", "probe.bias")
+    class_head: TaughtHead | ListeningHead
+    per_class = ("embed.weight", *(f"class_head.{name}" for name in ("weight", "bias", "means", "shares")))
     reduce: Callable[[Tensor], Tensor]  # an architecture's own: images [N, 1, R, R], channels-last -> map [N, C, 4, 4]
 
-    def __init__(self, *, max_resolution: int, channels: int, num_classes: int, in_logit: bool, positions: bool):
+    def __init__(
+        self, *, max_resolution: int, channels: int, num_classes: int, in_logit: bool, taught: bool, positions: bool
+    ):
         super().__init__(max_resolution)
         self.num_classes, self.num_features = num_classes, channels
         self.head = Head(channels)
         self.logit = Linear(self.num_features, 1)
         self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 and in_logit else None
-        self.probe = Linear(self.num_features, num_classes)
+        self.class_head = (TaughtHead if taught else ListeningHead)(self.num_features, num_classes)
         self.position = PositionEmbedding(self.num_features) if positions else None
         self.register_buffer("label_weight", torch.ones(()))
 
@@ -69,7 +172,16 @@ class Discriminating(Discriminator):
                 out = out + (of_position * features).sum(dim=1) / math.sqrt(self.num_features)
             return out
 
+    def track(self, features: Tensor, condition: Condition) -> None:
+        self.class_head.track(features, condition)
+
     def class_logits(self, features: Tensor) -> Tensor:
         """Features [N, F] -> class logits [N, K]."""
         with torch.autocast(features.device.type, enabled=False):
-            return self.probe(features)
+            return cast(Tensor, self.class_head(features))
+
+    def adapted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Where the other network has no classes or no positions, theirs begin at 0: the logit is the other one's."""
+        mine = self.state_dict()
+        new = [name for name in mine if name.startswith(("embed.", "position.")) and name not in weights]
+        return weights | {name: torch.zeros_like(mine[name]) for name in new}

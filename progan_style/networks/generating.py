@@ -19,7 +19,7 @@ class Generating(Generator):
     Block r of `blocks` takes (x, ws [N, 2, W], its two noise maps or None) to the feature map at r.
     """
 
-    per_class = ("mapping.embed.weight", "mapping.centers")
+    per_class = ("mapping.embed.weight",)
 
     def __init__(
         self,
@@ -47,6 +47,9 @@ class Generating(Generator):
         )
         self.const = nn.Parameter(torch.randn(1, self.channels[4], 4, 4))  # ones have no variance for AdaIN
         self.blocks = nn.ModuleDict()
+
+    def adapted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.mapping.adapted(weights, "mapping.")
 
     @property
     def active(self) -> list[int]:

@@ -3,6 +3,8 @@
 Letters: N batch, Z latent width, W style width, L styles, K classes.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,12 +24,8 @@ class Mapping(nn.Module):
     The conditioning is StyleGAN2-ADA's (Karras et al. 2020b): both parts are normalised, so neither drowns the other.
     One class means unconditional: no embedding. `label_weight` scales the embedding (transitional conditioning,
     Shahbazi et al. 2022): at 0 the label counts for nothing. A network that knows positions takes one as a third part.
-    `centers` [K, W] are the running class means of w; truncation pulls towards the image's own class (a single centre
-    would pull all classes to one mean).
     """
 
-    centers: Tensor
-    sums: Tensor
     label_weight: Tensor
 
     def __init__(
@@ -42,22 +40,18 @@ class Mapping(nn.Module):
         positions: bool = False,
     ):
         super().__init__()
-        self.momentum = 0.005
-        self.z_dim, self.num_layers, self.num_classes = z_dim, num_layers, num_classes
+        self.z_dim, self.num_layers = z_dim, num_layers
         self.embed = nn.Embedding(num_classes, w_dim) if num_classes > 1 else None
-        parts = z_dim + (w_dim if self.embed else 0) + (w_dim if positions else 0)
-        fan_in = [parts] + [w_dim] * (depth - 1)
+        # Of the first layer's input, in its order
+        self.parts = {"z": z_dim, "embed": w_dim if self.embed else 0, "position": w_dim if positions else 0}
+        fan_in = [sum(self.parts.values())] + [w_dim] * (depth - 1)
         self.layers = nn.ModuleList(Linear(n, w_dim, gain=2**0.5, lr_mul=lr_mul) for n in fan_in)
+        self.w_dim, self.fan_in = w_dim, fan_in[0]
         self.position = PositionEmbedding(w_dim) if positions else None
         self.register_buffer("label_weight", torch.ones(()))
-        self.register_buffer("centers", torch.zeros(num_classes, w_dim))
-        self.register_buffer("sums", torch.zeros(num_classes, w_dim + 1), persistent=False)  # of w; number of images
 
-    def forward(self, z: Tensor, condition: Condition, psi: float = 1.0) -> Tensor:
-        """[N, Z] -> ws [N, L, W]. psi 1 is the plain mapping; psi 0 the centre of the image's class.
-
-        Between the classes the embeddings, and the centres, are mixed by the class weights.
-        """
+    def forward(self, z: Tensor, condition: Condition) -> Tensor:
+        """[N, Z] -> ws [N, L, W]. Between the classes the embeddings are mixed by the class weights."""
         with torch.autocast(z.device.type, enabled=False):
             x = normalize(z.float())
             if self.embed is not None:
@@ -66,22 +60,32 @@ class Mapping(nn.Module):
                 x = torch.cat([x, normalize(self.position(condition.position, len(z)))], dim=1)
             for layer in self.layers:
                 x = F.leaky_relu(layer(x), LEAK)
-            if psi != 1.0:
-                x = condition.of_classes(self.centers).lerp(x, psi)
         return x[:, None].expand(-1, self.num_layers, -1)
 
-    @torch.no_grad()
-    def track(self, ws: Tensor, condition: Condition) -> None:
-        """Gather the sums of a batch for `settle`; ranks can add theirs in between."""
-        self.sums += condition.class_weights.T @ torch.cat([ws[:, 0], torch.ones_like(ws[:, 0, :1])], dim=1)
+    def adapted(self, weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+        """Another network's tensors, its first layer's columns laid out as here, so that w stays what it is there.
 
-    @torch.no_grad()
-    def settle(self) -> None:
-        """Move the centres of the classes that were seen towards their means (StyleGAN's w_avg, per class)."""
-        count = self.sums[:, -1:]
-        mean = self.sums[:, :-1] / count.clamp(min=1)
-        self.centers.lerp_(torch.where(count > 0, mean, self.centers), self.momentum)
-        self.sums.zero_()
+        A part that it does not have counts for nothing: it keeps its own tensors, but its columns are 0. The rate is
+        equalised by the fan-in, so the others are scaled by its root.
+        """
+        name = f"{prefix}layers.0.weight"
+        theirs = weights.get(name)
+        if theirs is None or len(theirs) != self.w_dim:
+            return weights
+        known = {"embed": f"{prefix}embed.weight" in weights, "position": f"{prefix}position.dense.weight" in weights}
+        there = {part: len(theirs) if has else 0 for part, has in known.items()}
+        there = {"z": theirs.shape[1] - sum(there.values())} | there
+        if there == self.parts or there["z"] != self.parts["z"]:
+            return weights
+        of_part = dict(zip(there, theirs.split(list(there.values()), dim=1), strict=True))
+        columns = [
+            of_part[part] if there[part] == n else theirs.new_zeros(len(theirs), n) for part, n in self.parts.items()
+        ]
+        adapted = torch.cat(columns, dim=1) * math.sqrt(self.fan_in / theirs.shape[1])
+        new = {
+            prefix + key: value for key, value in self.state_dict().items() if key.startswith(("embed.", "position."))
+        }
+        return new | weights | {name: adapted}
 
 
 def mix_styles(ws: Tensor, other: Tensor, u: Tensor, active_layers: int, probability: float) -> Tensor:

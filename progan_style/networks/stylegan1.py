@@ -137,6 +137,7 @@ class Discriminator(Discriminating):
         channel_base: int,
         channel_max: int,
         in_logit: bool = True,
+        taught: bool = False,
         positions: bool = False,
     ):
         channels = widths(channel_base, channel_max, max_resolution)
@@ -146,6 +147,7 @@ class Discriminator(Discriminating):
             channels=channels[4],
             num_classes=num_classes,
             in_logit=in_logit,
+            taught=taught,
             positions=positions,
         )
         self.blocks = blocks

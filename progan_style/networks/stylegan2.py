@@ -143,6 +143,7 @@ class Discriminator(Fixed, Discriminating):
         channel_base: int,
         channel_max: int,
         in_logit: bool = True,
+        taught: bool = False,
         positions: bool = False,
     ):
         channels = widths(channel_base, channel_max, max_resolution)
@@ -153,6 +154,7 @@ class Discriminator(Fixed, Discriminating):
             channels=channels[4],
             num_classes=num_classes,
             in_logit=in_logit,
+            taught=taught,
             positions=positions,
         )
         self.from_image, self.blocks = from_image, nn.Sequential(*blocks)

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from progan_style import distributed, rng
+from progan_style import rng
 
 BACKGROUND = -1.0  # black: what lies outside a slice
 
@@ -240,12 +240,19 @@ class Fixed:
     def __init__(self, p: Annotated[float, Field(ge=0, le=1)]):
         self.start = p
 
-    def moved(self, p: Tensor, r: Tensor, images: Tensor) -> Tensor:
+    def moved(self, p: Tensor, r: Tensor, images: Tensor, pairs: bool) -> Tensor:
         return p
+
+
+TARGET, TARGET_OF_PAIRS = 0.6, 0.77
 
 
 class Adaptive:
     """ADA (Karras et al. 2020, section 3): p rises where r_t is above `target`, and falls where it is below.
+
+    Without a target it is the paper's 0.6 for signs of D(x), and 0.77 for signs over pairs. These are the same: where
+    the logits of reals and fakes are normal, mirrored about 0 and equally wide, 80 % of the reals lie above 0 (a mean
+    sign of 0.6) when 88 % lie above their fake (0.77).
 
     p moves by images / (2 half_time_kimg), so by 0.5 in half_time_kimg, and stays in [0, 1]. The paper's half-time is
     250 kimg, in runs of 25,000; 50, its authors' value for transfer learning, lets p cross its range within the
@@ -256,14 +263,15 @@ class Adaptive:
 
     def __init__(
         self,
-        target: Annotated[float, Field(gt=0, lt=1)] = 0.6,
+        target: Annotated[float, Field(gt=0, lt=1)] | None = None,
         half_time_kimg: Annotated[float, Field(gt=0)] = 50.0,
     ):
         self.target, self.half_time_kimg = target, half_time_kimg
 
-    def moved(self, p: Tensor, r: Tensor, images: Tensor) -> Tensor:
-        """p after so many images with the mean r_t = r; all of them on the device."""
-        return (p + torch.sign(r - self.target) * images / (2000.0 * self.half_time_kimg)).clamp(0.0, 1.0)
+    def moved(self, p: Tensor, r: Tensor, images: Tensor, pairs: bool) -> Tensor:
+        """p after so many images with the mean r_t = r, of pairs or of reals; all of them on the device."""
+        target = self.target or (TARGET_OF_PAIRS if pairs else TARGET)
+        return (p + torch.sign(r - target) * images / (2000.0 * self.half_time_kimg)).clamp(0.0, 1.0)
 
 
 STRENGTHS: dict[str, type[Off] | type[Fixed] | type[Adaptive]] = {"none": Off, "fixed": Fixed, "ada": Adaptive}
@@ -272,9 +280,11 @@ STRENGTHS: dict[str, type[Off] | type[Fixed] | type[Adaptive]] = {"none": Off, "
 class Augment:
     """The pipe before the critic with its strength p.
 
-    r_t is the mean of sign(D(x)) over reals, a measure of how far D tells training images from generated ones; where
-    D's logits have no zero, of sign(D(x) - mean D(G(z))). p, r_t and their sums stay on the device. `sums` are those
-    of this step on this rank, added over the ranks before `settle`, as with the running statistics of the networks.
+    r_t is the mean of sign(D(x)) over reals, a measure of how far D tells training images from generated ones. Where
+    D's logits have no zero it is that of sign(D(x) - D(G(z))) over pairs of one condition (as Huang et al. 2024 log
+    it): such a loss leaves a constant for each condition undetermined, by which whole classes lie apart. p, r_t and
+    their sums stay on the device. `sums` are those of this step on this rank, added over the ranks before `settle`, as
+    with the running statistics of the networks.
     """
 
     INTERVAL = 4  # steps between moves of p (the paper's)
@@ -301,12 +311,9 @@ class Augment:
 
     @torch.no_grad()
     def watch(self, reals: Tensor, fakes: Tensor) -> Tensor:
-        """Take note of D's logits in a step, [N] of this rank's reals and fakes; returns their r_t."""
-        middle = torch.zeros_like(fakes[0]) if self.has_zero else fakes.mean()
-        if not self.has_zero:
-            distributed.add([middle], divide=True)
-        signs = torch.sign(reals - middle)
-        self.sums += torch.stack([signs.sum(), torch.full_like(middle, len(signs))])
+        """Take note of D's logits in a step, [N] of this rank's reals and their fakes; returns their r_t."""
+        signs = torch.sign(reals if self.has_zero else reals - fakes)
+        self.sums += torch.stack([signs.sum(), torch.full_like(signs[0], len(signs))])
         return signs.mean()
 
     def settle(self) -> None:
@@ -316,7 +323,7 @@ class Augment:
         self.steps += 1
         if self.steps == self.INTERVAL:
             signs, images = self.gathered
-            self.p = self.strength.moved(self.p, signs / images, images)
+            self.p = self.strength.moved(self.p, signs / images, images, pairs=not self.has_zero)
             self.gathered.zero_()
             self.steps = 0
 

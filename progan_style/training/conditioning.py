@@ -1,7 +1,8 @@
 """How the label enters the losses, beside the label in the mapping.
 
-The class head is always there and always learns from the reals: it is the discriminator's classifier. A conditioning
-says what else the label does.
+The class head is always there and always learns from the reals: it is the discriminator's classifier. With a weight of
+0 it listens only, and is worked out from the features' running moments; else it is a trained layer that teaches the
+trunk (networks/discriminating.py). A conditioning says what else the label does.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 class Conditioning(Protocol):
     in_logit: ClassVar[bool]  # D's logit knows the label
-    fakes_too: ClassVar[bool]  # the class head learns from fakes as well
+    fakes_too: ClassVar[bool]  # a taught class head learns from fakes as well
 
     @property
     def class_weight(self) -> float:
@@ -28,7 +29,7 @@ class Conditioning(Protocol):
 
 @dataclass(frozen=True)
 class Projection:
-    """Miyato & Koyama 2018, equation 3: the label in the logit; the class head is a probe."""
+    """Miyato & Koyama 2018, equation 3: the label in the logit; the class head only listens."""
 
     class_weight: Weight = 0.0
 

@@ -25,6 +25,7 @@ from progan_style.training.recovery import Watchdog
 from progan_style.training.schedule import Phase
 
 NETWORKS = ("G", "D", "G_ema")
+POSITIONED = {"mapping.position.dense.weight"}  # tensors of a generator that knows positions
 
 
 class Average:
@@ -139,8 +140,8 @@ class State:
     def start_from(self, path: Path) -> None:
         """Begin with the weights of another run where names and shapes agree; moments and counter stay fresh.
 
-        Classes that the other run did not have begin anew. Raises ValueError if most of a network does not fit, or if
-        an architecture that does not grow is of another resolution.
+        Classes and positions that the other run did not have begin so that its images stay what they are. Raises
+        ValueError if most of a network does not fit, or if an architecture that does not grow is of another resolution.
         """
         state = load_state(path)
         here, there = self.config.schedule.resolutions[-1], state["config"]["schedule"]["resolutions"][-1]
@@ -149,16 +150,18 @@ class State:
                 f"{path}: a run to {there} px does not begin {self.config.network.name} at {here} px; expected the "
                 f"same last of schedule.resolutions"
             )
+        classes, their_classes = self.config.data.classes, state["class_names"]
+        new = [f"class {name}" for name in classes if name not in their_classes]
+        new += ["positions"] if self.positions and not state["G"].keys() & POSITIONED else []
+        runlog.say(f"the networks begin with {path}" + (f"; new here: {', '.join(new)}" if new else ""))
         for name in NETWORKS:
             network: Growing = getattr(self, name)
-            fresh = transfer(network, state[name], self.config.data.classes, state["class_names"])
-            count = len(network.state_dict())
-            unfit = sum(key in network.state_dict() for key in fresh)  # the others are rows of new classes
-            if 2 * unfit > count:
-                unlike = self._unlike(state["config"])
-                raise ValueError(f"{path}: {unfit} of {count} tensors do not fit ({unlike}); set these as there")
-            if name != "G_ema":
-                runlog.say(f"{name} begins with {path}" + (f", but for {', '.join(fresh)}" if fresh else ""))
+            unfit, count = transfer(network, state[name], classes, their_classes), len(network.state_dict())
+            unlike = self._unlike(state["config"])
+            if 2 * len(unfit) > count:
+                raise ValueError(f"{path}: {len(unfit)} of {count} tensors do not fit ({unlike}); set these as there")
+            if unfit and name != "G_ema":
+                runlog.say(f"{len(unfit)} of {count} tensors of {name} begin anew ({unlike}): {', '.join(unfit)}")
 
     def _unlike(self, theirs: dict[str, Any]) -> str:
         """Which keys make the networks of another run's configuration other ones than these."""
@@ -194,5 +197,6 @@ def network_arguments(config: Config, positions: bool) -> dict[str, dict[str, An
         "channel_max": sizes["channel_max"],
         "positions": positions,
     }
-    in_logit = config.conditioning.make().in_logit
-    return {"generator": {**shared, **sizes}, "discriminator": {**shared, "in_logit": in_logit}}
+    conditioning = config.conditioning.make()
+    of_D = {"in_logit": conditioning.in_logit, "taught": conditioning.class_weight > 0}
+    return {"generator": {**shared, **sizes}, "discriminator": {**shared, **of_D}}

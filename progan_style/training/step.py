@@ -10,11 +10,12 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from progan_style import distributed, rng
 from progan_style.networks.conditions import Condition
@@ -41,7 +42,7 @@ class Recipe:
     fakes_too: bool  # whether the class head learns from fakes as well
     style_mixing: float  # probability
     ema_half_life: float  # images
-    ema_rampup: float  # half-life at most this share of the images seen
+    ema_rampup: float | None  # half-life at most this share of the images seen; None: a run that began with weights
     amp_dtype: torch.dtype | None  # None: fp32
 
     def amp(self, device: torch.device, enabled: bool = True) -> contextlib.AbstractContextManager:
@@ -52,9 +53,12 @@ class Recipe:
     def ema_keep(self, nimg: int, n: int) -> float:
         """The share of G_ema that a step of n images keeps: a half-life in images, shorter at the start.
 
-        StyleGAN2-ADA's ramp-up.
+        StyleGAN2-ADA's ramp-up, which lets the average forget a beginning in noise. A run that began with another's
+        weights has none: it would forget their average, too.
         """
-        half_life = min(self.ema_half_life, max(nimg, 1) * self.ema_rampup)
+        half_life = self.ema_half_life
+        if self.ema_rampup is not None:
+            half_life = min(half_life, max(nimg, 1) * self.ema_rampup)
         return 0.5 ** (n / max(half_life, 1e-8))
 
 
@@ -136,6 +140,7 @@ def update_D(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int
     distributed.add(gradients(state.D), divide=True)
     # The penalty counts in the steps that have it, times its interval: on average what it adds per step.
     state.meter.count(loss_d=sum(terms.values()), grad_d=gradient_norm(state.D))
+    state.meter.count(**{f"loss_d.{key}": value for key, value in terms.items()})
     state.opt_D.step()
     return terms
 
@@ -158,14 +163,17 @@ def backward_D(
     """D's gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
     u = rng.uniform(recipe.seed, "penalty", part.index, 1)[:, 0]
     terms = recipe.loss.discriminator(critic, part.reals, part.fakes, gamma, u)
-    classes = part.condition.labels
-    # The class head learns at its full rate; what of its gradient goes on into the trunk is the conditioning's.
-    seen = [features for features, _ in critic.seen[: 2 if recipe.fakes_too else 1]]
-    heard = [state.D.class_logits(scale_gradient(f, recipe.class_weight * label_weight)) for f in seen]
-    on_classes = [F.cross_entropy(class_logits, classes) for class_logits in heard]
+    classes, features = part.condition.labels, critic.seen[0][0]  # of the reals
+    on_classes = [class_term(state, recipe, features, classes, label_weight)] if recipe.class_weight else []
+    if recipe.class_weight and recipe.fakes_too:
+        # A fake's label says as much of it as G was told: nothing yet while the label's weight is 0.
+        on_fakes = class_term(state, recipe, critic.seen[1][0], classes, label_weight)
+        on_classes.append(label_weight * on_fakes)
     (share * torch.stack([*terms.values(), *on_classes]).sum()).backward()
 
-    right = (heard[0].detach().argmax(dim=1) == classes).float().mean()
+    with torch.no_grad():
+        right = (state.D.class_logits(features).argmax(dim=1) == classes).float().mean()
+        state.D.track(features, part.condition)
     real_logits, fake_logits = (logits for _, logits in critic.seen[:2])
     middle = 0.0 if recipe.loss.has_zero else fake_logits
     state.meter.count(
@@ -174,6 +182,12 @@ def backward_D(
         margin=share * (real_logits.mean() - fake_logits.mean()),
     )
     return {key: share * term.detach() for key, term in terms.items()}
+
+
+def class_term(state: State, recipe: Recipe, features: Tensor, classes: Tensor, label_weight: float) -> Tensor:
+    """A taught class head's cross-entropy: the head learns at its full rate, the trunk with the weight of both."""
+    heard = state.D.class_logits(scale_gradient(features, recipe.class_weight * label_weight))
+    return F.cross_entropy(heard, classes)
 
 
 def backward_G(state: State, recipe: Recipe, batch: Batch, label_weight: float) -> Terms:
@@ -206,14 +220,36 @@ def backward_path(state: State, recipe: Recipe, index: Tensor, condition: Condit
 
 # ---------------------------------------------------------------- what G makes
 
+SLACK = 0.1  # of gray values from -1 to 1: twice the wobble that was measured
+
 
 def make_fakes(state: State, recipe: Recipe, index: Tensor, condition: Condition) -> Tensor:
-    """G's images numbered `index`, with their graph: [N] -> [N, 1, R, R]."""
+    """G's images numbered `index` as D sees them, with their graph: [N] -> [N, 1, R, R]."""
     with recipe.amp(state.device):
         ws = make_styles(state, recipe, index, condition)
-        with recipe.amp(state.device, False):
-            state.G.mapping.track(ws, condition)
-        return state.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))
+        images = state.synthesis(ws, rng.normal(recipe.seed, "noise", index, state.G.noise_size))
+    return cast(Tensor, CutOff.apply(images))
+
+
+class CutOff(torch.autograd.Function):
+    """Images from black to white, as in any file: D shall see what a user sees.
+
+    To a D that sees more, a background that wobbles about black by 0.05 is right on average; in a file its upper half
+    is a veil. Just beyond black and white nothing pulls at a pixel, so that the background comes to rest there. Further
+    out, what would pull it back does: a generator all of whose pixels are beyond would else never learn again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        ctx.save_for_backward(images)
+        return images.clamp(-1.0, 1.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        (images,) = ctx.saved_tensors
+        far = images.abs() > 1.0 + SLACK
+        return torch.where((images.abs() <= 1.0) | (far & (g * images > 0)), g, 0.0)
 
 
 def make_styles(state: State, recipe: Recipe, index: Tensor, condition: Condition) -> Tensor:

@@ -50,7 +50,8 @@ class Trainer:
         Raises ValueError if the run diverged, or if the folder holds another one; MemoryError with what to lower.
         """
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
-        upkeep = Upkeep(self.state, self.schedule, Path(run_dir), self.data.digest())
+        precision = "bf16" if self.recipe.amp_dtype else "fp32"
+        upkeep = Upkeep(self.state, self.schedule, Path(run_dir), self.data.digest(), precision)
         upkeep.begin(len(self.data))
         with contextlib.closing(upkeep):
             while True:
@@ -137,7 +138,7 @@ def make_recipe(config: Config, device: torch.device) -> Recipe:
         fakes_too=conditioning.fakes_too,
         style_mixing=training.style_mixing,
         ema_half_life=1000 * training.ema_half_life_kimg,
-        ema_rampup=training.ema_rampup,
+        ema_rampup=None if config.init else training.ema_rampup,
         amp_dtype=choose_precision(training.precision, device),
     )
 
@@ -162,11 +163,19 @@ def refuse_uneven(config: Config, ranks: int) -> None:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
-    """The autocast type, or None for fp32. auto: bf16 where the hardware multiplies it natively."""
+    """The autocast type, or None for fp32. auto: bf16 where the hardware multiplies it natively.
+
+    Raises ValueError for bf16 on a card that lacks it. A CPU that lacks it computes it all the same, slowly.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device)[0] >= 8
+        if name == "bf16" and not native:
+            raise ValueError(
+                f"training.precision: bf16 is not in the hardware of {torch.cuda.get_device_name(device)}; expected "
+                f"auto or fp32, as in --set training.precision=fp32"
+            )
+    else:
+        native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()  # bool(): other builds lack the question
     if name == "auto":
-        if device.type == "cuda":
-            name = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
-        else:
-            native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)  # bool(): other builds lack the question
-            name = "bf16" if native() else "fp32"
+        name = "bf16" if native else "fp32"
     return torch.bfloat16 if name == "bf16" else None

@@ -55,11 +55,12 @@ class Due:
 class Upkeep:
     """The upkeep of one call of a run in its folder; of several processes the first writes.
 
-    data_digest: tells the training slices apart.
+    data_digest: tells the training slices apart. precision: that of the steps, bf16 or fp32.
     """
 
-    def __init__(self, state: State, schedule: GrowthSchedule, run_dir: Path, data_digest: str):
+    def __init__(self, state: State, schedule: GrowthSchedule, run_dir: Path, data_digest: str, precision: str):
         self.state, self.schedule, self.run_dir, self.data_digest = state, schedule, run_dir, data_digest
+        self.precision = precision
         self.config, self.path = state.config, run_dir / "checkpoint.pt"
         self.log: runlog.RunLog | None = None  # of the process that writes
         self.bar: tqdm | None = None
@@ -93,6 +94,13 @@ class Upkeep:
         self._restart_clock()
 
     def _warn(self, state: dict[str, Any], slices: int) -> None:
+        for what, here in (("precision", self.precision), ("device", self.state.device.type)):
+            if state[what] != here:
+                advice = f" (--set training.precision={state[what]})" if what == "precision" else ""
+                runlog.say(
+                    f"warning: the checkpoint was made in {state[what]}, this is {here}: it goes on, but not bit for "
+                    f"bit{advice}"
+                )
         if state["data"] != self.data_digest:
             runlog.say(
                 f"warning: the training slices are not those of the checkpoint (now {slices}); it goes on, "
@@ -183,6 +191,8 @@ class Upkeep:
             "class_names": list(self.config.data.classes),
             "data": self.data_digest,
             "threads": torch.get_num_threads(),
+            "precision": self.precision,
+            "device": self.state.device.type,
             **self.state.state_dict(),
         }
 

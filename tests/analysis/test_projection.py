@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from analysis import projection
-from progan_style import generate, to_float, untrained_like
+from progan_style import Condition, centre, generate, to_float, untrained_like
 
 
 def test_projection_finds_a_generated_slice_better_than_its_start(G):
@@ -26,7 +26,8 @@ def test_projection_finds_a_generated_slice_better_than_its_start(G):
 def test_the_start_is_the_slices_own_class(G):
     reals = np.zeros((2, 1, 16, 16), np.uint8)
     found = projection.project(G, reals, np.array([0, 1]), steps=0)
-    assert torch.equal(found.w, G.mapping.centers)
+    of_class = centre(G, Condition.of(torch.tensor([0, 1]), G.class_names))
+    assert torch.equal(found.w, of_class) and not torch.equal(*of_class)
 
 
 def test_the_noise_stays_noise():

@@ -84,7 +84,7 @@ def test_the_generators_features_keep_a_grid_because_their_means_are_the_style(m
     """After AdaIN a channel's mean over space is the style's bias: pooled to one number it shows w, not the image."""
     G = models["generator"]
     z, labels = torch.randn(3, G.mapping.z_dim), torch.tensor([0, 1, 0])
-    ws = G.mapping(z, Condition.of(labels, G.class_names), psi=1.0)
+    ws = G.mapping(z, Condition.of(labels, G.class_names))
     last = G.blocks[str(G.resolution)].second
     bias = last.affine(ws[:, 2 * len(G.active) - 1]).chunk(2, dim=1)[1]
     assert torch.allclose(G.features(ws).mean(dim=(2, 3)), bias, atol=1e-4)

@@ -33,3 +33,19 @@ def reference():
     for name in ("chance", "networks", "augmentation", "step"):
         importlib.import_module(f"reference.{name}")
     return sys.modules["reference"]
+
+
+@pytest.fixture(scope="session")
+def placed_root(tmp_path_factory, toy_root):
+    """The toy set with a manifest that gives each slice a height."""
+    import csv
+    import shutil
+
+    root = tmp_path_factory.mktemp("placed") / "slices"
+    shutil.copytree(toy_root, root)
+    with open(root / "manifest.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "subject", "slice_mm"])
+        for path in sorted(root.rglob("*.png")):
+            writer.writerow([path.relative_to(root).as_posix(), path.stem[:-2], 6 + 4 * int(path.stem[-1])])
+    return root

@@ -41,7 +41,8 @@ for _ in range(10):
         raise SystemExit(3)
 if distributed.rank() == 0:
     state = trainer.state
-    running = [state.G.mapping.centers, state.D.head.minibatch_std.running, state.path_length.mean]
+    heard = state.D.class_head
+    running = [heard.means, heard.covariance, state.D.head.minibatch_std.running, state.path_length.mean]
     strength = {} if state.augment is None else {"p": state.augment.p, "gathered": state.augment.gathered}
     torch.save({"losses": losses, "first": first, "running": running, "augment": strength}, sys.argv[2])
 distributed.stop(together=True)
@@ -192,7 +193,7 @@ def test_torchrun_trains_one_process_writes_and_one_process_goes_on(tiny_overlay
 
 def test_ranks_that_diverge_go_back_together(tiny_overlay, toy_root, tmp_path):
     command = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "run", "--until", 8]
-    wild = ("training.on_divergence=rollback", "schedule.hold_kimg.8=0.2", "schedule.lr_g.8=0.4", "schedule.lr_d.8=0.4")
+    wild = ("training.on_divergence=rollback", "schedule.hold_kimg.8=0.2", "schedule.lr_g.8=1.5", "schedule.lr_d.8=1.5")
     done = finish(start(2, *command, *(argument for change in wild for argument in ("--set", change))))
     assert [code for code, _, _ in done] == [0, 0], done
     state = load_state(tmp_path / "run" / "checkpoint.pt")

@@ -2,10 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from progan_style import generate, generator_features, load_generator, stage_dir, to_float, to_uint8, untrained_like
+from progan_style import (
+    Condition,
+    generate,
+    generator_features,
+    load_generator,
+    stage_dir,
+    to_float,
+    to_uint8,
+    truncated,
+    untrained_like,
+)
 from progan_style.checkpoint import build
 from progan_style.networks import ARCHITECTURES
-from progan_style.sampling import grid_picture
+from progan_style.sampling import CENTRE, grid_picture
 
 
 @pytest.fixture(params=ARCHITECTURES)
@@ -38,6 +48,41 @@ def test_label_seed_and_psi_change_the_image(G):
     assert not torch.equal(base, generate(G, 1 - one, seeds))
     assert not torch.equal(base, generate(G, one, seeds + 4))
     assert not torch.equal(base, generate(G, one, seeds, psi=0.3))
+
+
+def test_psi_0_is_the_mean_style_of_the_class_and_psi_half_lies_half_way(G):
+    labels = torch.tensor([0, 1, 0])
+    condition = Condition.of(labels, G.class_names)
+    z = torch.randn(3, G.mapping.z_dim)
+    centres, plain = truncated(G, z, condition, 0.0)[:, 0], truncated(G, z, condition, 1.0)[:, 0]
+    assert torch.equal(plain, G.mapping(z, condition)[:, 0])
+    assert torch.allclose(truncated(G, z, condition, 0.5)[:, 0], (centres + plain) / 2, atol=1e-6)
+    assert torch.equal(centres[0], centres[2]) and not torch.allclose(centres[0], centres[1])
+    of_class = G.mapping(torch.randn(20_000, G.mapping.z_dim), Condition.of(torch.ones(20_000).long(), G.class_names))
+    of_class = of_class[:, 0]
+    apart, spread = (centres[1] - of_class.mean(dim=0)).norm(), (of_class - of_class.mean(dim=0)).square().sum(1).mean()
+    assert apart < 2 * (spread / CENTRE).sqrt()
+
+
+def test_heights_have_centres_of_their_own():
+    """psi 0 at one height is not psi 0 at another, nor a plain mean over heights."""
+    G = ARCHITECTURES["stylegan1"].Generator(
+        num_classes=2,
+        max_resolution=8,
+        z_dim=8,
+        w_dim=8,
+        mapping_depth=2,
+        mapping_lr_mul=0.01,
+        channel_base=64,
+        channel_max=8,
+        positions=True,
+    )
+    G.class_names = ("CN", "AD")
+    made = [
+        generate(G, Condition.of(torch.zeros(2).long(), G.class_names, torch.full([2], at)), torch.arange(2), psi=0.0)
+        for at in (-0.5, 0.5)
+    ]
+    assert not torch.equal(made[0], made[1])
 
 
 def test_a_whole_weight_is_the_class_and_half_of_each_lies_between(G):

@@ -64,8 +64,8 @@ def test_a_section_chosen_by_name_has_the_arguments_of_that_name():
         return getattr(load_config(overrides=overrides), section).arguments
 
     assert chosen() == {} and chosen("augment.name=fixed", "augment.p=1") == {"p": 1.0}
-    assert chosen("augment.name=ada") == {"target": 0.6, "half_time_kimg": 50.0}
-    assert chosen("augment.half_time_kimg=250", "augment.name=ada") == {"target": 0.6, "half_time_kimg": 250.0}
+    assert chosen("augment.name=ada") == {"target": None, "half_time_kimg": 50.0}
+    assert chosen("augment.half_time_kimg=250", "augment.name=ada") == {"target": None, "half_time_kimg": 250.0}
     assert chosen(section="conditioning") == {"class_weight": 0.0}
     auxiliary = ("conditioning.class_weight=0.5", "conditioning.name=auxiliary")
     assert chosen(*auxiliary, section="conditioning") == {"class_weight": 0.5, "generator_weight": 1.0}

@@ -2,16 +2,20 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from progan_style.networks.conditions import Condition
-from progan_style.networks.discriminating import Discriminating
+from progan_style.networks.discriminating import Discriminating, ListeningHead, TaughtHead
 
 
 def make(**keys):
     torch.manual_seed(0)
-    D = Discriminating(max_resolution=8, channels=6, **{"num_classes": 3, "in_logit": True, "positions": False} | keys)
+    D = Discriminating(
+        max_resolution=8, channels=6, **{"num_classes": 3, "in_logit": True, "taught": False, "positions": False} | keys
+    )
     D.reduce = lambda images: images[:, :, ::2, ::2].expand(-1, 6, -1, -1).clone()
     return D.eval()
 
@@ -37,6 +41,7 @@ def test_where_the_label_is_not_in_the_logit_it_changes_nothing(keys):
 
 def test_classes_are_read_off_the_same_features():
     D, images = make(), torch.randn(2, 1, 8, 8)
+    D.class_head.weight.normal_()
     features = D.features(images)
     assert features.shape == (2, 6) and features.dtype == torch.float32
     assert torch.equal(D.classify(images), D.class_logits(features)) and D.classify(images).shape == (2, 3)
@@ -45,3 +50,60 @@ def test_classes_are_read_off_the_same_features():
 def test_images_of_another_size_are_refused():
     with pytest.raises(AssertionError, match=r"images \(1, 1, 16, 16\) for a discriminator at 8"):
         make().features(torch.zeros(1, 1, 16, 16))
+
+
+def some(k=3, n=64):
+    """Features of n images of k classes, in unequal shares, and their condition."""
+    labels = torch.randint(0, k + 1, (n,)).clamp(max=k - 1)
+    x = 9.0 + torch.randn(n, 5) @ torch.randn(5, 5) + 2.0 * torch.randn(k, 5)[labels]
+    return x, Condition.of_labels(labels, k)
+
+
+def settled(head, x, condition, steps):
+    for _ in range(steps):
+        for part, of_part in zip(x.chunk(2), condition.chunk(2), strict=True):
+            head.track(part, of_part)
+        head.settle()
+    return head
+
+
+def test_a_taught_head_stands_on_features_of_mean_0_and_variance_1():
+    """Gathered over parts, settled once a step; where nothing is gathered nothing moves."""
+    x, condition = some()
+    head = settled(TaughtHead(5, 3, momentum=0.1), x, condition, 200)
+    assert torch.allclose(head.mean, x.mean(dim=0), atol=1e-4)
+    assert torch.allclose(head.variance, x.var(dim=0, unbiased=False), rtol=1e-3)
+    standard = (x - x.mean(dim=0)) / x.std(dim=0, unbiased=False)
+    assert torch.allclose(head(x), standard @ head.weight.T / 5**0.5 + head.bias, atol=1e-3)
+
+
+def test_a_listening_head_is_the_linear_discriminant_of_what_it_heard():
+    """scikit-learn's, whose ridge (a multiple of 1 on standardised features) is left out by features of variance 1."""
+    x, condition = some(n=400)
+    x = x / x.std(dim=0)
+    head = ListeningHead(5, 3, momentum=0.1)
+    head.RIDGE = 0.0
+    settled(head, x, condition, 300)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(x.double().numpy(), condition.labels.numpy())
+    ours = head(x).log_softmax(dim=1).double().numpy()
+    assert np.abs(ours - theirs.predict_log_proba(x.double().numpy())).max() < 2e-2
+
+
+@pytest.mark.parametrize("kind", (TaughtHead, ListeningHead))
+def test_where_nothing_is_gathered_nothing_moves(kind):
+    head = settled(kind(5, 3), *some(), 3)
+    before = {name: t.clone() for name, t in head.state_dict().items()}
+    head.settle()
+    assert all(torch.equal(t, before[name]) for name, t in head.state_dict().items())
+    assert not head.sums.any()
+
+
+def test_one_step_moves_the_running_numbers_by_their_momentum():
+    x, condition = torch.tensor([[2.0], [6.0]]), Condition.of_labels(torch.tensor([0, 0]), 2)
+    taught, listening = TaughtHead(1, 2, momentum=0.25), ListeningHead(1, 2, momentum=0.25)
+    settled(taught, x, condition, 1)
+    assert taught.mean.item() == 1.0 and taught.variance.item() == 0.75 * 1 + 0.25 * 4
+    settled(listening, x, condition, 1)
+    assert listening.means.flatten().tolist() == [1.0, 0.0]  # the second class was not seen
+    assert listening.covariance.item() == 0.75 * 1 + 0.25 * 4
+    assert listening.shares.tolist() == [0.75 * 0.5 + 0.25, 0.75 * 0.5]

@@ -1,19 +1,11 @@
 """From latents and labels to styles."""
 
+import pytest
 import torch
 from network_tools import of
 
 from progan_style.networks.conditions import Condition
-from progan_style.networks.mapping import mix_styles
-
-
-def test_truncation_pulls_to_the_images_own_class(nets):
-    G, _ = nets
-    G.mapping.centers.copy_(torch.arange(3.0)[:, None].expand(3, 10))
-    z, labels = torch.randn(3, 12), of(0, 1, 2)
-    assert torch.equal(G.mapping(z, labels, psi=0.0)[:, 0], G.mapping.centers)
-    plain, half = G.mapping(z, labels), G.mapping(z, labels, psi=0.5)
-    assert torch.allclose(half[:, 0], (plain[:, 0] + G.mapping.centers) / 2, atol=1e-6)
+from progan_style.networks.mapping import Mapping, mix_styles
 
 
 def test_class_weights_mix_the_embeddings(nets):
@@ -26,18 +18,34 @@ def test_class_weights_mix_the_embeddings(nets):
     assert torch.allclose(half, G.mapping(z[:1], labels[2:]))
 
 
-def test_class_centres_follow_their_own_class_only(nets):
-    G, _ = nets
-    ws = torch.ones(4, G.mapping.num_layers, 10)
-    G.mapping.momentum = 0.5
-    G.mapping.track(ws[:3], of(1, 1, 1))
-    assert not G.mapping.centers.any()  # a step gathers first
-    G.mapping.track(3 * ws[:1], of(1))
-    G.mapping.settle()
-    assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.0, 0.75, 0.0]))  # half way to the mean of 1, 1, 1, 3
-    G.mapping.track(ws, of(0, 0, 0, 0))
-    G.mapping.settle()
-    assert torch.equal(G.mapping.centers[:, 0], torch.tensor([0.5, 0.75, 0.0]))
+@pytest.mark.parametrize(("classes", "positions"), ((2, False), (1, True), (3, True)))
+@pytest.mark.parametrize(("their_classes", "their_positions"), ((1, False), (2, False), (1, True)))
+def test_a_mapping_takes_anothers_weights_whatever_both_are_conditioned_on(
+    classes, positions, their_classes, their_positions
+):
+    """w is the other's: what is new here counts for nothing, what is in both counts as there."""
+
+    def mapping(num_classes, positions):
+        return Mapping(
+            z_dim=5, w_dim=6, num_layers=4, num_classes=num_classes, depth=3, lr_mul=0.01, positions=positions
+        )
+
+    theirs, mine = mapping(their_classes, their_positions), mapping(classes, positions)
+    weights = {f"mapping.{name}": t for name, t in theirs.state_dict().items()}
+    adapted = {name.removeprefix("mapping."): t for name, t in mine.adapted(weights, "mapping.").items()}
+    with torch.no_grad():
+        for name, t in mine.state_dict().items():
+            if name == "embed.weight" and their_classes > 1:
+                t[: min(classes, their_classes)] = adapted[name][:classes]
+            else:
+                t.copy_(adapted[name])
+    z, labels = torch.randn(4, 5), torch.zeros(4).long()
+    position = torch.linspace(-1, 1, 4) if positions else None
+    w = mine(z, Condition.of_labels(labels, classes, position))
+    theirs_w = theirs(z, Condition.of_labels(labels, their_classes, position if their_positions else None))
+    if (their_classes > 1 and classes == 1) or (their_positions and not positions):
+        return  # what counted there does not here
+    assert torch.allclose(w, theirs_w, atol=1e-6)
 
 
 def test_style_mixing_keeps_the_head_and_takes_the_tail():

@@ -20,7 +20,14 @@ from .augmentation import changed
 from .chance import normal, ranks, rows_of, uniform
 from .networks import Tensors, larger, smaller
 
-BUFFERS = ("mapping.label_weight", "mapping.centers", "label_weight", "head.minibatch_std.running")
+BUFFERS = (
+    "mapping.label_weight",
+    "label_weight",
+    "head.minibatch_std.running",
+    "class_head.mean",
+    "class_head.variance",
+)
+LISTENING = tuple(f"class_head.{name}" for name in ("weight", "bias", "means", "covariance", "shares"))
 
 
 @dataclass
@@ -66,7 +73,7 @@ class Told:
     gradients_D: dict[str, Tensor | None]
     gradients_G: dict[str, Tensor | None]
     r_t: float
-    not_r_t: tuple[float, float]  # what the fakes' logits would give, and the reals' about the wrong middle
+    not_r_t: tuple[float, float]  # what the wrong logits would give, and the reals' about the fakes' mean
 
 
 def phase_at(schedule: dict[str, Any], nimg: int) -> Phase:
@@ -120,6 +127,16 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
         noise = normal(seed, "noise", numbers, sum(2 * 4**k for k in range(2, int(math.log2(R)) + 1)))
         return ws, networks.synthesised(G, architecture, ws, noise, R, now.alpha)
 
+    def shown(images: Tensor) -> Tensor:
+        """As D sees them: from black to white. What lies more than 0.1 beyond hears what would pull it back."""
+        seen = torch.where(
+            images < -1, -torch.ones_like(images), torch.where(images > 1, torch.ones_like(images), images)
+        )
+        sign = torch.sign(images.detach())
+        bridge = images - images.detach()  # 0, with the images' gradient
+        bridge.register_hook(lambda g: g * (g * sign > 0))
+        return seen + bridge * (images.detach().abs() > 1.1)
+
     deviations: list[Tensor] = []  # in all calls of D
 
     def judged(D: Tensors, images: Tensor, call: int) -> tuple[Tensor, Tensor]:
@@ -131,7 +148,7 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
         return f, networks.logits(D, f, y, position, label_weight)
 
     # ------------------------------------------------------------ D
-    ws, fakes = generated(slice(None))
+    fakes = shown(generated(slice(None))[1])
     interval, gamma = config["loss"]["penalty_interval"], config["schedule"]["r1_gamma"][R]
     penalised = gamma > 0 and now.number % interval == 0
     x, x_fake = reals.clone().requires_grad_(), fakes.detach().clone().requires_grad_()
@@ -160,10 +177,12 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
     conditioning = config["conditioning"]
     auxiliary = conditioning["name"] == "auxiliary"
     share = given(conditioning["class_weight"], 1.0 if auxiliary else 0.0) * label_weight
+    taught = "class_head.means" not in D
     on_classes = torch.zeros((), dtype=torch.float64)
-    for f in (f_real, f_fake) if auxiliary else (f_real,):
-        on_classes = on_classes + cross_entropy(networks.linear(D, "probe", f.detach()), y)
-        on_classes = on_classes + share * cross_entropy(networks.linear(frozen(D), "probe", f), y)
+    heard = [(f_real, 1.0), (f_fake, label_weight)] if auxiliary else [(f_real, 1.0)]
+    for f, weight in heard if taught else ():
+        on_classes = on_classes + weight * cross_entropy(networks.class_logits(D, f.detach()), y)
+        on_classes = on_classes + weight * share * cross_entropy(networks.class_logits(frozen(D), f), y)
     gradients_D = gradients(sum(terms.values()) + on_classes, D)
     rates, betas = config["schedule"], config["training"]["adam_betas"]
     D_new = adam(state.D, gradients_D, state.moments_D, rates["lr_d"][R], betas)
@@ -179,7 +198,7 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
         terms = {"fooling": softplus(-fake_now).mean() if loss == "logistic" else -fake_now.mean()}
     if auxiliary:
         weight = given(conditioning["generator_weight"], 1.0) * label_weight
-        terms["class"] = weight * cross_entropy(networks.linear(D_new, "probe", f_now), y)
+        terms["class"] = weight * cross_entropy(networks.class_logits(D_new, f_now), y)
     weight, interval = config["loss"]["path_length"], config["loss"]["path_length_interval"]
     lengths = None
     if weight and now.number % interval == 0:  # StyleGAN2, equation 4, on every second image
@@ -194,10 +213,24 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
     told |= {f"G/{key}": term.detach() for key, term in terms.items()}
 
     # ------------------------------------------------------------ what moves slowly
-    seen_w = ws.detach()[:, 0]
-    for k in range(K):
-        if (y == k).any():
-            towards(G_new["mapping.centers"][k], seen_w[y == k].mean(dim=0), 0.005)
+    f = f_real.detach()
+    if taught:
+        towards(D_new["class_head.variance"], ((f - f.mean(dim=0)) ** 2).mean(dim=0), 0.03)
+        towards(D_new["class_head.mean"], f.mean(dim=0), 0.03)
+    else:  # linear discriminant analysis on running moments
+        within = torch.zeros_like(D_new["class_head.covariance"])
+        for k in range(K):
+            mine = f[y == k]
+            towards(D_new["class_head.shares"][k], torch.tensor(len(mine) / len(f)).double(), 0.03)
+            if len(mine):
+                within += (mine - mine.mean(dim=0)).T @ (mine - mine.mean(dim=0)) / len(f)
+                towards(D_new["class_head.means"][k], mine.mean(dim=0), 0.03)
+        S, m = D_new["class_head.covariance"], D_new["class_head.means"]
+        towards(S, within, 0.03)
+        inverse = torch.linalg.inv(S + torch.diag(0.03 * S.diagonal() + 1e-8))
+        D_new["class_head.weight"].copy_(m @ inverse)
+        of_means = torch.stack([m_k @ inverse @ m_k for m_k in m])
+        D_new["class_head.bias"].copy_(torch.log(D_new["class_head.shares"]) - of_means / 2)
     towards(D_new["head.minibatch_std.running"], torch.cat(deviations).mean(), 0.03)
     G_new["mapping.label_weight"].fill_(label_weight)
     D_new["label_weight"].fill_(label_weight)
@@ -205,19 +238,21 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
         towards(state.path_mean, lengths.detach().mean(), 0.01)
 
     real, fake = real.detach(), fake.detach()
-    middle, wrong = (0.0, fake.mean()) if has_zero else (fake.mean(), 0.0)
-    state.signs.append(torch.sign(real - middle))
-    r_t, *not_r_t = (float(torch.sign(t).mean()) for t in (real - middle, fake - middle, real - wrong))
+    over = real if has_zero else real - fake  # without a zero, of pairs
+    state.signs.append(torch.sign(over))
+    r_t, *not_r_t = (float(torch.sign(t).mean()) for t in (over, fake if has_zero else real, real - fake.mean()))
     if config["augment"]["name"] == "ada" and len(state.signs) == 4:  # ADA, section 3
         signs = torch.cat(state.signs)
         move = len(signs) / (2 * 1000 * config["augment"]["half_time_kimg"])
-        state.p = (state.p + move * torch.sign(signs.mean() - config["augment"]["target"])).clamp(0, 1)
+        target = given(config["augment"]["target"], 0.6 if has_zero else 0.77)
+        state.p = (state.p + move * torch.sign(signs.mean() - target)).clamp(0, 1)
         state.signs = []
 
     half_life = 1000 * config["training"]["ema_half_life_kimg"]
-    half_life = min(half_life, max(state.nimg, 1) * config["training"]["ema_rampup"])
+    if config["init"] is None:
+        half_life = min(half_life, max(state.nimg, 1) * config["training"]["ema_rampup"])
     for name, tensor in G_new.items():
-        towards(state.G_ema[name], tensor, 1.0 if name in BUFFERS else 1 - 0.5 ** (N / half_life))
+        towards(state.G_ema[name], tensor, 1.0 if name in buffers(G_new) else 1 - 0.5 ** (N / half_life))
     state.G, state.D, state.nimg = G_new, D_new, state.nimg + N
     return Told(told, gradients_D, gradients_G, r_t, (not_r_t[0], not_r_t[1]))
 
@@ -225,12 +260,17 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
 # ---------------------------------------------------------------- small parts
 
 
+def buffers(network: Tensors) -> tuple[str, ...]:
+    """What no gradient moves."""
+    return BUFFERS + (LISTENING if "class_head.means" in network else ())
+
+
 def given(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
 def trainable(network: Tensors) -> Tensors:
-    return {name: t.clone().requires_grad_(name not in BUFFERS) for name, t in network.items()}
+    return {name: t.clone().requires_grad_(name not in buffers(network)) for name, t in network.items()}
 
 
 def frozen(network: Tensors) -> Tensors:
@@ -245,7 +285,7 @@ def squared_slope(logits: Tensor, images: Tensor) -> Tensor:
 
 def gradients(total: Tensor, network: Tensors) -> dict[str, Tensor | None]:
     """Of each parameter; None where it had no part."""
-    names = [name for name in network if name not in BUFFERS]
+    names = [name for name in network if name not in buffers(network)]
     found = torch.autograd.grad(total, [network[name] for name in names], allow_unused=True)
     return dict(zip(names, found, strict=True))
 

@@ -1,4 +1,5 @@
 import math
+import statistics
 
 import pytest
 import torch
@@ -6,7 +7,18 @@ import torch.nn.functional as F
 
 from progan_style import load_config, rng
 from progan_style.training import augment
-from progan_style.training.augment import AUGMENTS, COLUMNS, STRENGTHS, Adaptive, Augment, Fixed, Off, Pipe
+from progan_style.training.augment import (
+    AUGMENTS,
+    COLUMNS,
+    STRENGTHS,
+    TARGET,
+    TARGET_OF_PAIRS,
+    Adaptive,
+    Augment,
+    Fixed,
+    Off,
+    Pipe,
+)
 from progan_style.training.losses import LOSSES
 
 OFF = dict.fromkeys(AUGMENTS, 0.0)
@@ -302,6 +314,33 @@ def test_p_moves_by_half_in_its_half_time():
     assert steps(adaptive(half_time_kimg=2.0), 1.0, -1.0, n=40, batch=50) == pytest.approx(0.5)
 
 
+def test_what_the_loss_leaves_open_for_each_class_does_not_hide_what_D_knows():
+    """Classes 3 apart, reals 0.5 above their own fakes: about the mean of all fakes half of the reals lie below."""
+    of_class = torch.tensor([0.0, 3.0]).repeat(50)
+    fakes = of_class + 0.03 * torch.randn(100)
+    assert adaptive(has_zero=False).watch(fakes + 0.5, fakes).item() == 1.0
+
+
+def test_both_targets_are_one_distance_of_normal_logits():
+    """Where 80 % of the reals are above 0, 88 % are above a fake that is as far below."""
+    normal = statistics.NormalDist()
+    of_pairs = 2 * normal.cdf(2**0.5 * normal.inv_cdf((1 + TARGET) / 2)) - 1
+    assert TARGET == 0.6 and of_pairs == pytest.approx(TARGET_OF_PAIRS, abs=0.005)
+
+
+@pytest.mark.parametrize(("share", "way"), ((0.89, 1.0), (0.88, -1.0)))
+def test_pairs_have_a_target_of_their_own(share, way):
+    """r_t = 2 share - 1, 0.78 or 0.76, against 0.77."""
+    augmented = adaptive(has_zero=False)
+    augmented.p.fill_(0.5)
+    fakes = torch.linspace(-9, 9, 100)
+    reals = fakes + torch.where(torch.arange(100) < 100 * share, 0.1, -0.1)
+    for i in torch.randperm(100).split(25):
+        augmented.watch(reals[i], fakes[i])
+        augmented.settle()
+    assert augmented.p.item() == pytest.approx(0.5 + way * 100 / 100_000)
+
+
 @pytest.mark.parametrize(("share", "way"), ((0.9, 1.0), (0.7, -1.0)))
 def test_the_target_is_on_the_mean_sign_of_the_reals(share, way):
     """r_t = 2 share - 1, 0.8 or 0.4, against 0.6; four steps are judged together."""
@@ -314,7 +353,7 @@ def test_the_target_is_on_the_mean_sign_of_the_reals(share, way):
     assert augmented.p.item() == pytest.approx(0.5 + way * 100 / 100_000)
 
 
-def test_logits_without_a_zero_are_measured_from_the_fakes():
+def test_logits_without_a_zero_are_measured_in_pairs():
     reals, fakes = torch.tensor([-3.0, -4.0, -6.0, -2.0]), torch.tensor([-5.0, -5.5, -4.5, -5.0])
     assert adaptive(has_zero=True).watch(reals, fakes).item() == -1.0
     assert adaptive(has_zero=False).watch(reals, fakes).item() == 0.5

@@ -1,16 +1,18 @@
 """One step: what D and G are shown, and what must be equal however a step is made."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from run_tools import ADA, OF_ARCHITECTURE, same
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from progan_style import Condition, Trainer, load_config
 from progan_style.networks import ARCHITECTURES, convolution
 from progan_style.training.losses import LOSSES
-from progan_style.training.step import Batch, Critic, make_styles, parts_of
+from progan_style.training.step import Batch, Critic, backward_D, make_critic, make_fakes, parts_of
 
 
 @pytest.mark.parametrize("resolution", (128, 256))
@@ -44,18 +46,17 @@ def test_a_plain_and_a_penalised_step_at_full_size(resolution, alpha, precision)
     assert all(torch.isfinite(p).all() for p in trainer.state.G.parameters())
 
 
-def test_the_probe_sends_nothing_into_the_trunk(make, monkeypatch):
-    """With the class head's loss left out, everything of D but the head is updated to the same bit."""
-    with_probe, _ = make()
-    batch = with_probe.data.batch(0, 0, 8, 8)
-    with_probe.step(*batch)
+def test_a_listening_class_head_sends_nothing_into_the_trunk(make, monkeypatch):
+    """Without what it hears, everything of D is updated to the same bit."""
+    heard, _ = make()
+    batch = heard.data.batch(0, 0, 8, 8)
+    heard.step(*batch)
     without, _ = make()
-    monkeypatch.setattr("progan_style.training.step.F.cross_entropy", lambda logits, labels: 0.0 * logits.sum())
+    monkeypatch.setattr(without.state.D, "track", lambda *given: None)
     without.step(*batch)
-    for (name, a), (_, b) in zip(
-        with_probe.state.D.named_parameters(), without.state.D.named_parameters(), strict=True
-    ):
-        assert torch.equal(a, b) != name.startswith("probe"), name
+    same(dict(heard.state.D.named_parameters()), dict(without.state.D.named_parameters()))
+    weights = (trainer.state.D.class_head.weight for trainer in (heard, without))
+    assert [bool(weight.any()) for weight in weights] == [True, False]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -190,20 +191,62 @@ def test_a_lazy_penalty_is_multiplied_by_its_interval(make):
     assert penalties[0] > 0
 
 
-def test_style_centres_are_those_of_their_class(make):
+def test_D_sees_fakes_as_a_file_would_hold_them(make):
+    """From black to white. Just beyond, G may leave a value where it is; far beyond it is pulled back, never out."""
     trainer, _ = make("run")
-    phase = trainer.schedule.at(0)
-    trainer.state.enter(phase)
-    images, condition = trainer.batch()
-    labels = condition.labels
-    with torch.no_grad():
-        ws = make_styles(trainer.state, trainer.recipe, torch.arange(8), condition)[:, 0]
-    before = trainer.state.G.mapping.centers.clone()
-    trainer.step(images, labels)
-    for k in labels.unique():
-        assert torch.allclose(
-            trainer.state.G.mapping.centers[k], before[k].lerp(ws[labels == k].mean(dim=0), 0.005), atol=1e-6
-        )
+    state, phase = trainer.state, trainer.schedule.at(0)
+    state.enter(phase)
+    wide = torch.linspace(-3, 3, 64).reshape(1, 1, 8, 8).expand(8, 1, 8, 8).clone().requires_grad_()
+    state.synthesis = lambda ws, noise: wide * 1.0
+    fakes = make_fakes(state, trainer.recipe, torch.arange(8), trainer.batch()[1])
+    assert fakes.min() == -1 and fakes.max() == 1
+    for sign in (1.0, -1.0):  # of the gradient; a step goes against it
+        wide.grad = None
+        (sign * make_fakes(state, trainer.recipe, torch.arange(8), trainer.batch()[1])).sum().backward()
+        pulled_back = (wide.abs() > 1.1) & (sign * wide > 0)
+        assert torch.equal(wide.grad, sign * ((wide.abs() <= 1) | pulled_back))
+
+
+def test_a_run_that_began_with_weights_keeps_their_average(make, tiny_run):
+    trainer, _ = make("run", f"init={tiny_run.run_dir / 'checkpoint.pt'}", "training.ema_half_life_kimg=10")
+    assert trainer.recipe.ema_keep(0, 5_000) == pytest.approx(0.5**0.5) == trainer.recipe.ema_keep(1_000_000, 5_000)
+    trainer.state.start_from(tiny_run.run_dir / "checkpoint.pt")
+    before = trainer.state.G_ema.const.clone()
+    trainer.step(*trainer.batch())
+    kept, new = trainer.state.G_ema.const, trainer.state.G.const
+    assert (kept - before).abs().max() < 0.01 * (new - before).abs().max()
+
+
+@pytest.mark.parametrize("weight", (0.0, 0.25, 1.0))
+def test_the_class_head_believes_a_fakes_label_as_far_as_G_was_told_it(make, weight):
+    """Its gradient from fakes: times the label's weight, so none before the label counts."""
+    trainer, _ = make("run", "conditioning.name=auxiliary", "schedule.r1_gamma.8=0")
+    state, phase = trainer.state, replace(trainer.schedule.at(0), label_weight=weight)
+    state.enter(phase)
+    labels, index = torch.arange(8) % 2, torch.arange(8)
+
+    def gradient(fakes):
+        batch = Batch(torch.zeros(8, 1, 8, 8), fakes, Condition.of_labels(labels, 2), index)
+        state.opt_D.zero_grad()
+        critic = make_critic(state, trainer.recipe, batch)
+        backward_D(state, trainer.recipe, critic, batch, 0.0, 1.0, weight)
+        return state.D.class_head.weight.grad.clone(), critic
+
+    (g, critic), (other, _) = (gradient(torch.rand(8, 1, 8, 8)) for _ in range(2))
+    features = [f.detach() for f, _ in critic.seen]
+    state.opt_D.zero_grad()
+    of_both = [F.cross_entropy(state.D.class_logits(f), labels) for f in features]
+    (of_both[0] + weight * of_both[1]).backward()
+    assert torch.allclose(g, state.D.class_head.weight.grad, atol=1e-6)
+    assert torch.equal(g, other) == (weight == 0)
+
+
+def test_the_log_has_the_penalty_apart_from_the_pairing(make):
+    trainer, _ = make("run")
+    terms = trainer.step(*trainer.batch())
+    means = trainer.state.meter.means()
+    assert means["loss_d.penalty"] == pytest.approx(float(terms["D/penalty"])) and means["loss_d.penalty"] > 0
+    assert means["loss_d"] == pytest.approx(means["loss_d.pairing"] + means["loss_d.penalty"], rel=1e-5)
 
 
 def test_a_batch_for_D_has_all_images_in_order_and_no_graph_of_G():

@@ -132,8 +132,8 @@ def test_memory_that_ran_out_is_told_with_the_batch_to_lower(make, monkeypatch):
 
 WILD = (
     "schedule.hold_kimg.8=0.4",
-    "schedule.lr_g={8: 0.4, 16: 0.001}",  # 400 times StyleGAN's
-    "schedule.lr_d={8: 0.4, 16: 0.001}",
+    "schedule.lr_g={8: 1.5, 16: 0.001}",  # 1500 times StyleGAN's
+    "schedule.lr_d={8: 1.5, 16: 0.001}",
 )
 
 
@@ -167,7 +167,7 @@ def test_a_run_that_diverges_goes_back_and_reaches_its_end(make, loss, capsys):
 
 
 def test_a_run_that_went_back_and_was_cut_equals_one_that_was_not(make):
-    wild = ("training.on_divergence=rollback", *WILD)
+    wild = ("training.on_divergence=rollback", *WILD, "loss.name=hinge", "schedule.lr_g.8=0.4", "schedule.lr_d.8=0.4")
     trainer, whole_dir = make("whole", *wild)
     assert trainer.run(whole_dir)
     asked = []
@@ -183,6 +183,15 @@ def test_precision_is_chosen_by_name():
     cpu = torch.device("cpu")
     assert choose_precision("fp32", cpu) is None and choose_precision("bf16", cpu) is torch.bfloat16
     assert choose_precision("auto", cpu) in (None, torch.bfloat16)
+
+
+def test_a_card_without_bf16_refuses_it_in_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "an old card")
+    card = torch.device("cuda", 0)
+    assert choose_precision("auto", card) is None and choose_precision("fp32", card) is None
+    with pytest.raises(ValueError, match=r"training.precision: bf16 is not in the hardware of an old card; expected"):
+        choose_precision("bf16", card)
 
 
 def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(make, monkeypatch):

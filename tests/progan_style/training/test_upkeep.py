@@ -8,7 +8,7 @@ import torch
 from run_tools import log_of
 
 from progan_style import GrowthSchedule, load_config
-from progan_style.checkpoint import load_state
+from progan_style.checkpoint import load_state, save_state
 from progan_style.networks import fir
 from progan_style.training.upkeep import Due
 
@@ -53,6 +53,22 @@ def test_another_thread_count_warns(make, capsys):
     finally:
         torch.set_num_threads(1)
     assert "made with 1 CPU threads, this is 2" in capsys.readouterr().out
+
+
+def test_another_precision_or_device_warns(make, capsys):
+    trainer, run_dir = make("run", "training.precision=fp32")
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
+    again, _ = make("run", "training.precision=bf16")
+    again.run(run_dir, stop=lambda: True)
+    said = capsys.readouterr().out
+    assert "the checkpoint was made in fp32, this is bf16: it goes on, but not bit for bit" in said
+    assert "(--set training.precision=fp32)" in said and "cuda" not in said
+    state = load_state(run_dir / "checkpoint.pt")
+    assert (state["precision"], state["device"]) == ("fp32", "cpu")
+    save_state(run_dir / "checkpoint.pt", state | {"device": "cuda"})
+    once_more, _ = make("run", "training.precision=fp32")
+    once_more.run(run_dir, stop=lambda: True)
+    assert "the checkpoint was made in cuda, this is cpu" in capsys.readouterr().out
 
 
 def test_the_best_generator_by_kid_is_kept(make):
