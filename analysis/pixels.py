@@ -14,6 +14,7 @@ from scipy.stats import wasserstein_distance
 
 from progan_style import load_torchvision
 
+FOREGROUND = 25  # gray levels: what is above belongs to the head
 MSSSIM_BETAS = (0.0448, 0.2856, 0.3001)  # Wang et al. 2003, the finest scales
 
 
@@ -21,6 +22,20 @@ def histogram(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Share of pixels of each gray level: uint8 [M, 1, R, R] -> [256]"""
     counts = np.bincount(np.asarray(images).ravel(), minlength=256)
     return counts / counts.sum()
+
+
+def corners(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean gray level of the four corners of each image, squares of an eighth of its side: uint8 [M, 1, R, R] -> [M]"""
+    side = max(1, images.shape[-1] // 8)
+    ends = (slice(None, side), slice(-side, None))
+    return np.mean([images[:, 0, rows, columns] for rows in ends for columns in ends], axis=(0, 2, 3))
+
+
+def brightness(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean gray level of each image's pixels above a tenth of white, 0 where there is none: [M, 1, R, R] -> [M]"""
+    pixels = images.reshape(len(images), -1)
+    inside = pixels > FOREGROUND
+    return np.where(inside, pixels, 0).sum(axis=1) / inside.sum(axis=1).clip(min=1)
 
 
 def histogram_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

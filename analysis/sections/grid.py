@@ -6,18 +6,52 @@ from typing import Any
 
 import numpy as np
 
-from analysis import plots
+from analysis import pixels, plots
 from analysis.context import Context
 from analysis.numbers import Number, Numbers
 from analysis.persons import of_many_persons
 from analysis.plots import ReportFigure
+from analysis.slices import SliceTable
 
 COLUMNS = 10
-NUMBERS: tuple[Number, ...] = ()
+FAINT = 3.0  # gray levels: what the corners of a slice may have before its frame is seen
+NUMBERS = (
+    Number(
+        "corners",
+        "corners, gray level",
+        "mean gray level of the corners of generated slices, squares of an eighth of the side",
+        beside=("{.real} real",),
+        also={".real": ""},
+    ),
+    Number(
+        "corners.faint",
+        "slices with dark corners",
+        f"share of the generated slices whose corners are below {FAINT:g} gray levels. The others have a visible frame",
+        beside=("{.real} real",),
+        also={".real": ""},
+    ),
+    Number(
+        "brightness",
+        "brightness, gray level",
+        "mean gray level of the generated slices where they are above a tenth of white",
+        beside=("{.real} real",),
+        also={".real": ""},
+    ),
+)
 
 
 def measure(context: Context) -> tuple[Numbers, Any]:
-    return {}, None
+    numbers: Numbers = {}
+    for ending, slices in (("", context.fakes), (".real", _reals(context))):
+        in_corners = pixels.corners(slices.images)
+        numbers[f"corners{ending}"] = float(in_corners.mean())
+        numbers[f"corners.faint{ending}"] = float((in_corners < FAINT).mean())
+        numbers[f"brightness{ending}"] = float(pixels.brightness(slices.images).mean())
+    return numbers, None
+
+
+def _reals(context: Context) -> SliceTable:
+    return context.held_out if len(context.held_out) else context.train
 
 
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
@@ -25,7 +59,7 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
 
 
 def _both(context: Context) -> ReportFigure:
-    reals, fakes = context.held_out if len(context.held_out) else context.train, context.fakes
+    reals, fakes = _reals(context), context.fakes
     split = context.held_out_split or "train"
     rows, names = [], []
     for label, name in enumerate(context.class_names):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from analysis.pixels import histogram, histogram_distance, ms_ssim, radial_spectrum, spectrum_distance
+from analysis.pixels import (
+    brightness,
+    corners,
+    histogram,
+    histogram_distance,
+    ms_ssim,
+    radial_spectrum,
+    spectrum_distance,
+)
 
 
 def test_histograms_differ_by_the_gray_levels_that_pixels_move():
@@ -33,3 +41,13 @@ def test_ms_ssim_is_one_where_all_images_are_one(size):
     assert ms_ssim(images, nobody) < 0.3
     with pytest.raises(ValueError, match="two persons"):
         ms_ssim(images, np.full(6, "a"))
+
+
+def test_corners_and_brightness_of_a_disc_on_a_veil():
+    """16 px: corners of 2x2. What is no brighter than the veil counts as background."""
+    images = np.full((2, 1, 16, 16), 7, np.uint8)
+    images[:, :, 4:12, 4:12] = 100
+    images[1, :, :2, :2] = 19
+    assert corners(images).tolist() == [7.0, 10.0]
+    assert brightness(images).tolist() == [100.0, 100.0]
+    assert brightness(np.zeros((1, 1, 8, 8), np.uint8)).tolist() == [0.0]
