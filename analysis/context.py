@@ -27,6 +27,7 @@ from progan_style import (
     Discriminator,
     Generator,
     finished_stage,
+    generator_file,
     load_discriminator,
     load_generator,
     stage_dir,
@@ -45,7 +46,8 @@ class Options:
     """What can be chosen about a report.
 
     held_out_are names the held-out part where it is not the data set's own (with_unseen_phantoms). own: folders of
-    runs on a share of the persons, each for one row of the section utility. log is told what goes on, line by line.
+    runs on a share of the persons, each for one row of the section utility. weights: a stage's last or best generator.
+    log is told what goes on, line by line.
     """
 
     samples_per_label: int = 1000
@@ -55,6 +57,7 @@ class Options:
     inception: Path | None = None
     held_out_are: str | None = None
     own: tuple[Path, ...] = ()
+    weights: str = "last"
     log: Callable[[str], None] = lambda line: None
     progress: bool = False
 
@@ -161,7 +164,8 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
     options = options or Options()
     run_dir, count = Path(run_dir), options.samples_per_label
     stage = stage_dir(run_dir, resolution)
-    G = load_generator(stage / "generator.safetensors").to(options.device)
+    file = generator_file(run_dir, resolution, options.weights)
+    G = load_generator(file).to(options.device)
     D = load_discriminator(stage / "discriminator.safetensors").to(options.device)
     if tuple(G.class_names) != tuple(data.class_names):
         raise ValueError(
@@ -173,15 +177,15 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
     for folder in options.own:
         finished_stage(folder, resolution)
     part, inception = options.held_out_are or data.unseen[0], options.inception is not None
-    weights = [_hash(stage / name) for name in ("generator.safetensors", "discriminator.safetensors")]
+    weights = [_hash(path) for path in (file, stage / "discriminator.safetensors")]
     weights += [_hash(stage_dir(folder, resolution) / "generator.safetensors") for folder in options.own]
     return _context(
         data,
         resolution,
         options,
         title=run_dir.name,
-        settings=f"run {run_dir.name}, {resolution}x{resolution}, {G.nimg:,} images seen, EMA, psi 1, "
-        f"{count} generated per label (seeds 0..{count - 1}), reals: {part or 'train'}",
+        settings=f"run {run_dir.name}, {resolution}x{resolution}, {G.nimg:,} images seen, {options.weights} EMA, "
+        f"psi 1, {count} generated per label (seeds 0..{count - 1}), reals: {part or 'train'}",
         key=_key(
             weights,
             data.key,
@@ -193,7 +197,7 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
             len(data.unseen[1]),
             inception,
         ),
-        folder=run_dir / f"analysis-{resolution:03d}",
+        folder=run_dir / (f"analysis-{resolution:03d}" + ("" if options.weights == "last" else f"-{options.weights}")),
         make_fakes=lambda: generated(G, count, first_seed=0),
         generator=G,
         discriminator=D,

@@ -10,6 +10,9 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     p.add_argument("--size", metavar="SIZE", type=int, help="a finished stage (default: the last)")
     p.add_argument(
+        "--weights", choices=("last", "best"), default="last", help="of the end of the stage, or of its lowest KID"
+    )
+    p.add_argument(
         "--samples-per-label", metavar="N", type=int, default=1000, help="generated slices (default: %(default)s)"
     )
     p.add_argument("--parts", metavar="A,B", help="sections of the report, by name (default: all that take minutes)")
@@ -72,6 +75,7 @@ def predict(args: argparse.Namespace) -> int:
         device=device,
         inception=args.inception,
         held_out_are=None if judged is data else "fresh phantoms",
+        weights=args.weights,
         own=tuple(Path(folder) for folder in args.own),
         log=show_line,
         progress=True,

@@ -13,6 +13,9 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog=prog, description=__doc__)
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     p.add_argument("--size", metavar="SIZE", type=int, help="pixels per side (default: the last finished stage)")
+    p.add_argument(
+        "--weights", choices=("last", "best"), default="last", help="of the end of the stage, or of its lowest KID"
+    )
     p.add_argument("--label", metavar="CLASS", default="all", help="a class name, or all (default)")
     p.add_argument("--count", metavar="N", type=int, default=100, help="images per class (default: %(default)s)")
     p.add_argument("--seed", metavar="S", type=int, default=0, help="first seed; image i has seed S + i (default: 0)")
@@ -34,6 +37,15 @@ def main(argv: Sequence[str] | None = None, prog: str = "generate.py") -> int:
     return shell.run(prog, generate_folder, args, interrupted=f"stopped; {args.to} is not complete")
 
 
+def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
+    """The labels of a class, or of all. Raises ValueError if there is none of that name."""
+    by_name = {known.casefold(): [label] for label, known in enumerate(class_names)}
+    by_name |= {} if "all" in by_name else {"all": list(range(len(class_names)))}
+    if name.casefold() not in by_name:
+        raise ValueError(f"class '{name}' is not in this checkpoint; it was trained on {', '.join(class_names)}")
+    return by_name[name.casefold()]
+
+
 def generate_folder(args: argparse.Namespace) -> int:
     if args.count < 1:
         raise ValueError(f"--count: expected 1 or more, got {args.count}")
@@ -53,20 +65,12 @@ def generate_folder(args: argparse.Namespace) -> int:
     from progan_style.data.position import rank_of
     from progan_style.files import refuse_used
     from progan_style.networks.conditions import Condition
-    from progan_style.run import finished_stage, stage_dir
+    from progan_style.run import finished_stage, generator_file
     from progan_style.sampling import choose_device, generate
 
     size = finished_stage(args.run, args.size)
-    G = load_generator(stage_dir(args.run, size) / "generator.safetensors").to(choose_device(args.device))
-    by_name = {name.casefold(): i for i, name in enumerate(G.class_names)}
-    if args.label.casefold() == "all":
-        wanted = list(range(len(G.class_names)))
-    elif args.label.casefold() in by_name:
-        wanted = [by_name[args.label.casefold()]]
-    else:
-        raise ValueError(
-            f"class '{args.label}' is not in this checkpoint; it was trained on {', '.join(G.class_names)}"
-        )
+    G = load_generator(generator_file(args.run, size, args.weights)).to(choose_device(args.device))
+    wanted = choose_labels(args.label, G.class_names)
     position = None
     if args.position is not None:
         if not G.header["positions"]:
@@ -92,5 +96,8 @@ def generate_folder(args: argparse.Namespace) -> int:
                     rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
                 bar.update(len(seeds))
     write_manifest(to, rows, line_end="\r\n")
-    print(f"{len(rows)} images of {size}x{size} in {to} (psi {args.psi:g}, seeds from {args.seed})")
+    print(
+        f"{len(rows)} images of {size}x{size} in {to} (psi {args.psi:g}, seeds from {args.seed}; weights: "
+        f"{args.weights}, after {G.nimg} images)"
+    )
     return 0

@@ -7,6 +7,7 @@ from progan_style import load_config, load_data
 from progan_style.run import (
     finished_stage,
     finished_stages,
+    generator_file,
     images_seen,
     run_config,
     stage_dir,
@@ -80,3 +81,15 @@ def test_null_is_the_phantoms_in_the_cache_by_their_settings(tmp_path, tiny_over
         assert len(made) == seed, made
     assert len(sets[0].train) + len(sets[0].validate) + len(sets[0].test) == 20
     assert sets[0].train.digest() == sets[1].train.digest() != sets[2].train.digest()
+
+
+def test_the_best_weights_are_those_that_were_kept(tmp_path):
+    for resolution in (8, 16):
+        finish(tmp_path, resolution)
+    assert generator_file(tmp_path, 16) == tmp_path / "stage-016" / "generator.safetensors"
+    with pytest.raises(ValueError, match=r"--weights best: .* kept none at size 16, no size has one; .*eval_kimg"):
+        generator_file(tmp_path, 16, "best")
+    (tmp_path / "stage-008" / "generator-best.safetensors").touch()
+    assert generator_file(tmp_path, 8, "best").name == "generator-best.safetensors"
+    with pytest.raises(ValueError, match="kept none at size 16, these sizes have one: 8; "):
+        generator_file(tmp_path, 16, "best")

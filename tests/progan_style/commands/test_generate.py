@@ -1,10 +1,14 @@
 """generate.py as a user calls it: what it writes and what it refuses."""
 
 import csv
+import shutil
 
 import pytest
 from PIL import Image
 from shell_tools import refused
+
+from progan_style import load_generator, stage_dir
+from progan_style.checkpoint import save_network
 
 
 def test_generate_writes_a_data_folder_that_train_reads(call_shell, tiny_run, tmp_path):
@@ -35,7 +39,20 @@ def test_same_seed_same_bytes_whatever_the_count(call_shell, tiny_run, tmp_path)
     assert all(p.read_bytes() == (tmp_path / "a" / "AD" / p.name).read_bytes() for p in few)
 
 
+def test_the_best_weights_are_taken_where_they_are_asked_for(call_shell, tiny_run, tmp_path):
+    """Told by the image count of the file's header."""
+    G = load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run.run_dir, run)
+    save_network(stage_dir(run, 16) / "generator-best.safetensors", G, G.header | {"nimg": 17})
+    for weights, nimg in (("best", 17), ("last", G.nimg)):
+        given = ("--weights", weights, "--count", 1, "--to", tmp_path / weights)
+        done = call_shell("generate.py", "--run", run, *given)
+        assert f"weights: {weights}, after {nimg} images" in done.stdout, done.stdout + done.stderr
+
+
 REFUSED = {
+    "weights": (["--weights", "best", "--size", "8"], "kept none at size 8, no size has one"),
     "class": (["--label", "MCI"], "class 'MCI' is not in this checkpoint; it was trained on CN, AD"),
     "size": (["--size", "64"], "size 64 is not trained yet; finished: 8, 16"),
     "count": (["--count", "0"], "--count: expected 1 or more, got 0"),
