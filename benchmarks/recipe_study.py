@@ -45,7 +45,8 @@ TIMED, ROUNDS = 32, 3  # steps timed in each stage (two penalties, eight path le
 class Arm:
     """A recipe: an overlay and settings on top of it. few: trained on 400 slices. grows: through all sizes, or not.
 
-    pace: what its speed is known by. Arms that differ in gamma or seed alone share it, and so are of one length.
+    pace: what its speed is known by. Arms that differ in gamma or seed alone share it, and so are of one length; none:
+    the overlay's own lengths.
     """
 
     name: str
@@ -101,6 +102,24 @@ def best(*more: str, name: str, **kind: Any) -> Arm:
     return recipe(LOSS, GAMMA[LOSS], *more, name=name, **kind)
 
 
+# R3GAN (Huang et al. 2024) starts at 2 for 64 px and at 150 for 256, for three channels: a third for gray, joined by a
+# power law and continued downwards.
+R3GAN = {r: round(2 / 3 * 75 ** (math.log2(r / 64) / 2), 6) for r in (8, 16, 32)}
+ADAS = {
+    8: 0.0002 * 8**2 / 64,
+    16: 0.0002 * 16**2 / 64,
+    32: 0.0002 * 32**2 / 32,
+}  # StyleGAN2-ADA's, at demo.yaml's batches
+ONE = {8: 1.0, 16: 1.0, 32: 1.0}
+
+
+def table_of(name: str, gamma: dict[int, float], *more: str) -> Arm:
+    """configs/demo.yaml with a gamma for each resolution."""
+    return Arm(
+        f"demo-{name}", (*(f"schedule.r1_gamma.{r}={value:g}" for r, value in gamma.items()), *more), "", config="demo"
+    )
+
+
 def labels_rise(size: int) -> str:
     """Transitional conditioning over the middle half of an unscaled run: about a seventh to nearly half of an arm."""
     kimg = sum(sum(table.values()) for table in KIMG[size].values())
@@ -126,6 +145,15 @@ QUESTIONS: list[Question] = [
             best(*APART, name="projection"),
             best(*APART, "conditioning.name=auxiliary", name="auxiliary", pace="auxiliary"),
             best(*APART, labels_rise(32), name="transitional"),
+        ),
+    ),
+    Question(
+        "gamma of each resolution",
+        (
+            table_of("gamma-1", ONE),
+            table_of("gamma-r3gan", R3GAN),
+            table_of("gamma-ada", ADAS),
+            table_of("gamma-r3gan-interval-4", R3GAN, "loss.penalty_interval=4"),
         ),
     ),
     Question(
@@ -174,6 +202,7 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
 
     from benchmarks.machine import peak_rss_mb
     from progan_style import Trainer, finished_stages, load_config, load_data, save_config
+    from progan_style_cli import make_evaluate
 
     torch.set_num_threads(1)
     folder = to / f"{arm.name}-s{seed}"
@@ -194,7 +223,11 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, frame: asked.append(received))
         try:
-            if not Trainer(config, chosen(arm, data.train)).run(folder, stop=lambda: bool(asked)):
+            trainer, evaluate = (
+                Trainer(config, chosen(arm, data.train)),
+                make_evaluate(config, data, torch.device("cpu")),
+            )
+            if not trainer.run(folder, evaluate=evaluate, stop=lambda: bool(asked)):
                 raise SystemExit(f"{folder}: stopped; the same command goes on")
         except ValueError as error:  # a training that broke is a result
             row["failed"] = str(error).replace(str(folder), "the run")
@@ -208,6 +241,8 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
 
 def lengths(arm: Arm, factor: float) -> list[str]:
     """The stages' lengths, scaled, as settings; an arm that does not grow has one stage."""
+    if not arm.pace:
+        return []
     tables = KIMG[arm.size]
     if not arm.grows:
         tables = {"hold_kimg": {arm.size: sum(sum(table.values()) for table in tables.values())}}
@@ -225,6 +260,8 @@ def budget_factor(arm: Arm, config: Any, to: Path, rows: Rows) -> float:
     As much as in a row of its pace, whichever machine made it. A pace without one is timed in turn with one that has,
     and gets the images that fit into the CPU time of that one's row; kept in `to`. The first of all fills MINUTES.
     """
+    if not arm.pace:
+        return 1.0
     total = sum(sum(table.values()) for table in KIMG[arm.size].values())
     arms = all_arms()
     factors = {
@@ -253,7 +290,9 @@ def all_arms() -> dict[str, Arm]:
 def configured(arm: Arm, seed: int, factor: float) -> Any:
     from progan_style import load_config
 
-    overrides = [f"seed={seed}", "threads=1", "training.eval_kimg=null", *arm.settings, *lengths(arm, factor)]
+    # With few slices a generator may pass its best: its KID is followed.
+    overrides = [f"seed={seed}", "threads=1", f"training.eval_kimg={20 if arm.few else 'null'}"]
+    overrides += [*arm.settings, *lengths(arm, factor)]
     return load_config(overlay=TOP / "configs" / f"{arm.config}.yaml", overrides=overrides)
 
 
@@ -293,14 +332,27 @@ def measure(arm: Arm, config: Any, data: Any, folder: Path) -> dict[str, Any]:
     numbers = make_report(context, ["grid", "similarity", "fidelity"])
     if numbers["failed"]:
         raise ValueError("; ".join(numbers["failed"]))
-    wanted = ("kid", "coverage", "fidelity", "tstr")
+    wanted = ("kid", "coverage", "recall", "fidelity", "tstr", "corners", "brightness")
     kept = {k: round(v, 4) for k, v in numbers.items() if k.split(".")[0] in wanted and isinstance(v, float)}
     classes = [name for name in config.data.classes]
     mean = {f"{key}{s}": statistics.fmean(numbers[f"{key}.{c}{s}"] for c in classes) for key, s in PER_CLASS}
-    return {"kimg": round(context.generator.nimg / 1000, 1)} | {k: round(v, 4) for k, v in mean.items()} | kept  # type: ignore[union-attr]
+    kimg = {"kimg": round(context.generator.nimg / 1000, 1)}  # type: ignore[union-attr]
+    return kimg | {k: round(v, 4) for k, v in mean.items()} | of_D(arm, folder) | kept
 
 
-PER_CLASS = tuple((key, suffix) for key in ("kid", "coverage") for suffix in ("", ".baseline"))
+def of_D(arm: Arm, folder: Path) -> dict[str, float]:
+    """D's margin, the penalty's share of its loss, p and r_t: means over the second half of the last stage."""
+    from progan_style.training.runlog import read_log
+
+    lines = [line for line in read_log(folder) if line["resolution"] == arm.size and "loss_d" in line]
+    lines = lines[len(lines) // 2 :]
+    mean = {key: statistics.fmean(line.get(key, 0.0) for line in lines) for key in lines[-1] if key != "nimg"}
+    found = {"d.margin": mean["margin"], "d.penalty_share": mean.get("loss_d.penalty", 0.0) / mean["loss_d"]}
+    found |= {f"d.{key}": mean[key] for key in ("augment_p", "r_t") if key in mean}
+    return {key: round(value, 4) for key, value in found.items()}
+
+
+PER_CLASS = tuple((key, suffix) for key in ("kid", "coverage", "recall") for suffix in ("", ".baseline"))
 
 
 # ---------------------------------------------------------------- all rows
@@ -350,6 +402,9 @@ COLUMNS = {  # of the table: title -> key of a row, decimals
     "real people": ("fidelity.real", 3),
     "shuffled": ("fidelity.shuffled", 3),
     "TSTR": ("tstr.auc", 3),
+    "recall": ("recall", 3),
+    "D's margin": ("d.margin", 2),
+    "penalty / Loss_D": ("d.penalty_share", 2),
     "kimg": ("kimg", 0),
     "CPU min": ("cpu_seconds", 1),
     "peak MB": ("peak_mb", 0),
