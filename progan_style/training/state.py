@@ -161,7 +161,8 @@ class State:
             if 2 * len(unfit) > count:
                 raise ValueError(f"{path}: {len(unfit)} of {count} tensors do not fit ({unlike}); set these as there")
             if unfit and name != "G_ema":
-                runlog.say(f"{len(unfit)} of {count} tensors of {name} begin anew ({unlike}): {', '.join(unfit)}")
+                why = f" ({unlike})" if unlike else ""
+                runlog.say(f"{len(unfit)} of {count} tensors of {name} begin anew{why}: {', '.join(unfit)}")
 
     def _unlike(self, theirs: dict[str, Any]) -> str:
         """Which keys make the networks of another run's configuration other ones than these."""
