@@ -68,12 +68,19 @@ class TaughtHead(Linear):
         self.sums.zero_()
 
 
+FAST = 10  # times the momentum of the other running numbers
+
+
 class ListeningHead(nn.Module):
     """A class head that teaches nobody: the linear discriminant of the reals' features (Hastie et al. 2009, 4.3).
 
-    With the class means m_k, the covariance S within the classes and the classes' shares p_k, all running,
+    With the class means m + d_k about the mean m of all, the covariance S within the classes and the classes' shares
+    p_k, all running,
 
-        logit_k = m_k^T S^-1 f - m_k^T S^-1 m_k / 2 + log p_k.
+        logit_k = d_k^T S^-1 (f - m) - d_k^T S^-1 d_k / 2 + log p_k.
+
+    m is what moves most as D learns, and a few batches tell it: it follows ten times as fast as the rest. A slower one
+    left the ranking right and the threshold nowhere (AUC 0.80, one answer for all).
 
     A layer trained beside D does not follow features that move as D learns, which is when a number is wanted: on
     standardised features at 16x16 its AUC was 0.65 where a logistic regression had 0.83 and this has 0.83.
@@ -83,7 +90,8 @@ class ListeningHead(nn.Module):
 
     weight: Tensor
     bias: Tensor
-    means: Tensor
+    mean: Tensor
+    offsets: Tensor
     covariance: Tensor
     shares: Tensor
     sums: Tensor
@@ -93,10 +101,11 @@ class ListeningHead(nn.Module):
         self.momentum = momentum
         self.register_buffer("weight", torch.zeros(num_classes, num_features))
         self.register_buffer("bias", torch.zeros(num_classes))
-        self.register_buffer("means", torch.zeros(num_classes, num_features))
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("offsets", torch.zeros(num_classes, num_features))
         self.register_buffer("covariance", torch.eye(num_features))
         self.register_buffer("shares", torch.full([num_classes], 1.0 / num_classes))
-        # For each class the sum of its features less their mean, and their number; below, the products of features
+        # For each class the sum of its features less m and d_k, and their number; below, the products of features
         rows = num_classes + num_features
         self.register_buffer("sums", torch.zeros(rows, num_features + 1), persistent=False)
 
@@ -106,28 +115,31 @@ class ListeningHead(nn.Module):
     @torch.no_grad()
     def track(self, features: Tensor, condition: Condition) -> None:
         """Gather the sums of a batch of reals for `settle`; ranks can add theirs in between."""
-        x = features - condition.of_classes(self.means)
-        k = len(self.means)
+        x = features - self.mean - condition.of_classes(self.offsets)
+        k = len(self.offsets)
         self.sums[:k] += condition.class_weights.T.to(x.dtype) @ torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         self.sums[k:, :-1] += x.T @ x
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Move means, covariance and shares towards the gathered ones; then the discriminant is worked out anew."""
-        k = len(self.means)
+        """Move mean, offsets, covariance and shares towards the gathered; then the discriminant is worked out anew."""
+        k = len(self.offsets)
         counts, total = self.sums[:k, -1], self.sums[:k, -1].sum()
         moved = self.sums[:k, :-1] / counts.clamp(min=1)[:, None]
         within = (self.sums[k:, :-1] - (moved * counts[:, None]).T @ moved) / total.clamp(min=1)
         rate = self.momentum * (total > 0)
         self.covariance += rate * (within - self.covariance)
         self.shares += rate * (counts / total.clamp(min=1) - self.shares)
-        self.means += rate * moved
+        together = self.sums[:k, :-1].sum(dim=0) / total.clamp(min=1)  # what moved in all classes
+        self.offsets += rate * (moved - together) * (counts > 0)[:, None]
+        self.mean += FAST * rate * together
         self.sums.zero_()
         # Not linalg.solve: it waits for the device to say whether it went well.
         ridge = torch.diag(self.RIDGE * self.covariance.diagonal() + 1e-8)
         lower, _ = torch.linalg.cholesky_ex(self.covariance + ridge)
-        self.weight.copy_(torch.cholesky_solve(self.means.T, lower).T)
-        self.bias.copy_(self.shares.clamp(min=1e-8).log() - (self.means * self.weight).sum(dim=1) / 2)
+        self.weight.copy_(torch.cholesky_solve(self.offsets.T, lower).T)
+        halves = self.weight @ self.mean + (self.offsets * self.weight).sum(dim=1) / 2
+        self.bias.copy_(self.shares.clamp(min=1e-8).log() - halves)
 
 
 class Discriminating(Discriminator):
@@ -139,7 +151,7 @@ class Discriminating(Discriminator):
     """
 
     class_head: TaughtHead | ListeningHead
-    per_class = ("embed.weight", *(f"class_head.{name}" for name in ("weight", "bias", "means", "shares")))
+    per_class = ("embed.weight", *(f"class_head.{name}" for name in ("weight", "bias", "offsets", "shares")))
     reduce: Callable[[Tensor], Tensor]  # an architecture's own: images [N, 1, R, R], channels-last -> map [N, C, 4, 4]
 
     def __init__(

@@ -42,7 +42,7 @@ for _ in range(10):
 if distributed.rank() == 0:
     state = trainer.state
     heard = state.D.class_head
-    running = [heard.means, heard.covariance, state.D.head.minibatch_std.running, state.path_length.mean]
+    running = [heard.mean, heard.offsets, heard.covariance, state.D.head.minibatch_std.running, state.path_length.mean]
     strength = {} if state.augment is None else {"p": state.augment.p, "gathered": state.augment.gathered}
     torch.save({"losses": losses, "first": first, "running": running, "augment": strength}, sys.argv[2])
 distributed.stop(together=True)

@@ -8,7 +8,7 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from progan_style.networks.conditions import Condition
-from progan_style.networks.discriminating import Discriminating, ListeningHead, TaughtHead
+from progan_style.networks.discriminating import FAST, Discriminating, ListeningHead, TaughtHead
 
 
 def make(**keys):
@@ -100,10 +100,26 @@ def test_where_nothing_is_gathered_nothing_moves(kind):
 
 def test_one_step_moves_the_running_numbers_by_their_momentum():
     x, condition = torch.tensor([[2.0], [6.0]]), Condition.of_labels(torch.tensor([0, 0]), 2)
-    taught, listening = TaughtHead(1, 2, momentum=0.25), ListeningHead(1, 2, momentum=0.25)
+    taught, listening = TaughtHead(1, 2, momentum=0.25), ListeningHead(1, 2, momentum=0.05)
     settled(taught, x, condition, 1)
     assert taught.mean.item() == 1.0 and taught.variance.item() == 0.75 * 1 + 0.25 * 4
     settled(listening, x, condition, 1)
-    assert listening.means.flatten().tolist() == [1.0, 0.0]  # the second class was not seen
-    assert listening.covariance.item() == 0.75 * 1 + 0.25 * 4
-    assert listening.shares.tolist() == [0.75 * 0.5 + 0.25, 0.75 * 0.5]
+    assert listening.mean.item() == 0.05 * FAST * 4.0 and not listening.offsets.any()  # all that was seen moved
+    assert listening.covariance.item() == pytest.approx(0.95 * 1 + 0.05 * 4)
+    assert listening.shares.tolist() == pytest.approx([0.95 * 0.5 + 0.05, 0.95 * 0.5])
+    x, condition = torch.tensor([[1.0], [7.0]]), Condition.of_labels(torch.tensor([0, 1]), 2)
+    settled(listening, x, condition, 1)  # about a mean of 2 the classes are at -1 and 5
+    assert listening.mean.item() == 2.0 + 0.05 * FAST * 2.0
+    assert listening.offsets.flatten().tolist() == pytest.approx([0.05 * -3, 0.05 * 3])
+
+
+def test_a_listening_head_keeps_its_threshold_while_the_features_move():
+    """All features move by a tenth of their spread in each step: the head goes along."""
+    x, condition = some(n=400)
+    head = settled(ListeningHead(5, 3), x, condition, 300)
+    before = (head(x).argmax(dim=1) == condition.labels).float().mean()
+    for _ in range(100):
+        x = x + 0.1 * x.std(dim=0)
+        settled(head, x, condition, 1)
+    after = (head(x).argmax(dim=1) == condition.labels).float().mean()
+    assert after > before - 0.05

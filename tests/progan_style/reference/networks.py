@@ -192,6 +192,6 @@ def logits(D: Tensors, f: Tensor, y: Tensor, position: Tensor | None, label_weig
 
 def class_logits(D: Tensors, f: Tensor) -> Tensor:
     """features [N, F] -> [N, K]; a trained head has them standardised by their running mean and variance."""
-    if "class_head.means" in D:
+    if "class_head.offsets" in D:
         return f @ D["class_head.weight"].T + D["class_head.bias"]
     return linear(D, "class_head", (f - D["class_head.mean"]) / torch.sqrt(D["class_head.variance"] + 1e-8))

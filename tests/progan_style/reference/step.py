@@ -27,7 +27,7 @@ BUFFERS = (
     "class_head.mean",
     "class_head.variance",
 )
-LISTENING = tuple(f"class_head.{name}" for name in ("weight", "bias", "means", "covariance", "shares"))
+LISTENING = tuple(f"class_head.{name}" for name in ("weight", "bias", "mean", "offsets", "covariance", "shares"))
 
 
 @dataclass
@@ -177,7 +177,7 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
     conditioning = config["conditioning"]
     auxiliary = conditioning["name"] == "auxiliary"
     share = given(conditioning["class_weight"], 1.0 if auxiliary else 0.0) * label_weight
-    taught = "class_head.means" not in D
+    taught = "class_head.offsets" not in D
     on_classes = torch.zeros((), dtype=torch.float64)
     heard = [(f_real, 1.0), (f_fake, label_weight)] if auxiliary else [(f_real, 1.0)]
     for f, weight in heard if taught else ():
@@ -219,18 +219,21 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
         towards(D_new["class_head.mean"], f.mean(dim=0), 0.03)
     else:  # linear discriminant analysis on running moments
         within = torch.zeros_like(D_new["class_head.covariance"])
+        m, d = D_new["class_head.mean"], D_new["class_head.offsets"]
+        together = (f - m - d[y]).mean(dim=0)  # how far all classes have moved
         for k in range(K):
             mine = f[y == k]
             towards(D_new["class_head.shares"][k], torch.tensor(len(mine) / len(f)).double(), 0.03)
             if len(mine):
                 within += (mine - mine.mean(dim=0)).T @ (mine - mine.mean(dim=0)) / len(f)
-                towards(D_new["class_head.means"][k], mine.mean(dim=0), 0.03)
-        S, m = D_new["class_head.covariance"], D_new["class_head.means"]
+                d[k] += 0.03 * (mine.mean(dim=0) - m - d[k] - together)
+        m += 0.3 * together
+        S = D_new["class_head.covariance"]
         towards(S, within, 0.03)
         inverse = torch.linalg.inv(S + torch.diag(0.03 * S.diagonal() + 1e-8))
-        D_new["class_head.weight"].copy_(m @ inverse)
-        of_means = torch.stack([m_k @ inverse @ m_k for m_k in m])
-        D_new["class_head.bias"].copy_(torch.log(D_new["class_head.shares"]) - of_means / 2)
+        D_new["class_head.weight"].copy_(d @ inverse)
+        halves = torch.stack([d_k @ inverse @ (m + d_k / 2) for d_k in d])
+        D_new["class_head.bias"].copy_(torch.log(D_new["class_head.shares"]) - halves)
     towards(D_new["head.minibatch_std.running"], torch.cat(deviations).mean(), 0.03)
     G_new["mapping.label_weight"].fill_(label_weight)
     D_new["label_weight"].fill_(label_weight)
@@ -262,7 +265,7 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
 
 def buffers(network: Tensors) -> tuple[str, ...]:
     """What no gradient moves."""
-    return BUFFERS + (LISTENING if "class_head.means" in network else ())
+    return BUFFERS + (LISTENING if "class_head.offsets" in network else ())
 
 
 def given(value: float | None, default: float) -> float:

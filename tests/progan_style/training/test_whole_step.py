@@ -4,6 +4,8 @@ Every configuration that changes a step is here. The terms of both losses, the g
 and all running numbers must agree after each step.
 """
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -119,10 +121,10 @@ case("path-each-step", "stylegan2", "logistic", (*PATH, "loss.path_length_interv
 case("path-unmixed", "stylegan2", "wgan-gp", PATH + UNMIXED)
 # p moves after the fourth step, and the fifth feels it. Of these seeds r_t lies on one side of the target, and what
 # might be taken for it on the other (see the end of the comparison).
-case("ada", "8px", "logistic", (*ADA, "seed=16"), steps=5)
-case("ada", "8px", "hinge", (*ADA, "augment.target=0.7", "seed=16"), steps=5)
-case("ada", "8px", "wgan-gp", (*ADA, "seed=109"), steps=5)
-case("ada", "stylegan2", "relativistic", (*ADA, "augment.target=0.5", "seed=84"), steps=5)
+case("ada", "8px", "logistic", (*ADA, "seed=25"), steps=5)
+case("ada", "8px", "hinge", (*ADA, "augment.target=0.7", "seed=36"), steps=5)
+case("ada", "8px", "wgan-gp", (*ADA, "augment.target=0.5", "seed=18"), steps=5)
+case("ada", "stylegan2", "relativistic", (*ADA, "augment.target=0.5", "seed=20"), steps=5)
 
 
 ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2") for loss in LOSSES}
@@ -158,17 +160,17 @@ def in_float64(monkeypatch):
 
 def shake(trainer):
     """Nothing stays at zero, where it would have no effect, and the slow copy is not what it follows."""
-    draw = torch.Generator().manual_seed(3)
 
-    def numbers(like):
-        return 0.3 * torch.randn(like.shape, generator=draw)
+    def numbers(name, like):  # of its name: a tensor more or less leaves the others as they are
+        return 0.3 * torch.randn(like.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
 
     for network in (trainer.state.G, trainer.state.D):
-        for t in network.state_dict().values():
+        for name, t in network.state_dict().items():
             if not t.any():
-                t.copy_(numbers(t))
-    for kept, t in zip(trainer.state.G_ema.state_dict().values(), trainer.state.G.state_dict().values(), strict=True):
-        kept.copy_(t + numbers(t))
+                t.copy_(numbers(name, t))
+    kept = trainer.state.G_ema.state_dict()
+    for name, t in trainer.state.G.state_dict().items():
+        kept[name].copy_(t + numbers(f"{name} kept", t))
     trainer.state.path_length.mean.fill_(0.4)
     if trainer.config.augment.name == "ada":
         trainer.state.augment.p.fill_(0.5)
