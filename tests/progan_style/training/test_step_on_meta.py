@@ -4,7 +4,6 @@ A tensor made on another device is refused where it is made, and a value read by
 machine without a GPU finds what would stop a GPU or make the host wait for it.
 """
 
-import contextlib
 import itertools
 
 import numpy as np
@@ -210,6 +209,5 @@ def test_the_cases_cover_every_two_extras_for_each_architecture():
     ),
 )
 def test_what_the_device_would_not_like_is_refused(fault):
-    with contextlib.suppress(AssertionError, RuntimeError, NotImplementedError), OnMeta(), Casting():
+    with pytest.raises((AssertionError, RuntimeError, NotImplementedError)), OnMeta(), Casting():
         fault(torch.ones(3, device="meta"))
-        pytest.fail("it passed")
