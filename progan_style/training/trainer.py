@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from progan_style import distributed
+from progan_style import distributed, memory
 from progan_style.config import Config
 from progan_style.data.dataset import Dataset
 from progan_style.data.position import Positions
@@ -29,6 +29,8 @@ class Trainer:
     def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
         refuse_uneven(config, distributed.world())
         device, column = torch.device(device), config.data.position_column
+        if device.type == "cpu":
+            memory.keep_freed()
         self.config, self.data = config, data
         self.schedule = GrowthSchedule(**config.schedule.model_dump())
         self.positions = Positions.read(data, column) if column else None
