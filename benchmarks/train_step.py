@@ -1,6 +1,7 @@
 """Time the project's own training step against a plain one, and against what this machine can do.
 
     python -m benchmarks.train_step [--preset cpu|gpu] [--json FILE] [--ablate]
+    python -m benchmarks.train_step --resolution 256 [--beside TREE]            one size alone (one_size.py)
 
 Plain and penalised iterations are timed apart and weighted by the lazy interval; contenders take turns (A B A B), and
 what counts are the ratios of one run.
@@ -25,6 +26,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from benchmarks import one_size
 from benchmarks.levers import LEVERS, Change, fp32
 from benchmarks.machine import Clock, conv_flops_per_second, describe, peak_rss_mb
 from benchmarks.reference import Reference
@@ -312,11 +314,16 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--json", metavar="FILE", help="write the result there as well")
     p.add_argument("--ablate", action="store_true", help="a row for each lever")
     p.add_argument("--memory", choices=("bf16", "fp32", "reference"), help=argparse.SUPPRESS)
-    p.add_argument("--resolution", type=int, help=argparse.SUPPRESS)
+    one_size.add_arguments(p)
     args = p.parse_args(argv)
     preset = PRESETS[args.preset]
     if args.memory:
         run_for_memory(args.memory, args.resolution, preset)
+        return 0
+    if args.resolution:
+        if reason := one_size.why_not(args):
+            p.error(reason)
+        print("\n".join(one_size.table(args, one_size.run(args))))
         return 0
     if args.preset == "gpu" and not torch.cuda.is_available():
         p.error("--preset gpu: no CUDA device here; use --preset cpu")

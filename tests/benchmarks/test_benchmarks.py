@@ -1,18 +1,22 @@
 """The benchmarks run, tiny; what they compare is comparable. No time is asserted."""
 
+import argparse
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import architectures, augment_cost, augment_leak, train_step
+from benchmarks import architectures, augment_cost, augment_leak, one_size, train_step
 from benchmarks.levers import EXACT, LEVERS
 from benchmarks.machine import Clock, conv_flops_per_second, peak_rss_mb
 from progan_style.networks.stylegan2 import StyledLayer
 
 CPU = torch.device("cpu")
+REPO = Path(__file__).parents[2]
 TINY = train_step.Preset(batches={16: 8, 64: 4}, compared=16, rounds=1, widths=(128, 8), latent=8)
 
 
@@ -156,3 +160,40 @@ def test_the_generator_does_not_learn_the_augmentation():
     for name in ("x", "y", "brightness"):
         assert before[f"spread of {name}"] < 2 < control[f"spread of {name}"], name
         assert before[f"offset of {name}"] < 2, name
+
+
+TINY_STEP = ["--resolution", "8", "--widths", "64", "8", "--batch", "4", "--rounds", "1"]
+
+
+def test_one_size_beside_another_tree(capsys):
+    assert train_step.main([*TINY_STEP, "--beside", str(REPO)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"this +[\d.]+ +[\d.]+ +[\d.]+ +\d+\nbeside", out) and "time beside / time here: " in out
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--resolution", "100"], "invalid choice: 100"),
+        ([*TINY_STEP, "--batch", "6"], "--batch: expected a multiple of 4 .*, got 6"),
+        ([*TINY_STEP, "--beside", "/nowhere"], "--beside: expected a work tree of this project, got /nowhere"),
+        ([*TINY_STEP, "--loss", "none"], "--loss: expected .*relativistic.*, got none"),
+    ],
+)
+def test_one_size_refuses_in_one_line(asked, said, capsys):
+    with pytest.raises(SystemExit) as left:
+        train_step.main(asked)
+    assert left.value.code == 2 and re.search(said, capsys.readouterr().err.splitlines()[-1])
+
+
+def test_a_batch_that_does_not_fit_is_told_with_the_one_that_does(monkeypatch, capsys):
+    monkeypatch.setattr(one_size, "free_bytes", lambda: 2 * 2**30)
+    with pytest.raises(SystemExit):
+        train_step.main(["--resolution", "256", "--batch", "64"])
+    fits = int(re.search(r"expected at most (\d+)$", capsys.readouterr().err.strip()).group(1))
+    args = argparse.Namespace(batch=fits, beside=None, widths=(2048, 64), resolution=256, loss="hinge")
+    assert fits % 4 == 0 and one_size.why_not(args) == ""
+    args.batch += 4
+    assert one_size.why_not(args)
+    args.widths = (2**20, 2**12)
+    assert "not even 4 fit" in one_size.why_not(args)
