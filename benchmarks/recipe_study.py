@@ -344,7 +344,7 @@ def of_D(arm: Arm, folder: Path) -> dict[str, float]:
     """D's margin, the penalty's share of its loss, p and r_t: means over the second half of the last stage."""
     from progan_style.training.runlog import read_log
 
-    lines = [line for line in read_log(folder) if line["resolution"] == arm.size and "loss_d" in line]
+    lines = [line for line in read_log(folder) if line.get("resolution") == arm.size and "loss_d" in line]
     lines = lines[len(lines) // 2 :]
     mean = {key: statistics.fmean(line.get(key, 0.0) for line in lines) for key in lines[-1] if key != "nimg"}
     found = {"d.margin": mean["margin"], "d.penalty_share": mean.get("loss_d.penalty", 0.0) / mean["loss_d"]}
