@@ -28,6 +28,7 @@ LINES_KEPT = 64  # of the healthy lines, for the median
 LINES_NEEDED = 4  # before a gradient can be called large; the first lines have only the other signs
 PATIENCE = 2  # lines in a row
 ROLLBACKS = 2
+SLOWER = 0.5  # what a rollback multiplies the learning rates by
 
 
 class Watchdog:
@@ -38,7 +39,7 @@ class Watchdog:
         self.good = 0  # images seen at the last healthy line: what was saved up to there is good
         self.doubts = 0  # lines in a row since then
         self.rollbacks = 0
-        self.rate = 1.0  # what the learning rates of all stages are multiplied by: halved with each rollback
+        self.rate = 1.0  # what the learning rates of all stages are multiplied by
 
     def look(self, numbers: Mapping[str, float], resolution: int, nimg: int) -> str | None:
         """The means of a line of the log, at `nimg` images -> what was seen if the run has diverged, else None."""
@@ -67,7 +68,7 @@ class Watchdog:
     def went_back(self, rollbacks: int, nimg: int) -> None:
         """The run goes on from a good checkpoint of `nimg` images, for the `rollbacks`-th time."""
         self.rollbacks, self.good, self.doubts = rollbacks, nimg, 0
-        self.rate = 0.5**rollbacks
+        self.rate = SLOWER**rollbacks
 
     def state(self) -> dict[str, Any]:
         return {
@@ -80,7 +81,7 @@ class Watchdog:
     def load(self, state: Mapping[str, Any]) -> None:
         self.gradients = {key: list(values) for key, values in state["gradients"].items()}
         self.good, self.doubts, self.rollbacks = state["good"], state["doubts"], state["rollbacks"]
-        self.rate = 0.5**self.rollbacks
+        self.rate = SLOWER**self.rollbacks
 
 
 def not_finite(numbers: Mapping[str, float]) -> str | None:

@@ -12,6 +12,7 @@ from progan_style import GrowthSchedule, Trainer, load_config, load_data
 from progan_style.checkpoint import load_state
 from progan_style.networks import ARCHITECTURES
 from progan_style.sampling import to_float
+from progan_style.training import recovery
 from progan_style.training.losses import LOSSES
 from progan_style.training.trainer import choose_precision
 
@@ -147,27 +148,30 @@ def test_a_run_that_diverges_stops_with_advice(make, loss):
     assert trainer.state.nimg < 400
 
 
+@pytest.fixture
+def tame_after_one(monkeypatch):
+    """A rollback leads to rates at which nothing diverges; at half of wild ones it is a matter of luck."""
+    monkeypatch.setattr(recovery, "SLOWER", 2.0**-10)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_run_that_diverges_goes_back_and_reaches_its_end(make, loss, capsys):
+def test_a_run_that_diverges_goes_back_and_reaches_its_end(make, loss, capsys, tame_after_one):
     wild = (f"loss.name={loss}", "training.on_divergence=rollback", *WILD)
     trainer, run_dir = make("run", *wild)
     assert trainer.run(run_dir)
-    rollbacks = trainer.state.watchdog.rollbacks
     lines = log_of(run_dir)
-    events = [line for line in lines if "rollback" in line]
-    assert 1 <= rollbacks <= 2 and [line["rollback"] for line in events] == list(range(1, rollbacks + 1))
-    assert all(line["from"] > line["nimg"] and "margin" in line["why"] for line in events)
-    assert capsys.readouterr().out.count("with the learning rates times") == rollbacks
-    # Each image count once, in order; the rate of the second stage is halved like the first's.
+    (event,) = [line for line in lines if "rollback" in line]
+    assert event["rollback"] == 1 and event["from"] > event["nimg"] and "margin" in event["why"]
+    assert capsys.readouterr().out.count("with the learning rates times") == 1
+    # Each image count once, in order; the rate of the second stage falls like the first's.
     counts = [line["nimg"] for line in lines if "loss_d" in line]
-    assert counts == sorted(set(counts)) and lines[-1]["lr_g"] == 0.001 * 0.5**rollbacks
-    assert {g["lr"] for g in trainer.state.opt_G.param_groups + trainer.state.opt_D.param_groups} == {
-        0.001 * 0.5**rollbacks
-    }
+    assert counts == sorted(set(counts)) and lines[-1]["lr_g"] == 0.001 * 2.0**-10
+    rates = {g["lr"] for g in trainer.state.opt_G.param_groups + trainer.state.opt_D.param_groups}
+    assert rates == {0.001 * 2.0**-10}
 
 
-def test_a_run_that_went_back_and_was_cut_equals_one_that_was_not(make):
-    wild = ("training.on_divergence=rollback", *WILD, "loss.name=hinge", "schedule.lr_g.8=0.4", "schedule.lr_d.8=0.4")
+def test_a_run_that_went_back_and_was_cut_equals_one_that_was_not(make, tame_after_one):
+    wild = ("training.on_divergence=rollback", *WILD, "loss.name=hinge")
     trainer, whole_dir = make("whole", *wild)
     assert trainer.run(whole_dir)
     asked = []
