@@ -91,9 +91,9 @@ def high_resolution_convolution(trainer: Trainer) -> None:
         if self.up:
             x = F.conv2d(upsample2(x), weight, padding=1)
         if self.up or self.down:
-            x = fir.blur(F.pad(x, (0, 1, 0, 1)), self.gain, 1)
+            x = fir.blur(F.pad(x, (0, 1, 0, 1)), self.gain, 1, self.bias if self.up else None)
         if self.up:
-            return self.add_bias(x)
+            return x
         x = F.conv2d(x, weight, self.bias, padding=self.padding)
         return F.avg_pool2d(x, 2) if self.down else x
 

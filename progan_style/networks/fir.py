@@ -18,16 +18,19 @@ from torch import Tensor
 TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
-def blur(x: Tensor, gain: float, padding: int) -> Tensor:
-    """x [N, C, H, W] -> [N, C, H + 2p - 3, W + 2p - 3] of its type; each output is gain times the taps' sum."""
+def blur(x: Tensor, gain: float, padding: int, bias: Tensor | None = None) -> Tensor:
+    """x [N, C, H, W], bias [C] -> [N, C, H + 2p - 3, W + 2p - 3] of x's type: gain times the taps' sum, plus bias."""
+    bias = None if bias is None else bias.to(x.dtype)
     if not on_card(x):
         taps = torch.tensor(TAPS, dtype=x.dtype, device=x.device)
-        return depthwise(x, torch.outer(taps, taps) * gain, padding=padding)
+        return depthwise(x, torch.outer(taps, taps) * gain, bias, padding=padding)
     if torch.compiler.is_compiling() or x.dtype is torch.float64 or why_no_kernel():
-        return slices(x, gain, padding)
-    from progan_style.networks import fir_triton
+        y = slices(x, gain, padding)
+    else:
+        from progan_style.networks import fir_triton
 
-    return fir_triton.blur(x, gain, padding)
+        y = fir_triton.blur(x, gain, padding)
+    return y if bias is None else y + bias[:, None, None]
 
 
 def mean2(x: Tensor) -> Tensor:
@@ -41,10 +44,10 @@ def on_card(x: Tensor) -> bool:
     return x.is_cuda
 
 
-def depthwise(x: Tensor, taps: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
-    """Each map convolved with the same taps [K, K]."""
+def depthwise(x: Tensor, taps: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0) -> Tensor:
+    """Each map convolved with the same taps [K, K], bias [C] added."""
     c = x.shape[1]
-    return F.conv2d(x, taps.expand(c, 1, *taps.shape), stride=stride, padding=padding, groups=c)
+    return F.conv2d(x, taps.expand(c, 1, *taps.shape), bias, stride=stride, padding=padding, groups=c)
 
 
 def slices(x: Tensor, gain: float, padding: int) -> Tensor:

@@ -4,7 +4,7 @@ Letters: N batch, C channels, R resolution.
 """
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -87,13 +87,10 @@ class Conv(nn.Module):
         weight = self.weight * self.scale
         if self.up:
             x = convolve(x, weight.transpose(0, 1), stride=2, transposed=True)
-            return self.add_bias(Blur.apply(x, self.gain, 1))
+            return cast(Tensor, Blur.apply(x, self.gain, 1, self.bias))
         if self.down:
             return convolve(Blur.apply(x, self.gain, 2), weight, self.bias, stride=2)
         return convolve(x, weight, self.bias, padding=self.padding)
-
-    def add_bias(self, x: Tensor) -> Tensor:
-        return x if self.bias is None else x + self.bias.to(x.dtype)[:, None, None]
 
 
 class MinibatchStd(nn.Module):

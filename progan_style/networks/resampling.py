@@ -43,19 +43,22 @@ def downsample2(x: Tensor) -> Tensor:
 class Blur(torch.autograd.Function):
     """gain * [1, 3, 3, 1] x [1, 3, 3, 1] of each map: x [N, C, H, W] -> [N, C, H + 2p - 3, W + 2p - 3] at padding p.
 
-    The filter is symmetric, so the gradient is a blur too, with padding 3 - p, and so is the gradient's gradient.
-    torch would also work out the second derivative by the fixed taps, channel by channel: 2,048 small convolutions in a
-    penalised step at 32x32.
+    bias [C], if there is one, is added in the same pass. The filter is symmetric, so the gradient is a blur too, with
+    padding 3 - p, and so is the gradient's gradient. torch would also work out the second derivative by the fixed taps,
+    channel by channel: 2,048 small convolutions in a penalised step at 32x32.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gain: float, padding: int) -> Tensor:
-        ctx.gain, ctx.padding = gain, padding
-        return fir.blur(x, gain, padding)
+    def forward(ctx: Any, x: Tensor, gain: float, padding: int, bias: Tensor | None = None) -> Tensor:
+        ctx.gain, ctx.padding, ctx.biased = gain, padding, bias is not None
+        return fir.blur(x, gain, padding, bias)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
-        return cast(Tensor, Blur.apply(g, ctx.gain, 3 - ctx.padding)), None, None
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, Tensor | None]:
+        of_bias = None
+        if ctx.biased:
+            of_bias = g.sum(dim=(0, 2, 3), dtype=torch.promote_types(g.dtype, torch.float32))
+        return cast(Tensor, Blur.apply(g, ctx.gain, 3 - ctx.padding)), None, None, of_bias
 
 
 def fade(old: Tensor, new: Tensor, alpha: float | Tensor) -> Tensor:

@@ -10,52 +10,63 @@ Letters: N batch, C channels, R resolution, L styles, W style width, F features,
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from progan_style.networks.discriminating import Discriminating
 from progan_style.networks.generating import Generating
-from progan_style.networks.layers import Conv, Linear, leaky_, maps, widths
+from progan_style.networks.layers import LEAK, Conv, Linear, leaky_, widths
+from progan_style.networks.passes import leaky_slope_, multiply_add, pixels_of, plus_outer, sum_of_products
 from progan_style.networks.resampling import downsample2, fade, upsample2
 
 GROWS = True
-TWICE_DIFFERENTIABLE = False  # AdaIN
+TWICE_DIFFERENTIABLE = False  # Styled
 
 
-class AdaIN(torch.autograd.Function):
-    """AdaIN(x, y) = y_s (x - mean) / std + y_b (StyleGAN, equation 1), as one multiply-add of x.
+class Styled(torch.autograd.Function):
+    """Noise, leaky ReLU and AdaIN (StyleGAN, figure 1b and equation 1) as one function, in few passes over the map.
 
-    x [N, C, R, R], y_s and y_b [N, C] fp32 -> [N, C, R, R]. Statistics and styles in fp32: the mean of a bf16 map in
-    bf16 has three digits. The gradient is written out: with m and r = 1 / std per image and channel, P pixels,
-    x_hat = (x - m) r and g the gradient of the output,
+    x [N, C, R, R], noise [N, 1, R, R] or None, strength [C], y_s and y_b [N, C] fp32 -> [N, C, R, R]:
 
-        dy_b = sum g,    dy_s = sum g x_hat,    dx = y_s r (g - dy_b / P - x_hat dy_s / P)
+        u = x + strength noise,    v = LeakyReLU(u),    out = y_s (v - mean) / std + y_b
 
-    which takes three passes over the map where autograd takes a dozen (docs/performance.md). Once differentiable: no
-    penalty of this architecture differentiates G twice.
+    Statistics and styles in fp32: the mean of a bf16 map in bf16 has three digits. The gradient is written out: with m
+    and r = 1 / std per image and channel, P pixels, v_hat = (v - m) r and g the gradient of the output,
+
+        dy_b = sum g,    dy_s = sum g v_hat,    dv = y_s r (g - dy_b / P - v_hat dy_s / P)
+
+    and du is dv where u is positive, LEAK dv elsewhere. Autograd takes three times as many passes, and keeps three maps
+    where this keeps one (docs/performance.md). Once differentiable: no penalty of this architecture differentiates G
+    twice.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y_s: Tensor, y_b: Tensor) -> Tensor:
-        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # [N, P, C]: a view of channels-last memory
-        pixels = pixels.to(torch.promote_types(x.dtype, torch.float32))
+    def forward(ctx: Any, x: Tensor, noise: Tensor | None, strength: Tensor, y_s: Tensor, y_b: Tensor) -> Tensor:
+        if noise is None:
+            v = F.leaky_relu(x, LEAK)
+        else:
+            noise = noise.to(x.dtype)
+            v = leaky_(plus_outer(x, noise, strength))
+        pixels = pixels_of(v).to(torch.promote_types(x.dtype, torch.float32))
         mean = pixels.mean(dim=1)
         r = torch.rsqrt((pixels - mean[:, None]).square_().mean(dim=1) + 1e-8)
         scale = y_s * r
-        ctx.save_for_backward(x, y_s, mean, r)
-        return torch.addcmul(maps(y_b - mean * scale, x), x, maps(scale, x))
+        ctx.save_for_backward(v, noise, y_s, mean, r)
+        return multiply_add(y_b - mean * scale, (v, scale))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x, y_s, mean, r = ctx.saved_tensors
-        n, scale = x.shape[2] * x.shape[3], y_s * r
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, Tensor | None, Tensor, Tensor]:
+        v, noise, y_s, mean, r = ctx.saved_tensors
+        n, scale = v.shape[2] * v.shape[3], y_s * r
         dy_b = g.sum(dim=(2, 3), dtype=mean.dtype)
-        dy_s = ((g * x).sum(dim=(2, 3), dtype=mean.dtype) - dy_b * mean) * r
-        of_x = -scale * r * dy_s / n
-        rest = -scale * dy_b / n - of_x * mean
-        dx = torch.addcmul(torch.addcmul(maps(rest, x), g, maps(scale, x)), x, maps(of_x, x))
-        return dx, dy_s, dy_b
+        dy_s = ((g * v).sum(dim=(2, 3), dtype=mean.dtype) - dy_b * mean) * r
+        of_v = -scale * r * dy_s / n
+        rest = -scale * dy_b / n - of_v * mean
+        du = leaky_slope_(multiply_add(rest, (g, scale), (v, of_v)), v)
+        of_strength = None if noise is None else sum_of_products(du, noise, mean.dtype)
+        return du, None, of_strength, dy_s, dy_b
 
 
 class StyledLayer(nn.Module):
@@ -68,12 +79,11 @@ class StyledLayer(nn.Module):
         self.affine = Linear(w_dim, 2 * c_out)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        x = x.clone() if self.conv is None else self.conv(x)  # its own memory: what follows works in place
-        if noise is not None:
-            x = torch.addcmul(x, noise.to(x.dtype), self.strength.to(x.dtype)[None, :, None, None])
+        if self.conv is not None:
+            x = self.conv(x)
         with torch.autocast(x.device.type, enabled=False):
             y_s, y_b = self.affine(w.float()).chunk(2, dim=1)  # [N, C] each
-        return cast(Tensor, AdaIN.apply(leaky_(x), 1.0 + y_s, y_b))
+            return cast(Tensor, Styled.apply(x, noise, self.strength, 1.0 + y_s, y_b))
 
 
 class Block(nn.Module):

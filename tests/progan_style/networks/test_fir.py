@@ -40,6 +40,18 @@ def test_blur_is_its_sum_with_both_derivatives(padding, where, request):
     assert torch.autograd.gradgradcheck(lambda x: Blur.apply(x, 1 / 16, padding).square(), x)
 
 
+@pytest.mark.parametrize("where", ("cpu", "card"))
+def test_a_bias_is_added_and_learns(where, request):
+    if where == "card":
+        request.getfixturevalue("on_a_card")
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 5, 6, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    assert torch.allclose(Blur.apply(x, 1 / 16, 1, bias), blurred(x, 1 / 16, 1) + bias[:, None, None])
+    assert torch.autograd.gradcheck(lambda x, bias: Blur.apply(x, 1 / 16, 1, bias), (x, bias))
+    assert torch.autograd.gradgradcheck(lambda x, bias: Blur.apply(x, 1 / 16, 1, bias).square(), (x, bias))
+
+
 def test_forms_agree_in_each_type_and_keep_it():
     torch.manual_seed(0)
     for dtype, apart in ((torch.float32, 1e-6), (torch.bfloat16, 2**-8)):
