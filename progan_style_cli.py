@@ -12,6 +12,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,7 @@ def train(args: argparse.Namespace) -> int:
     distributed.say(f"config    {', '.join(map(str, files))}")
     with Signals() as signals, joined():
         trainer, evaluate = build(config, until, choose_device(args.device))
+        say_how_long(trainer, run_dir, until)
         signals.polite = True
         over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(signals.asked))
     nimg = trainer.state.nimg
@@ -177,6 +179,16 @@ def build(config: "Config", until: int, device: "torch.device") -> "tuple[Traine
     data = distributed.one_first(lambda: load_data(config, until, progress=distributed.rank() == 0))
     distributed.say(data.summary())
     return Trainer(config, data.train, device), make_evaluate(config, data, device)
+
+
+def say_how_long(trainer: "Trainer", run_dir: Path, until: int) -> None:
+    """How long the training will take here. Several processes or compiled passes are not tried out for it."""
+    from progan_style import Trainer, distributed, forecast, images_seen
+
+    if distributed.world() == 1 and not trainer.config.training.compile:
+        make = partial(Trainer, trainer.config, trainer.data, trainer.state.device)
+        for line in forecast(make, images_seen(run_dir) or 0, until):
+            distributed.say(line)
 
 
 def make_evaluate(config: "Config", data: "Data", device: "torch.device") -> "Evaluate | None":

@@ -35,6 +35,7 @@ def profile(frame, event, _):
         return
     name = frame.f_code.co_filename[len(here):]
     whole = name.endswith("trainer.py") and frame.f_code.co_name == "step"
+    whole = whole and frame.f_back.f_code.co_filename == frame.f_code.co_filename  # of the run, not of the forecast
     if event == "call" and whole:
         begun += 1
     if event == "call" and begun == 2:

@@ -1,0 +1,68 @@
+"""How long the rest of a run will take here, from a few steps of each stage, on a trainer that is then thrown away."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from progan_style.training.schedule import Stage
+from progan_style.training.trainer import Trainer
+
+STEPS = 3  # of each stage; the first warms up and is not timed
+SHORT = "under a minute"
+
+
+def forecast(make: Callable[[], Trainer], nimg: int, until: int) -> list[str]:
+    """What to say of the training from `nimg` images to the end of stage `until`: how long, and what will not fit.
+
+    make: a new trainer of the run. Evaluations, pictures and checkpoints are not in it.
+    """
+    seconds, trouble = seconds_of_stages(make(), nimg, until)
+    return [f"forecast  {in_words(seconds)}"] * bool(seconds) + [f"warning: {trouble}"] * bool(trouble)
+
+
+def seconds_of_stages(trainer: Trainer, nimg: int, until: int) -> tuple[dict[int, float], str]:
+    """Seconds for each resolution that is left; where one does not fit in memory, those before it and what to lower."""
+    found: dict[int, float] = {}
+    end = trainer.schedule.stage_of(until).end
+    for stage in trainer.schedule.stages:
+        if nimg < stage.end <= end:
+            try:
+                with trainer.memory_is_told():
+                    found[stage.resolution] = seconds_of_image(trainer, stage) * (stage.end - max(nimg, stage.start))
+            except MemoryError as error:
+                return found, str(error)
+    return found, ""
+
+
+def seconds_of_image(trainer: Trainer, stage: Stage) -> float:
+    """Of an image of the last steps of a stage."""
+    n = trainer.schedule.at(stage.start).batch_size
+    first = max(stage.start, stage.end - STEPS * n)
+    times = []
+    for at in range(first, stage.end, n):
+        trainer.state.nimg = at
+        start = time.perf_counter()
+        trainer.step(*trainer.batch())
+        if trainer.state.device.type == "cuda":
+            torch.cuda.synchronize(trainer.state.device)
+        times.append(time.perf_counter() - start)
+    timed = times[1:] or times
+    return sum(timed) / len(timed) / n
+
+
+def in_words(seconds: dict[int, float]) -> str:
+    """{8: 12.0, 16: 130.0} -> "about 2 minutes of training here (8 px: under a minute, 16 px: 2 minutes)"."""
+    stages = ", ".join(f"{r} px: {duration(s)}" for r, s in seconds.items())
+    total = duration(sum(seconds.values()))
+    words = f"{total if total == SHORT else f'about {total}'} of training here"
+    return words + (f" ({stages})" if len(seconds) > 1 else "")
+
+
+def duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return SHORT
+    if minutes < 100:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,58 @@
+"""How long a run will take: counted over the stages that are left, each from steps of its own."""
+
+import pytest
+import torch
+
+from progan_style import Trainer
+from progan_style.training import forecast as module
+from progan_style.training.forecast import forecast, in_words, seconds_of_stages
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock by which a step takes as many seconds as its images have pixels per side, and the first one more."""
+    now = [0.0]
+
+    def step(self, images, labels):
+        first = images.shape[-1] not in seen
+        seen.add(images.shape[-1])
+        now[0] += images.shape[-1] + 1000.0 * first
+
+    seen: set[int] = set()
+    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+
+
+def test_seconds_are_those_of_the_images_that_are_left(make, ticking):
+    trainer, _ = make("run")  # 48 images at 8 px, 80 at 16, in batches of 8
+    assert seconds_of_stages(trainer, 0, 16) == ({8: 48.0, 16: 160.0}, "")
+    assert seconds_of_stages(trainer, 0, 8) == ({8: 48.0}, "")
+    assert seconds_of_stages(trainer, 64, 16) == ({16: 128.0}, "")
+    assert seconds_of_stages(trainer, 128, 16) == ({}, "")
+
+
+def test_a_stage_that_does_not_fit_is_told_and_ends_nothing(make, monkeypatch):
+    trainer, _ = make("run")
+    step = Trainer.step
+
+    def fails(self, images, labels):
+        if images.shape[-1] == 16:
+            raise torch.OutOfMemoryError("out of memory")
+        return step(self, images, labels)
+
+    monkeypatch.setattr(Trainer, "step", fails)
+    lines = forecast(lambda: trainer, 0, 16)
+    assert lines[0] == "forecast  under a minute of training here"
+    assert lines[1].startswith("warning: out of memory at 16 px with batches of 8 images; lower schedule.batch_size.16")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        ({8: 20.0}, "under a minute of training here"),
+        ({8: 12.0, 16: 130.0}, "about 2 minutes of training here (8 px: under a minute, 16 px: 2 minutes)"),
+        ({64: 3600.0 * 7.52}, "about 7.5 hours of training here"),
+    ],
+)
+def test_words(seconds, words):
+    assert in_words(seconds) == words
