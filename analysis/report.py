@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from analysis import sections
 from analysis.card import model_card
 from analysis.context import Context, NotHereError
@@ -73,6 +75,8 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     (context.folder / STORE).mkdir(parents=True, exist_ok=True)
     code = _code_hash()
     numbers, shown, notes, failed = _head(context), [], _earlier(context.folder), []
+    hidden = None if context.options.progress else True
+    bar = tqdm(total=len(wanted), desc="report", unit="section", leave=False, disable=hidden)
     for name, section in sections.load().items():
         key = hashlib.sha256(f"{code} {context.key} {name}".encode()).hexdigest()
         done = _read(context.folder, name, key)
@@ -80,12 +84,15 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
             notes += [done] if name not in wanted else []
             done = None
         if done is None and name in wanted:
+            bar.set_postfix_str(name)
             done = _run(context, section, key, owed is not None and name in owed)
             failed += done.get("failed", [])
+        bar.update(name in wanted)
         if done is not None:
             numbers |= done["numbers"]
             notes += done["notes"]
             shown.append({"name": name, "what": section.what, **done})
+    bar.close()
     failed += _empty_groups(owed or (), shown)
     file = "report-public.html" if public else "report.html"
     numbers |= {"page": file, "pictures": [picture["file"] for done in shown for picture in done["pictures"]]}

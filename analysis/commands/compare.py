@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -51,7 +53,7 @@ def compare(args: argparse.Namespace) -> int:
     real, fake, size = load_both(args.real, args.fake, args.size, classes, cache)
 
     def show_line(line: str) -> None:
-        print(f"  {line}", flush=True)
+        tqdm.write(f"  {line}")  # above the bars
 
     print(f"real: {args.real}\nfake: {args.fake}")
     options = Options(

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog=prog, description=__doc__)
@@ -64,7 +66,7 @@ def predict(args: argparse.Namespace) -> int:
         torch.set_num_threads(config.threads)
 
     def show_line(line: str) -> None:
-        print(f"  {line}", flush=True)
+        tqdm.write(f"  {line}")  # above the bars
 
     # At the largest trained size, as in training: the slices then come from the cache.
     data = load_data(config, finished_stages(run_dir)[-1])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from analysis import context as contexts
-from analysis import make_report, sections
+from analysis import make_report, report, sections
 from analysis import slices as slices_module
 from analysis.numbers import DeclarationError, Number
 from progan_style import load_generator, stage_dir
@@ -116,3 +116,29 @@ def test_a_group_of_sections_is_owed_one_of_them(predict, run, quick):
     assert {"difference.rms", "projection.error", "film.frames"} <= set(numbers)
     failed = predict(run, ["ventricles"])["failed"]
     assert failed == ["ventricles: the ventricles are too small to measure at 16x16"]
+
+
+class Bar:
+    """A progress bar that keeps what it was told."""
+
+    def __init__(self, total, disable, **words):
+        self.total, self.disable, self.done, self.names, self.closed = total, disable, 0, [], False
+
+    def set_postfix_str(self, name):
+        self.names.append(name)
+
+    def update(self, n):
+        self.done += n
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_bar_goes_on_with_each_section_and_names_the_one_at_work(predict, run, quick, monkeypatch):
+    bars = []
+    monkeypatch.setattr(report, "tqdm", lambda **words: bars.append(Bar(**words)) or bars[-1])
+    predict(run, ["grid"])
+    predict(run, ["grid", "similarity"], progress=True)
+    assert bars[0].disable is True and bars[1].disable is None  # None: shown on a terminal
+    assert bars[1].names == ["similarity"]  # the grid is kept
+    assert all(bar.done == bar.total and bar.closed for bar in bars) and bars[1].total == 2
