@@ -52,8 +52,9 @@ class Mutant:
 TRAINER, STEP, STATE, LOSSES, AUGMENT = (
     f"progan_style/training/{name}.py" for name in ("trainer", "step", "state", "losses", "augment")
 )
-LAYERS, DISCRIMINATING, MAPPING, STYLEGAN1, STYLEGAN2 = (
-    f"progan_style/networks/{name}.py" for name in ("layers", "discriminating", "mapping", "stylegan1", "stylegan2")
+LAYERS, DISCRIMINATING, MAPPING, PASSES, RESAMPLING, STYLEGAN1, STYLEGAN2 = (
+    f"progan_style/networks/{name}.py"
+    for name in ("layers", "discriminating", "mapping", "passes", "resampling", "stylegan1", "stylegan2")
 )
 
 MUTANTS = [
@@ -322,9 +323,28 @@ MUTANTS = [
     Mutant(
         "noise without effect in stylegan1",
         STYLEGAN1,
-        "x = torch.addcmul(x, noise.to(x.dtype), self.strength",
-        "x = torch.addcmul(x, torch.zeros_like(noise).to(x.dtype), self.strength",
+        "plus_outer(x, noise, strength)",
+        "plus_outer(x, torch.zeros_like(noise), strength)",
     ),
+    Mutant(
+        "the noise's strength learns from the map instead of its gradient",
+        STYLEGAN1,
+        "sum_of_products(du, noise, mean.dtype)",
+        "sum_of_products(v, noise, mean.dtype)",
+    ),
+    Mutant(
+        "stylegan1's leaky ReLU has no slope",
+        STYLEGAN1,
+        "du = leaky_slope_(multiply_add(rest, (g, scale), (v, of_v)), v)",
+        "du = multiply_add(rest, (g, scale), (v, of_v))",
+    ),
+    Mutant(
+        "factors of a row stand in the order of its pixels",
+        PASSES,
+        "a.to(x.dtype).repeat(1, w)[:, None]) for y, a in terms",
+        "a.to(x.dtype).repeat_interleave(w, 1)[:, None]) for y, a in terms",
+    ),
+    Mutant("the blur's bias does not learn", RESAMPLING, "if ctx.biased:", "if False:"),
     Mutant(
         "stylegan1's to_image with gain sqrt 2",
         STYLEGAN1,
