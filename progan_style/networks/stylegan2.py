@@ -18,6 +18,7 @@ from progan_style.networks.contract import Growing
 from progan_style.networks.discriminating import Discriminating
 from progan_style.networks.generating import Generating
 from progan_style.networks.layers import Conv, Linear, leaky_, maps, widths
+from progan_style.networks.passes import multiply_add, plus_outer
 from progan_style.networks.resampling import downsample2, upsample2
 
 GROWS = False
@@ -54,9 +55,9 @@ class StyledLayer(nn.Module):
             # The root of 2 makes up for what the leaky ReLU takes.
             d = torch.rsqrt(s.square() @ squares.T + 1e-8) * math.sqrt(2)  # [N, C_out]
         x = self.conv(x * maps(s, x))
-        x = torch.addcmul(maps(self.bias[None], x), x, maps(d, x))
+        x = multiply_add(self.bias[None], (x, d))
         if noise is not None:
-            x = x.add_((noise * self.strength).to(x.dtype))
+            x = plus_outer(x, noise.to(x.dtype), self.strength.expand(len(self.bias)))
         return leaky_(x)
 
 
