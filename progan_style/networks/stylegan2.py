@@ -18,7 +18,7 @@ from progan_style.networks.contract import Growing
 from progan_style.networks.discriminating import Discriminating
 from progan_style.networks.generating import Generating
 from progan_style.networks.layers import Conv, Linear, leaky_, maps, widths
-from progan_style.networks.passes import multiply_add, plus_outer
+from progan_style.networks.passes import multiply_add, pixels_of, plus_outer
 from progan_style.networks.resampling import downsample2, upsample2
 
 GROWS = False
@@ -78,8 +78,7 @@ class ToImage(nn.Module):
         n, _, h, width = x.shape
         with torch.autocast(x.device.type, enabled=False):
             weight = self.affine(w) * self.weight * self.scale  # [N, C]
-        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # [N, P, C]: a view of channels-last memory
-        image = pixels @ weight.to(x.dtype)[:, :, None]
+        image = pixels_of(x) @ weight.to(x.dtype)[:, :, None]
         return image.reshape(n, 1, h, width) + self.bias
 
 
