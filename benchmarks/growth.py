@@ -33,7 +33,7 @@ class Unfaded(Trainer):
 
     def step(self, images: torch.Tensor, labels: torch.Tensor | Condition) -> dict[str, torch.Tensor]:
         self.state.moments_of = self.schedule.at(self.state.nimg).resolution
-        with mock.patch("progan_style.training.trainer.fade_reals", lambda reals, alpha: reals):
+        with mock.patch("progan_style.training.step.fade_reals", lambda reals, alpha: reals):
             return super().step(images, labels)
 
 

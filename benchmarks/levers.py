@@ -15,15 +15,13 @@ from torch import Tensor
 
 from progan_style import Trainer
 from progan_style.networks import fir
-from progan_style.networks.conditions import Condition
 from progan_style.networks.layers import Conv
 from progan_style.networks.resampling import fade_reals, upsample2
 from progan_style.sampling import to_float
 from progan_style.training.losses import Critic, Logistic, Terms, leaf, slopes
 from progan_style.training.meter import Meter
-from progan_style.training.schedule import step_of_stage
-from progan_style.training.state import Average
-from progan_style.training.step import Batch, make_fakes, update_D, update_G
+from progan_style.training.state import Average, State
+from progan_style.training.step import Batch, Inputs, Kind, Recipe, make_fakes, update_D, update_G
 
 Change = Callable[[Trainer], None]
 
@@ -59,28 +57,18 @@ def own_forward(trainer: Trainer) -> None:
 def two_fake_batches(trainer: Trainer) -> None:
     """A new batch of fakes for G's update; D's is made without a graph."""
 
-    def step(images: Tensor, labels: Tensor | Condition) -> Terms:
-        classes = len(trainer.config.data.classes)
-        condition = labels if isinstance(labels, Condition) else Condition.of_labels(labels, classes)
-        state, recipe, phase = trainer.state, trainer.recipe, trainer.schedule.at(trainer.state.nimg)
-        turn = step_of_stage(trainer.schedule, state.nimg)
-        first, n = trainer.share(phase)
-        state.enter(phase)
-        index = torch.arange(first, first + n, device=state.device)
-        others = index + 2**40  # past the end of any run
-        reals = fade_reals(to_float(images), phase.alpha)
+    def take(state: State, recipe: Recipe, kind: Kind, inputs: Inputs) -> Terms:
+        reals = fade_reals(to_float(inputs.images), state.D.weight)
         with torch.no_grad():
-            fakes = make_fakes(state, recipe, index, condition)
-        terms_d = update_D(state, recipe, Batch(reals, fakes, condition, index), phase, turn)
-        fakes = make_fakes(state, recipe, others, condition)
-        terms_g = update_G(state, recipe, Batch(reals, fakes, condition, index), phase, turn)
-        state.settle()
-        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))
-        state.nimg += phase.batch_size
-        state.meter.steps += 1
-        return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
+            fakes = make_fakes(state, recipe, inputs.index, inputs.condition)
+        terms = update_D(state, recipe, Batch(reals, fakes, inputs.condition, inputs.index), kind.gamma)
+        others = inputs.index + 2**40  # past the end of any run
+        fakes = make_fakes(state, recipe, others, inputs.condition)
+        terms |= update_G(state, recipe, Batch(reals, fakes, inputs.condition, inputs.index), kind.path_length)
+        state.average.update(inputs.keep)
+        return terms
 
-    trainer.step = step  # type: ignore[method-assign]
+    trainer.take_step = take
 
 
 def high_resolution_convolution(trainer: Trainer) -> None:
@@ -128,7 +116,7 @@ def loops(trainer: Trainer) -> None:
 
 class Loops(Average):
     @torch.no_grad()
-    def update(self, keep: float) -> None:
+    def update(self, keep: Tensor) -> None:
         for kept, new in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
             kept.lerp_(new, 1.0 - keep)
 

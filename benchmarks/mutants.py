@@ -29,7 +29,8 @@ TESTS = tuple(
     for name in (
         *("training/test_whole_step", "training/test_losses", "training/test_path_length", "training/test_dependence"),
         *("training/test_step_on_meta", "networks/test_contract", "training/test_conditioning"),
-        *("training/test_augment", "training/test_step", "training/test_state", "training/test_trainer"),
+        *("training/test_augment", "training/test_step", "training/test_state", "training/test_graphs"),
+        "training/test_trainer",
     )
 )
 
@@ -49,8 +50,8 @@ class Mutant:
         return source.replace(self.old, self.new)
 
 
-TRAINER, STEP, STATE, LOSSES, AUGMENT = (
-    f"progan_style/training/{name}.py" for name in ("trainer", "step", "state", "losses", "augment")
+TRAINER, STEP, STATE, LOSSES, AUGMENT, METER, GRAPHS = (
+    f"progan_style/training/{name}.py" for name in ("trainer", "step", "state", "losses", "augment", "meter", "graphs")
 )
 LAYERS, DISCRIMINATING, MAPPING, PASSES, RESAMPLING, STYLEGAN1, STYLEGAN2 = (
     f"progan_style/networks/{name}.py"
@@ -123,14 +124,14 @@ MUTANTS = [
     Mutant(
         "G's class term without the label's weight",
         STEP,
-        "weight = recipe.generator_weight * label_weight",
+        "weight = recipe.generator_weight * state.D.label_weight",
         "weight = recipe.generator_weight",
     ),
     Mutant(
         "the trunk's class gradient without the label's weight",
         STEP,
-        "scale_gradient(features, recipe.class_weight * label_weight)",
-        "scale_gradient(features, recipe.class_weight)",
+        "scale_gradient(features, recipe.class_weight * state.D.label_weight)",
+        "scale_gradient(features, recipe.class_weight * torch.ones_like(state.D.label_weight))",
     ),
     Mutant(
         "the auxiliary head hears no fakes",
@@ -189,7 +190,7 @@ MUTANTS = [
     Mutant(
         "the auxiliary head believes fakes from the first image",
         STEP,
-        "on_classes.append(label_weight * on_fakes)",
+        "on_classes.append(state.D.label_weight * on_fakes)",
         "on_classes.append(on_fakes)",
     ),
     Mutant(
@@ -224,9 +225,9 @@ MUTANTS = [
     ),
     Mutant(
         "unfaded reals",
-        TRAINER,
-        "reals = fade_reals(to_float(images), phase.alpha)",
-        "reals = to_float(images)",
+        STEP,
+        "reals = fade_reals(reals, state.D.weight)",
+        "pass",
     ),
     Mutant(
         "the alpha of before growth",
@@ -249,8 +250,8 @@ MUTANTS = [
     Mutant(
         "the penalty without its interval",
         STEP,
-        "gamma = phase.r1_gamma * recipe.penalty_interval if penalised else 0.0",
-        "gamma = phase.r1_gamma if penalised else 0.0",
+        "gamma = phase.r1_gamma * recipe.penalty_interval if",
+        "gamma = phase.r1_gamma if",
     ),
     Mutant(
         "D's gradients pile up",
@@ -260,21 +261,17 @@ MUTANTS = [
     ),
     Mutant(
         "G before D",
-        TRAINER,
-        "        terms_d = update_D(state, recipe, batch, phase, turn)\n"
-        "        terms_g = update_G(state, recipe, batch, phase, turn)\n",
-        "        terms_g = update_G(state, recipe, batch, phase, turn)\n"
-        "        terms_d = update_D(state, recipe, batch, phase, turn)\n",
+        STEP,
+        "    terms_d = update_D(state, recipe, batch, kind.gamma)\n"
+        "    terms_g = update_G(state, recipe, batch, kind.path_length)\n",
+        "    terms_g = update_G(state, recipe, batch, kind.path_length)\n"
+        "    terms_d = update_D(state, recipe, batch, kind.gamma)\n",
     ),
     Mutant(
         "the average takes G of before",
-        TRAINER,
-        "        terms_g = update_G(state, recipe, batch, phase, turn)\n"
-        "        state.settle()\n"
-        "        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))\n",
-        "        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))\n"
-        "        terms_g = update_G(state, recipe, batch, phase, turn)\n"
-        "        state.settle()\n",
+        STEP,
+        "    terms_g = update_G(state, recipe, batch, kind.path_length)\n    state.average.update(inputs.keep)\n",
+        "    state.average.update(inputs.keep)\n    terms_g = update_G(state, recipe, batch, kind.path_length)\n",
     ),
     Mutant(
         "the average without its ramp-up",
@@ -282,6 +279,21 @@ MUTANTS = [
         "if self.ema_rampup is not None:",
         "if False:",
     ),
+    # ------------------------------------------------------------ recorded steps
+    Mutant("a recorded step reads the slices of its recording", GRAPHS, "recording.inputs.copy_(inputs)", "pass"),
+    Mutant(
+        "a recording outlives a new size", STATE, "optimizer.state.clear()\n                self.bound += 1", "pass"
+    ),
+    Mutant(
+        "a recording outlives what was loaded",
+        STATE,
+        "part.load_state_dict(state[name])\n        self.bound += 1",
+        "part.load_state_dict(state[name])",
+    ),
+    Mutant("a recorded step keeps its rates", STEP, "phase.lr_g * rate, phase.lr_d * rate)", "0.0, 0.0)"),
+    Mutant("the host reads the average's share", STATE, "1.0 - keep)", "1.0 - float(keep))"),
+    Mutant("p becomes another tensor", AUGMENT, "self.p.copy_(self.strength.moved(", "self.p = (self.strength.moved("),
+    Mutant("the log's sums become other tensors", METER, "value.zero_()\n", "pass\n        self.sums = {}\n"),
     # ------------------------------------------------------------ networks
     Mutant(
         "D's label weight stays 1",

@@ -78,6 +78,7 @@ FREE = {
     "training.precision",
     "data.cache",
     "training.compile",
+    "training.graphs",
     "training.log_kimg",
     "training.grid_kimg",
     "training.checkpoint_kimg",

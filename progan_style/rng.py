@@ -13,7 +13,9 @@ Letters: N images, M numbers per image.
 
 import functools
 import math
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,8 +27,11 @@ MIX_2 = -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
 STREAMS = {"latent": 1, "mixing": 2, "noise": 3, "augment": 4, "penalty": 5, "position": 6, "path": 7, "centre": 8}
 
 
-def mix64(x: Tensor) -> Tensor:
-    """SplitMix64's output function on int64 tensors (two's complement; shifts are logical)."""
+Int64 = TypeVar("Int64", Tensor, np.ndarray)
+
+
+def mix64(x: Int64) -> Int64:
+    """SplitMix64's output function on int64 tensors or arrays (two's complement; shifts are logical)."""
     x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * MIX_1
     x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * MIX_2
     return x ^ ((x >> 31) & 0x1FFFFFFFF)
@@ -40,13 +45,13 @@ def bits(state: Tensor, count: int) -> Tensor:
 
 def image_states(seed: int, stream: str, index: Tensor) -> Tensor:
     """The generator state of each image: [N] int64 image numbers -> [N] int64."""
-    return mix64(_key(seed, stream, index.device) + index * GAMMA)
+    return mix64(index * GAMMA + _key(seed, stream))
 
 
-@functools.lru_cache(maxsize=64)
-def _key(seed: int, stream: str, device: torch.device) -> Tensor:
-    """Kept on the device: copying a number there would wait for all work before it."""
-    return mix64(torch.tensor([seed * 16 + STREAMS[stream]], device=device))
+@functools.cache
+def _key(seed: int, stream: str) -> int:
+    """A plain number: a tensor would have to be copied to the device, which waits for all work before it."""
+    return int(mix64(np.array([seed * 16 + STREAMS[stream]]))[0])
 
 
 def uniform(seed: int, stream: str, index: Tensor, count: int) -> Tensor:

@@ -241,12 +241,18 @@ class TrainingConfig(Section):
     style_mixing: float = Field(ge=0, le=1)
     precision: Literal["auto", "bf16", "fp32"]
     compile: bool
+    graphs: Literal["auto", "on", "off"]
     log_kimg: float = Field(gt=0)
     grid_kimg: float = Field(gt=0)
     checkpoint_kimg: float = Field(gt=0)
     eval_kimg: float | None = Field(gt=0)
     eval_samples: int = Field(ge=8)
     on_divergence: Literal["stop", "rollback"]
+
+    @field_validator("graphs", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value  # YAML 1.1's on, off
 
 
 class Config(Section):

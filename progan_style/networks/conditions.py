@@ -70,6 +70,13 @@ class Condition:
         size = -(-len(self) // parts)
         return [self[start : start + size] for start in range(0, len(self), size)]
 
+    def clone(self) -> "Condition":
+        return self._each(Tensor.clone)
+
+    def tensors(self) -> list[Tensor]:
+        """Those that are given."""
+        return [values for field in fields(self) if (values := getattr(self, field.name)) is not None]
+
     def to(self, device: torch.device | str) -> "Condition":
         return self._each(lambda values: values.to(device))
 

@@ -66,11 +66,9 @@ def fade(old: Tensor, new: Tensor, alpha: float | Tensor) -> Tensor:
     return old * (1.0 - alpha) + new * alpha
 
 
-def fade_reals(images: Tensor, alpha: float) -> Tensor:
+def fade_reals(images: Tensor, alpha: float | Tensor) -> Tensor:
     """Reals as sharp as the fading networks: at alpha 0 they are upsample2(downsample2(images)).
 
     ProGAN's `process_reals`. Without it D sees sharp reals against blended fakes and wins at once.
     """
-    if alpha >= 1.0:
-        return images
     return fade(upsample2(downsample2(images)), images, alpha)

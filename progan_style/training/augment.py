@@ -323,7 +323,7 @@ class Augment:
         self.steps += 1
         if self.steps == self.INTERVAL:
             signs, images = self.gathered
-            self.p = self.strength.moved(self.p, signs / images, images, pairs=not self.has_zero)
+            self.p.copy_(self.strength.moved(self.p, signs / images, images, pairs=not self.has_zero))
             self.gathered.zero_()
             self.steps = 0
 
@@ -332,5 +332,6 @@ class Augment:
         return {"p": self.p, "gathered": self.gathered, "steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.p, self.gathered = (state[key].to(self.p.device) for key in ("p", "gathered"))
+        self.p.copy_(state["p"])
+        self.gathered.copy_(state["gathered"])
         self.steps = state["steps"]

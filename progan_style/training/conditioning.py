@@ -54,9 +54,9 @@ class Auxiliary:
     fakes_too: ClassVar[bool] = True
 
 
-def scale_gradient(x: Tensor, weight: float) -> Tensor:
-    """x, whose gradient arrives times `weight`: at 0 a class head leaves the trunk alone."""
-    return x.detach() if weight == 0.0 else x * weight + x.detach() * (1.0 - weight)
+def scale_gradient(x: Tensor, weight: Tensor) -> Tensor:
+    """x, whose gradient arrives times `weight`, a scalar: at 0 a class head leaves the trunk alone."""
+    return x * weight + x.detach() * (1.0 - weight)
 
 
 CONDITIONINGS: dict[str, type[Projection] | type[Auxiliary]] = {"projection": Projection, "auxiliary": Auxiliary}

@@ -21,7 +21,9 @@ class Meter:
     def count(self, **values: Any) -> None:
         """Add to each named sum: scalars, tensors on the device or plain numbers."""
         for key, value in values.items():
-            self.sums.setdefault(key, torch.zeros((), device=self.device)).add_(value)
+            if key not in self.sums:
+                self.sums[key] = torch.zeros((), device=self.device)
+            self.sums[key].add_(value)
 
     def share(self) -> None:
         """Each sum becomes its mean over the ranks."""
@@ -32,8 +34,10 @@ class Meter:
         return {key: float(value) / max(self.steps, 1) for key, value in self.sums.items()}
 
     def clear(self) -> None:
-        """The next line of the log begins."""
-        self.sums, self.steps = {}, 0
+        """The next line of the log begins. The tensors stay: a recorded step adds to them."""
+        for value in self.sums.values():
+            value.zero_()
+        self.steps = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"sums": self.sums, "steps": self.steps}

@@ -7,9 +7,10 @@ seed. A checkpoint is then weights, optimiser moments and one integer, and resum
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor, nn
 
 from progan_style import distributed
 from progan_style.checkpoint import load_state, transfer
@@ -35,11 +36,17 @@ class Average:
         self.G_ema, self.G = G_ema, G
 
     @torch.no_grad()
-    def update(self, keep: float) -> None:
-        """G_ema <- lerp(G, G_ema, keep); keep: the share of G_ema that stays. Buffers are G's own."""
-        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1.0 - keep)
-        for kept, new in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            kept.copy_(new)
+    def update(self, keep: Tensor) -> None:
+        """G_ema <- G_ema + (1 - keep) (G - G_ema); keep, a scalar: the share of G_ema that stays. Buffers are G's own.
+
+        Not _foreach_lerp_: it takes a share that the host knows, which a recorded step (graphs.py) would keep.
+        """
+        kept, new = (cast(list[Tensor], list(network.parameters())) for network in (self.G_ema, self.G))
+        apart = list(torch._foreach_sub(new, kept))
+        torch._foreach_mul_(apart, 1.0 - keep)
+        torch._foreach_add_(kept, apart)
+        for of_average, of_G in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            of_average.copy_(of_G)
 
 
 class State:
@@ -61,9 +68,7 @@ class State:
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
         self.G_ema.class_names = tuple(config.data.classes)
         self.average = Average(self.G_ema, self.G)
-        betas, fused = config.training.adam_betas, device.type in ("cpu", "cuda")
-        self.opt_G = torch.optim.Adam(self.G.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
-        self.opt_D = torch.optim.Adam(self.D.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=fused)
+        self.opt_G, self.opt_D = (make_adam(network, config.training.adam_betas) for network in (self.G, self.D))
         self.path_length = PathLength(config.loss.path_length, config.loss.path_length_interval, device)
         self.meter = Meter(device)
         self.watchdog = Watchdog()
@@ -72,6 +77,7 @@ class State:
         self.moments_of = 0  # the resolution that the optimisers' moments belong to
         self.synthesis, self.features = self.G.synthesis, self.D.features  # compiled where that is asked for
         self.compiled_for = 0
+        self.bound = 0  # how often tensors that a step changes became other ones: a recorded step is then void
 
     # ---------------------------------------------------------------- in a step
 
@@ -86,10 +92,11 @@ class State:
         for part in (self.G.mapping, self.D):
             part.label_weight.fill_(phase.label_weight)
         for optimizer, rate in ((self.opt_G, phase.lr_g), (self.opt_D, phase.lr_d)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * self.watchdog.rate
+            for group in optimizer.param_groups:  # a checkpoint's own say what they were where it was made
+                group |= {"lr": rate * self.watchdog.rate, "capturable": self.device.type == "cuda"}
             if phase.resolution != self.moments_of:
                 optimizer.state.clear()
+                self.bound += 1
         if self.config.training.compile and phase.resolution != self.compiled_for:
             torch.compiler.reset()  # the programs of the stage before
             self.synthesis, self.features = torch.compile(self.G.synthesis), torch.compile(self.D.features)
@@ -131,6 +138,7 @@ class State:
         self.meter.load_state_dict(state)
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        self.bound += 1
 
     def _parts(self) -> dict[str, Any]:
         """Those that know their own state."""
@@ -186,6 +194,14 @@ class State:
             "seed": self.config.seed,
             "positions": self.positions,
         }
+
+
+def make_adam(network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
+    """Its rate is set before each step. On CUDA its counts of steps stay on the device, for steps that are recorded."""
+    kind = next(network.parameters()).device.type
+    return torch.optim.Adam(
+        network.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=kind in ("cpu", "cuda"), capturable=kind == "cuda"
+    )
 
 
 def network_arguments(config: Config, positions: bool) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,9 @@
 """One step of training: an update of D and one of G, as twins.
 
 Both have the same shape: gradients of the terms, their mean over the ranks, a note for the log, the optimiser's step.
-What a step changes stands in `State`; how steps are made, in `Recipe`, which never changes.
+What a step changes stands in `State`; how steps are made, in `Recipe`, which never changes; what one step is given, in
+`Inputs`, as tensors; what the host decides of it, in `Kind`. A step of one kind is the same operations on the same
+tensors, so that it can be recorded once and replayed (graphs.py): no number of one step is a Python number in here.
 
 Letters: N images of this rank's part of a batch, R resolution, L styles, F features.
 """
@@ -22,6 +24,8 @@ from progan_style.networks.conditions import Condition
 from progan_style.networks.contract import Discriminator
 from progan_style.networks.convolution import twice_differentiable
 from progan_style.networks.mapping import mix_styles
+from progan_style.networks.resampling import fade_reals
+from progan_style.sampling import to_float
 from progan_style.training.augment import CALLS_OF_D
 from progan_style.training.conditioning import scale_gradient
 from progan_style.training.losses import Loss, Terms
@@ -63,13 +67,54 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What of a step the host decides: steps of one kind are the same operations."""
+
+    resolution: int
+    n: int  # images of this rank
+    fading: bool
+    gamma: float  # of the penalty, times its interval; 0: a step without it
+    path_length: bool  # whether G has that penalty
+    lr_g: float
+    lr_d: float
+
+    @classmethod
+    def of(cls, state: State, recipe: Recipe, phase: Phase, turn: int, n: int) -> "Kind":
+        """turn: the step's number within its stage. Every penalty_interval-th has D's penalty (lazy)."""
+        gamma = phase.r1_gamma * recipe.penalty_interval if turn % recipe.penalty_interval == 0 else 0.0
+        due, rate = state.path_length.due(turn), state.watchdog.rate
+        return cls(phase.resolution, n, phase.alpha < 1.0, gamma, due, phase.lr_g * rate, phase.lr_d * rate)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a step is given, beside the state, which knows alpha and the label's weight."""
+
+    images: Tensor  # [N, 1, R, R] uint8, of this rank
+    condition: Condition  # of N images
+    index: Tensor  # [N] int64, the images' numbers in the run, which their random numbers are made of
+    keep: Tensor  # scalar, the share of G_ema that stays
+
+    def clone(self) -> "Inputs":
+        return Inputs(self.images.clone(), self.condition.clone(), self.index.clone(), self.keep.clone())
+
+    def copy_(self, other: "Inputs") -> None:
+        """Take the other's values, in place."""
+        for mine, theirs in zip(self._tensors(), other._tensors(), strict=True):
+            mine.copy_(theirs)
+
+    def _tensors(self) -> list[Tensor]:
+        return [self.images, *self.condition.tensors(), self.index, self.keep]
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a step sees: N of the run's images on this rank."""
 
     reals: Tensor  # [N, 1, R, R], -1 .. 1, faded like the networks
     fakes: Tensor  # [N, 1, R, R], with G's graph; each is of its real's class
     condition: Condition  # of N images
-    index: Tensor  # [N] int64, the images' numbers in the run, which their random numbers are made of
+    index: Tensor  # [N] int64, the images' numbers in the run
 
     def for_D(self, parts: int) -> "list[Batch]":
         """The fakes without their graph, in so many equal parts."""
@@ -115,24 +160,35 @@ def make_critic(state: State, recipe: Recipe, batch: Batch, first_call: int = 0)
     return Critic(state.D, batch.condition, partial(recipe.amp, state.device), state.features, augment)
 
 
-# ---------------------------------------------------------------- the two updates
+# ---------------------------------------------------------------- a step, and the two updates in it
 
 
-def update_D(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int) -> Terms:
-    """One step of D on the reals and the detached fakes; turn: the step's number within its stage.
+def take_step(state: State, recipe: Recipe, kind: Kind, inputs: Inputs) -> Terms:
+    """One update of D, one of G, one of the average -> the terms of both losses."""
+    reals = to_float(inputs.images)
+    if kind.fading:
+        reals = fade_reals(reals, state.D.weight)
+    fakes = make_fakes(state, recipe, inputs.index, inputs.condition)  # one batch serves both updates
+    batch = Batch(reals, fakes, inputs.condition, inputs.index)
+    terms_d = update_D(state, recipe, batch, kind.gamma)
+    terms_g = update_G(state, recipe, batch, kind.path_length)
+    state.average.update(inputs.keep)
+    return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
 
-    Every penalty_interval-th has the penalty, and then goes through in parts, whose gradients add up: the graph of a
-    gradient's gradient is the peak of a training's memory.
+
+def update_D(state: State, recipe: Recipe, batch: Batch, gamma: float) -> Terms:
+    """One step of D on the reals and the detached fakes.
+
+    With a penalty (gamma > 0) the batch goes through in parts, whose gradients add up: the graph of a gradient's
+    gradient is the peak of a training's memory.
     """
-    penalised = phase.r1_gamma > 0 and turn % recipe.penalty_interval == 0
-    gamma = phase.r1_gamma * recipe.penalty_interval if penalised else 0.0
-    parts = batch.for_D(parts_of(len(batch.reals)) if penalised else 1)
+    parts = batch.for_D(parts_of(len(batch.reals)) if gamma > 0 else 1)
     state.opt_D.zero_grad(set_to_none=True)
     terms: Terms = {}
     logits: list[Tensor] = []  # of reals and fakes, [2, N] of each part
     for part in parts:
         critic = make_critic(state, recipe, part)
-        of_part = backward_D(state, recipe, critic, part, gamma, 1.0 / len(parts), phase.label_weight)
+        of_part = backward_D(state, recipe, critic, part, gamma, 1.0 / len(parts))
         terms = {key: terms.get(key, 0.0) + value for key, value in of_part.items()}
         logits.append(torch.stack([critic.seen[0][1], critic.seen[1][1]]))
     if state.augment:
@@ -145,11 +201,11 @@ def update_D(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int
     return terms
 
 
-def update_G(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int) -> Terms:
-    """One step of G through the updated D; where it is due, with the path length penalty."""
+def update_G(state: State, recipe: Recipe, batch: Batch, path_length: bool) -> Terms:
+    """One step of G through the updated D; path_length: with that penalty."""
     state.opt_G.zero_grad(set_to_none=True)
-    terms = backward_G(state, recipe, batch, phase.label_weight)
-    if state.path_length.due(turn):
+    terms = backward_G(state, recipe, batch)
+    if path_length:
         terms["path_length"] = backward_path(state, recipe, batch.index[::SHARE], batch.condition[::SHARE])
     distributed.add(gradients(state.G), divide=True)
     state.meter.count(loss_g=sum(terms.values()), grad_g=gradient_norm(state.G))
@@ -157,18 +213,16 @@ def update_G(state: State, recipe: Recipe, batch: Batch, phase: Phase, turn: int
     return terms
 
 
-def backward_D(
-    state: State, recipe: Recipe, critic: Critic, part: Batch, gamma: float, share: float, label_weight: float
-) -> Terms:
+def backward_D(state: State, recipe: Recipe, critic: Critic, part: Batch, gamma: float, share: float) -> Terms:
     """D's gradients of a part of the batch, weighted by its share of it; returns the terms with that weight."""
     u = rng.uniform(recipe.seed, "penalty", part.index, 1)[:, 0]
     terms = recipe.loss.discriminator(critic, part.reals, part.fakes, gamma, u)
     classes, features = part.condition.labels, critic.seen[0][0]  # of the reals
-    on_classes = [class_term(state, recipe, features, classes, label_weight)] if recipe.class_weight else []
+    on_classes = [class_term(state, recipe, features, classes)] if recipe.class_weight else []
     if recipe.class_weight and recipe.fakes_too:
         # A fake's label says as much of it as G was told: nothing yet while the label's weight is 0.
-        on_fakes = class_term(state, recipe, critic.seen[1][0], classes, label_weight)
-        on_classes.append(label_weight * on_fakes)
+        on_fakes = class_term(state, recipe, critic.seen[1][0], classes)
+        on_classes.append(state.D.label_weight * on_fakes)
     (share * torch.stack([*terms.values(), *on_classes]).sum()).backward()
 
     with torch.no_grad():
@@ -184,20 +238,20 @@ def backward_D(
     return {key: share * term.detach() for key, term in terms.items()}
 
 
-def class_term(state: State, recipe: Recipe, features: Tensor, classes: Tensor, label_weight: float) -> Tensor:
+def class_term(state: State, recipe: Recipe, features: Tensor, classes: Tensor) -> Tensor:
     """A taught class head's cross-entropy: the head learns at its full rate, the trunk with the weight of both."""
-    heard = state.D.class_logits(scale_gradient(features, recipe.class_weight * label_weight))
+    heard = state.D.class_logits(scale_gradient(features, recipe.class_weight * state.D.label_weight))
     return F.cross_entropy(heard, classes)
 
 
-def backward_G(state: State, recipe: Recipe, batch: Batch, label_weight: float) -> Terms:
+def backward_G(state: State, recipe: Recipe, batch: Batch) -> Terms:
     """G's gradients of the loss, through a D that stands still."""
     state.D.requires_grad_(False)
     critic = make_critic(state, recipe, batch, CALLS_OF_D)
     terms = recipe.loss.generator(critic, batch.reals, batch.fakes)
     if recipe.generator_weight:
         class_logits = state.D.class_logits(critic.seen[-1][0])  # of the fakes
-        weight = recipe.generator_weight * label_weight
+        weight = recipe.generator_weight * state.D.label_weight
         terms["class"] = weight * F.cross_entropy(class_logits, batch.condition.labels)
     torch.stack(list(terms.values())).sum().backward()
     state.D.requires_grad_(True)

@@ -12,14 +12,13 @@ from progan_style.config import Config
 from progan_style.data.dataset import Dataset
 from progan_style.data.position import Positions
 from progan_style.networks.conditions import Condition
-from progan_style.networks.resampling import fade_reals
-from progan_style.sampling import to_float
 from progan_style.shell import is_out_of_memory
 from progan_style.training.augment import Augment, Off
+from progan_style.training.graphs import make_take_step
 from progan_style.training.losses import Terms
 from progan_style.training.schedule import GrowthSchedule, Phase, step_of_stage
 from progan_style.training.state import State
-from progan_style.training.step import Batch, Recipe, make_fakes, update_D, update_G
+from progan_style.training.step import Inputs, Kind, Recipe
 from progan_style.training.upkeep import Evaluate, Upkeep
 
 
@@ -35,6 +34,7 @@ class Trainer:
         self.schedule = GrowthSchedule(**config.schedule.model_dump())
         self.positions = Positions.read(data, column) if column else None
         self.recipe = make_recipe(config, device)
+        self.take_step = make_take_step(config, device)
         augment = make_augment(config, self.recipe.loss.has_zero, device)
         self.state = State(config, device, augment, self.positions.header() if self.positions else None)
 
@@ -72,7 +72,7 @@ class Trainer:
     def step(self, images: Tensor, labels: Tensor | Condition) -> Terms:
         """One update of D, one of G, the EMA: uint8 images [N, 1, R, R], labels [N] -> the terms of both losses.
 
-        N is this rank's part of the batch (`share`); the terms are its means.
+        N is this rank's part of the batch (`share`); the terms are its means, and hold until the next step.
         """
         state, recipe, phase = self.state, self.recipe, self.schedule.at(self.state.nimg)
         turn = step_of_stage(self.schedule, state.nimg)
@@ -82,16 +82,13 @@ class Trainer:
         condition = labels if isinstance(labels, Condition) else Condition.of_labels(labels, classes)
         state.enter(phase)
         index = torch.arange(first, first + n, device=state.device)
-        reals = fade_reals(to_float(images), phase.alpha)
-        fakes = make_fakes(state, recipe, index, condition)  # one batch serves both updates
-        batch = Batch(reals, fakes, condition, index)
-        terms_d = update_D(state, recipe, batch, phase, turn)
-        terms_g = update_G(state, recipe, batch, phase, turn)
+        keep = torch.full((), recipe.ema_keep(state.nimg, phase.batch_size), device=state.device)
+        kind = Kind.of(state, recipe, phase, turn, n)
+        terms = self.take_step(state, recipe, kind, Inputs(images, condition, index, keep))
         state.settle()
-        state.average.update(recipe.ema_keep(state.nimg, phase.batch_size))
         state.nimg += phase.batch_size
         state.meter.steps += 1
-        return {f"D/{k}": v for k, v in terms_d.items()} | {f"G/{k}": v for k, v in terms_g.items()}
+        return terms
 
     def batch(self) -> tuple[Tensor, Condition]:
         """This rank's slices of the next step and what they are conditioned on."""

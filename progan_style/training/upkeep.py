@@ -20,7 +20,7 @@ from progan_style.networks import fir
 from progan_style.networks.contract import Generator
 from progan_style.run import stage_dir
 from progan_style.sampling import save_samples
-from progan_style.training import runlog
+from progan_style.training import graphs, runlog
 from progan_style.training.recovery import cannot_go_back, last_good, not_finite
 from progan_style.training.schedule import GrowthSchedule, Phase, Stage, crossed, last_phase, stage_ended
 from progan_style.training.state import State
@@ -91,6 +91,8 @@ class Upkeep:
             self.log = runlog.RunLog(self.run_dir, self.state.nimg)
             if why := fir.slower_because(self.state.device):
                 runlog.say(f"note: blurs take a slower form, with the same numbers: {why}")
+            if self.config.training.graphs == "auto" and (why := graphs.why_not(self.state.device)):
+                runlog.say(f"note: steps are launched one by one (training.graphs auto): {why}")
         self._restart_clock()
 
     def _warn(self, state: dict[str, Any], slices: int) -> None:

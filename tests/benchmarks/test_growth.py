@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import growth
-from progan_style.training import trainer as trainer_module
+from progan_style.training import step as step_module
 from progan_style.training.schedule import Stage
 
 BEFORE, GROWN = Stage(8, 0, 0, 1000), Stage(16, 1000, 500, 2000)
@@ -28,7 +28,7 @@ def test_a_jump_is_measured_in_iqr_of_the_hold_before(jump, late):
 
 def test_the_control_sees_sharp_reals_and_keeps_its_moments(tiny_run, monkeypatch):
     torch.set_num_threads(1)
-    seen, update = {}, trainer_module.update_D
+    seen, update = {}, step_module.update_D
     for name, make in growth.ARMS.items():
         trainer = make(tiny_run.config, tiny_run.data.train)
         reals = []
@@ -37,7 +37,7 @@ def test_the_control_sees_sharp_reals_and_keeps_its_moments(tiny_run, monkeypatc
             reals.append(batch.reals)
             return update(state, recipe, batch, *rest)
 
-        monkeypatch.setattr(trainer_module, "update_D", keep)
+        monkeypatch.setattr(step_module, "update_D", keep)
         for nimg in (40, 48):  # the last step at 8 px, the first at 16 px: alpha is 0
             trainer.state.nimg = nimg
             images, labels = trainer.data.batch(0, nimg, 8, trainer.schedule.at(nimg).resolution)

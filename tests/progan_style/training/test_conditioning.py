@@ -27,7 +27,7 @@ def weights(network):
 def test_a_scaled_gradient_leaves_the_value():
     x = torch.randn(3, requires_grad=True)
     for weight in (0.0, 0.25, 1.0):
-        y = scale_gradient(x, weight)
+        y = scale_gradient(x, torch.tensor(weight))
         assert torch.allclose(y, x)
         gradient = torch.autograd.grad(y.sum() + 0 * x.sum(), x)[0]
         assert torch.allclose(gradient, torch.full_like(x, weight))
@@ -69,7 +69,7 @@ def test_auxiliary_teaches_the_trunk_and_G_the_classes(make):
     trainer.state.D.zero_grad()
     features = trainer.state.D.features(images)
     F.cross_entropy(
-        trainer.state.D.class_logits(scale_gradient(features, trainer.recipe.class_weight)), labels
+        trainer.state.D.class_logits(scale_gradient(features, torch.tensor(trainer.recipe.class_weight))), labels
     ).backward()
     reached = {name for name, p in trainer.state.D.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert any(name.startswith("blocks.8") for name in reached) and "class_head.weight" in reached

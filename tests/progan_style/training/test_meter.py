@@ -38,7 +38,7 @@ def test_means_are_per_step_and_a_line_begins_the_count_anew():
     meter.count(penalty=3.0)  # of one step in two: a lazy penalty counts as what it adds per step
     assert meter.means() == {"loss": 1.5, "margin": 5.0, "penalty": 1.5}
     meter.clear()
-    assert meter.means() == {} and meter.steps == 0
+    assert meter.means() == {"loss": 0.0, "margin": 0.0, "penalty": 0.0} and meter.steps == 0
 
 
 def test_sums_keep_no_graph_and_go_on_after_a_checkpoint():

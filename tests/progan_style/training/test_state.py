@@ -27,7 +27,7 @@ def test_ema_follows_with_its_half_life(make):
     trainer.state.nimg = 8
     for p in trainer.state.G_ema.parameters():
         p.zero_()
-    trainer.state.average.update(trainer.recipe.ema_keep(8, 8))
+    trainer.state.average.update(torch.tensor(trainer.recipe.ema_keep(8, 8)))
     weight, kept = trainer.state.G.const, trainer.state.G_ema.const
     assert torch.allclose(kept, weight / 2)
 
@@ -171,7 +171,7 @@ def test_the_average_keeps_its_share_and_takes_buffers_as_they_are(make):
             p.zero_()
         for b in G.buffers():
             b.fill_(3)
-    Average(kept, G).update(0.9)
+    Average(kept, G).update(torch.tensor(0.9))
     for name, p in kept.named_parameters():
         assert torch.allclose(p, 0.1 * dict(G.named_parameters())[name], atol=1e-7), name
     assert all((b == 3).all() for b in kept.buffers() if b.dtype.is_floating_point)

@@ -229,7 +229,7 @@ def test_the_class_head_believes_a_fakes_label_as_far_as_G_was_told_it(make, wei
         batch = Batch(torch.zeros(8, 1, 8, 8), fakes, Condition.of_labels(labels, 2), index)
         state.opt_D.zero_grad()
         critic = make_critic(state, trainer.recipe, batch)
-        backward_D(state, trainer.recipe, critic, batch, 0.0, 1.0, weight)
+        backward_D(state, trainer.recipe, critic, batch, 0.0, 1.0)
         return state.D.class_head.weight.grad.clone(), critic
 
     (g, critic), (other, _) = (gradient(torch.rand(8, 1, 8, 8)) for _ in range(2))
