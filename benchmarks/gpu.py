@@ -9,6 +9,7 @@ one that cannot be had is left out with its reason. Exit 1 if a row found someth
 
 import argparse
 import contextlib
+import copy
 import platform
 import re
 import sys
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,7 +35,8 @@ from progan_style.checkpoint import load_state, save_state
 from progan_style.networks import ARCHITECTURES, convolution, fir
 from progan_style.sampling import save_samples
 from progan_style.shell import is_out_of_memory
-from progan_style.training import trainer as loop
+from progan_style.training import graphs
+from progan_style.training import step as loop
 from progan_style.training.losses import LOSSES
 
 LIMITS = {"fp32": 1e-3, "bf16": 0.15}  # of a gradient's distance from the CPU's in fp32, over its length
@@ -56,7 +59,10 @@ class Scale:
 
 FULL = Scale()
 QUICK = Scale(sizes=(256, 64))
-TINY = ("network.channel_base=64", "network.channel_max=8", "network.z_dim=8", "network.w_dim=8")
+TINY = (
+    *("network.channel_base=64", "network.channel_max=8", "network.z_dim=8", "network.w_dim=8"),
+    "loss.penalty_interval=2",
+)
 SMALL = Scale(
     sizes=(16, 8),
     overrides=(*TINY, "schedule.batch_size.16=8", "schedule.batch_size.8=8"),
@@ -332,6 +338,85 @@ def resume(bench: Bench) -> Iterator[str]:
     yield f"two steps after resuming: {how}: {told}"
 
 
+def recorded(bench: Bench) -> Iterator[str]:
+    """training.graphs beside usual steps: how fast at each size, and whether it is the same run."""
+    if why := graphs.why_not(bench.device):
+        yield f"left out: {why}"
+        return
+    yield "| px, batch | usual, ms | recorded, ms | usual / recorded | images/s | busy, usual | busy, recorded |"
+    yield "|---|---|---|---|---|---|---|"
+    for size in reversed(bench.scale.sizes):
+        try:
+            yield recorded_row(bench, size)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            yield f"| {size} | left out: out of memory; lower schedule.batch_size.{size} | | | | | |"
+    yield from same_run(bench)
+
+
+def recorded_row(bench: Bench, size: int) -> str:
+    """A step's time is the mean over plain and penalised ones as they come, without a wait between them."""
+    n, seconds, busy = 0, {}, {}
+    for how in ("off", "on"):
+        trainer = bench.trainer(size, f"training.graphs={how}")
+        n, steps = trainer.config.schedule.batch_size[size], bench.scale.rounds * trainer.config.loss.penalty_interval
+        several_steps(trainer, warm_up_of(trainer))
+        call = partial(several_steps, trainer, steps)
+        seconds[how] = bench.seconds_of(call) / steps
+        busy[how] = device_seconds(bench, call) / steps / seconds[how]
+        del trainer, call
+    return (
+        f"| {size}, {n} | {1000 * seconds['off']:.1f} | {1000 * seconds['on']:.1f} "
+        f"| {seconds['off'] / seconds['on']:.2f} | {n / seconds['on']:,.0f} | {busy['off']:.2f} | {busy['on']:.2f} |"
+    )
+
+
+def several_steps(trainer: Trainer, count: int) -> None:
+    for _ in range(count):
+        trainer.step(*trainer.batch())
+
+
+def warm_up_of(trainer: Trainer) -> int:
+    """Steps until each kind of step is recorded and was replayed once."""
+    return (graphs.WARM_UP + 2) * trainer.config.loss.penalty_interval
+
+
+def device_seconds(bench: Bench, call: Callable[[], Any]) -> float:
+    """Of the kernels of a call, whose sum it is: they run one after the other."""
+    card = bench.device.type == "cuda"
+    with profile(activities=[ProfilerActivity.CUDA if card else ProfilerActivity.CPU]) as watch:
+        call()
+        bench.synchronize()
+    return sum(e.self_device_time_total if card else e.self_cpu_time_total for e in watch.key_averages()) / 1e6
+
+
+def same_run(bench: Bench) -> Iterator[str]:
+    """Two usual runs and a recorded one of the same images, whose state a usual one takes over."""
+    size, options = bench.scale.compared_at, bench.scale.compared
+    runs = [bench.trainer(size, *options, f"training.graphs={how}") for how in ("off", "off", "on")]
+    usual, again, ours = runs
+    for trainer in runs:
+        several_steps(trainer, warm_up_of(trainer))
+    between, apart = (weights_apart(usual, other) for other in (again, ours))
+    told = bench.check(apart <= max(3 * between, 1e-6), "recorded steps")
+    steps = warm_up_of(ours)
+    yield f"{size} px, {steps} steps: recorded and usual {apart:.1e} apart, two usual ones {between:.1e}: {told}"
+    other = bench.trainer(size, *options)
+    other.state.load_state_dict(copy.deepcopy(ours.state.state_dict()))  # moments are taken over, not copied
+    for trainer in (other, ours):
+        several_steps(trainer, 2)
+    apart = weights_apart(other, ours)
+    yield f"a usual run that goes on from the recorded one: {apart:.1e} apart: {bench.check(apart <= 1e-3, 'going on')}"
+    yield f"recorded to the end: {bench.check(not getattr(ours.take_step, 'given_up', True), 'recording')}"
+
+
+def weights_apart(a: Trainer, b: Trainer) -> float:
+    """The largest difference of the two generators' weights."""
+    pairs = zip(a.state.G.parameters(), b.state.G.parameters(), strict=True)
+    return max(float((x - y).detach().abs().max()) for x, y in pairs)
+
+
 def compiled(bench: Bench) -> Iterator[str]:
     """training.compile at the largest size alone."""
     compiler = torch.compile
@@ -408,6 +493,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[str]]] = {
     "generating and judging": making,
     "the loader's share": loader,
     "the shipped schedule": schedule,
+    "recorded steps": recorded,
     "batches that fit": batches,
     "compiled": compiled,  # last: it takes minutes
 }

@@ -4,9 +4,11 @@ import time
 
 import pytest
 import torch
+from tape import Tape, TapeRecorder
 
 from benchmarks import gpu
 from progan_style.networks import convolution, fir
+from progan_style.training import graphs
 
 
 @pytest.fixture
@@ -105,3 +107,32 @@ def test_without_a_card_it_says_what_is_missing(cuda, error, told, monkeypatch, 
     assert len(lines) == 1
     with pytest.raises(ValueError, match=told):
         gpu.find_card()
+
+
+@pytest.fixture
+def taped(bench, monkeypatch):
+    """As if this were a card: the tape records."""
+    monkeypatch.setattr(graphs, "why_not", lambda device: "")
+    monkeypatch.setattr(graphs, "CudaRecorder", lambda device: TapeRecorder())
+    return bench
+
+
+def test_recorded_steps_are_compared_with_usual_ones(taped):
+    lines = list(gpu.recorded(taped))
+    assert [line.split(" |")[0] for line in lines[2:4]] == ["| 8, 8", "| 16, 8"]
+    assert "recorded and usual 0.0e+00 apart, two usual ones 0.0e+00: right" in lines[4]
+    assert lines[5].endswith("0.0e+00 apart: right") and lines[6] == "recorded to the end: right" and not taped.wrong
+
+
+def test_a_recording_that_is_another_run_is_found(taped, monkeypatch):
+    replay = Tape.replay
+    monkeypatch.setattr(Tape, "replay", lambda tape: (replay(tape), replay(tape)))
+    assert [line.endswith("WRONG") for line in gpu.same_run(taped)] == [True, True, False]
+
+
+def test_a_recording_that_fails_is_found(taped, monkeypatch):
+    def record(self, call):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(TapeRecorder, "record", record)
+    assert [line.endswith("WRONG") for line in gpu.same_run(taped)] == [False, False, True]
