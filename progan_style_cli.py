@@ -105,6 +105,11 @@ def train(args: argparse.Namespace) -> int:
         signals.polite = True
         over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(signals.asked))
     nimg = trainer.state.nimg
+    if over and until not in finished_stages(run_dir):
+        raise ValueError(
+            f"{run_dir}: the run is at {nimg} images, past stage {until}, whose files are gone and cannot be made "
+            f"again; name a later stage with --until, or begin anew with another --run"
+        )
     if over:
         distributed.say(f"{run_dir}: stage {until} is finished at {nimg} images; look at {run_dir}/stage-{until:03d}")
         return 0
@@ -151,8 +156,9 @@ def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> i
 
 def refuse_another_run(config: "Config", run_dir: Path) -> None:
     """Raises ValueError if the folder holds a run that this configuration would not go on with."""
-    from progan_style import images_seen, refuse_changes, run_config
+    from progan_style import images_seen, refuse_changes, refuse_without_checkpoint, run_config
 
+    refuse_without_checkpoint(run_dir)
     nimg = images_seen(run_dir)
     if nimg is not None:
         if not (run_dir / "config.yaml").is_file():

@@ -1,19 +1,25 @@
 """One file out, one file in: the state of a run (checkpoint.pt) and single networks (safetensors).
 
-Files hold tensors and plain Python only and are read with weights_only=True: opening one never runs code.
+Files hold tensors and plain Python only and are read with weights_only=True: opening one never runs code. What is read
+is what was written: a checkpoint's parts have the sums of the zip format, a network's tensors one of their own. What a
+file says of itself is checked once, here, before anybody believes it.
 """
 
+import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import safe_open
 from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
 
-from progan_style.files import write_whole
+from progan_style.files import check_part, write_whole
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
 
@@ -30,18 +36,78 @@ def save_state(path: Path, state: dict[str, Any], keep: bool = True) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what save_state wrote, on the CPU. Raises ValueError if it is something else."""
+    """Read what save_state wrote, on the CPU. Raises ValueError if it is something else, or has changed since."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+        with zipfile.ZipFile(path) as parts:
+            damaged = parts.testzip()  # torch.load does not look at the sums
+        state = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
         raise
     except Exception:  # unpickling a foreign file fails in many ways
-        previous = path.with_name(PREVIOUS)
-        hint = f"; {previous.name} is the one before it" if previous.exists() else ""
-        raise ValueError(f"{path}: not a checkpoint of a run, or a damaged one{hint}") from None
+        damaged, state = "whole", None
+    if damaged:
+        raise ValueError(f"{path}: not a checkpoint of a run, or a damaged one")
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path}: expected a checkpoint of format {FORMAT}, got another file")
     return state
+
+
+class Saved(BaseModel):
+    """What the state of a run holds at least."""
+
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+
+    config: dict[str, Any]
+    class_names: list[str]
+    data: str
+    threads: int
+    precision: Literal["bf16", "fp32"]
+    device: str
+    nimg: int = Field(ge=0, strict=True)
+    moments_of: int
+    best: dict[int, float]
+    path_length: Tensor
+    watchdog: dict[str, Any]
+    sums: dict[str, Tensor]
+    steps: int
+    G: dict[str, Tensor]
+    D: dict[str, Tensor]
+    G_ema: dict[str, Tensor]
+    opt_G: dict[str, Any]
+    opt_D: dict[str, Any]
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """The state of a run. Raises ValueError, in one line, if the file is damaged, or holds something else."""
+    state = load_state(path)
+    try:
+        Saved.model_validate(state)
+    except ValidationError as error:
+        raise ValueError(f"{path}: not the state of a run: {in_words(error)}") from None
+    return state
+
+
+def in_words(error: ValidationError) -> str:
+    """The first fault, on one line."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where} is missing" if first["type"] == "missing" else f"{where}: {first['msg']}"
+
+
+def newest_state(path: Path) -> tuple[dict[str, Any], Path]:
+    """The state of a run to go on from, and its file: checkpoint.pt, or the one before it where that is damaged.
+
+    Raises ValueError if neither can be read.
+    """
+    previous = path.with_name(PREVIOUS)
+    try:
+        return load_run(path), path
+    except ValueError:
+        if not previous.exists():
+            raise
+        return load_run(previous), previous
 
 
 def transfer(
@@ -70,7 +136,56 @@ def transfer(
 def save_network(path: Path, network: Growing, header: dict[str, Any]) -> None:
     """One network as safetensors; the header (kind, architecture, arguments, classes, ...) travels as JSON."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    write_whole(path, safetensors_bytes(tensors, metadata={"progan_style": json.dumps(header)}))
+    about = {"progan_style": json.dumps(header), "sha256": digest(tensors)}
+    write_whole(path, safetensors_bytes(tensors, metadata=about))
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and values."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        values = tensors[name].contiguous().numpy()
+        total.update(f"{name} {values.dtype} {values.shape} ".encode())
+        total.update(values.tobytes())
+    return total.hexdigest()
+
+
+class Header(BaseModel):
+    """What a network's file says of itself."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    kind: Literal["generator", "discriminator"]
+    architecture: str
+    arguments: dict[str, Any]
+    class_names: list[Annotated[str, AfterValidator(lambda name: check_part(name, "class"))]] = Field(min_length=1)
+    resolution: int
+    nimg: int = Field(ge=0)
+    seed: int
+    positions: dict[str, Any] | None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Header":
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture: expected {', '.join(ARCHITECTURES)}, got {self.architecture}")
+        names = {name.casefold() for name in self.class_names}
+        if len(names) < len(self.class_names) or len(names) != self.arguments.get("num_classes"):
+            raise ValueError(
+                f"class_names: expected {self.arguments.get('num_classes')} different names, got {self.class_names}"
+            )
+        most = self.arguments.get("max_resolution")
+        if not isinstance(most, int) or self.resolution not in (2**k for k in range(3, most.bit_length())):
+            raise ValueError(f"resolution: expected a power of two from 8 to {most}, got {self.resolution}")
+        return self
+
+
+def checked(header: Any, path: Path) -> dict[str, Any]:
+    """A file's header. Raises ValueError, in one line, if it is none."""
+    try:
+        Header.model_validate(header)
+    except ValidationError as error:
+        raise ValueError(f"{path}: the header of this network is wrong: {in_words(error)}") from None
+    return dict(header)
 
 
 def load_network(path: str | Path, kind: str) -> Growing:
@@ -79,15 +194,28 @@ def load_network(path: str | Path, kind: str) -> Growing:
         raise FileNotFoundError(f"{path}: no such file; python train.py writes it when the stage is finished")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["progan_style"])
+            about = file.metadata()
+            header = json.loads(about["progan_style"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no dict)
-        found = header["kind"]
-        network = build(header)
-        network.load_state_dict(tensors)
+    except (PermissionError, MemoryError):
+        raise
     except Exception:
         raise ValueError(f"{path}: not a network of this program (expected a {kind}.safetensors)") from None
-    if found != kind:
-        raise ValueError(f"{path}: expected a {kind}, got a {found}")
+    header = checked(header, path)
+    if header["kind"] != kind:
+        raise ValueError(f"{path}: expected a {kind}, got a {header['kind']}")
+    if about.get("sha256", digest(tensors)) != digest(tensors):
+        raise ValueError(
+            f"{path}: damaged: its tensors are not those that were written; take it from a backup, or train again"
+        )
+    if wrong := [name for name, values in tensors.items() if not bool(torch.isfinite(values).all())]:
+        raise ValueError(f"{path}: {len(wrong)} of {len(tensors)} tensors are not finite ({wrong[0]}): nothing to use")
+    try:
+        network = build(header)
+        network.load_state_dict(tensors)
+    except Exception as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: its tensors do not make the network that its header tells of ({why})") from None
     return network
 
 

@@ -42,6 +42,30 @@ def write_whole(path: Path, content: bytes, before: Path | None = None) -> None:
     os.replace(part, path)
 
 
+LONGEST_PART = 80  # characters
+
+
+def check_part(name: str, what: str) -> str:
+    """The name, if it can be one part of a path on every system: of a folder, a file, or in the name of one.
+
+    Names of classes come out of files (manifest.csv, spreadsheets, YAML, networks), and folders are made of them: this
+    is their door. what: the name is, and where it came from. Raises ValueError for any other name.
+    """
+    # isprintable: no line break, no other control character, no byte that is not text
+    if (
+        not isinstance(name, str)
+        or not name.isprintable()
+        or not 0 < len(name) <= LONGEST_PART
+        or set(name) & set('/\\:*?"<>|')
+        or name != name.strip(" .")
+    ):
+        raise ValueError(
+            f"{what} {name!r}: expected a name that a folder can have: 1 to {LONGEST_PART} characters, none of "
+            '/ \\ : * ? " < > |, no line break, no space or dot at its ends'
+        )
+    return name
+
+
 def refuse_used(to: Path, own: Collection[str] = (), owner: str = "", mend: str = NEW_FOLDER) -> None:
     """Raise ValueError unless a folder is free to write into: not there, or empty but for files of its `owner`.
 

@@ -55,10 +55,26 @@ def finished_stages(run_dir: str | Path) -> list[int]:
 
 def images_seen(run_dir: str | Path) -> int | None:
     """The image count of a run's checkpoint; None if there is none."""
-    from progan_style.checkpoint import load_state
+    from progan_style.checkpoint import newest_state
 
     path = Path(run_dir) / "checkpoint.pt"
-    return load_state(path)["nimg"] if path.exists() else None
+    return newest_state(path)[0]["nimg"] if path.exists() else None
+
+
+def refuse_without_checkpoint(run_dir: str | Path) -> None:
+    """Raises ValueError if a run's folder has results and no checkpoint.pt: a new run would write over them."""
+    from progan_style.checkpoint import PREVIOUS
+
+    folder = Path(run_dir)
+    there = [stage_dir(folder, r).name for r in finished_stages(folder)]
+    if (folder / PREVIOUS).exists():
+        there.insert(0, PREVIOUS)
+    if there and not (folder / "checkpoint.pt").exists():
+        back = f"rename {PREVIOUS}" if PREVIOUS in there else "put it back"
+        raise ValueError(
+            f"{run_dir}: holds {', '.join(there)} and no checkpoint.pt; {back} to go on, or begin anew with another "
+            f"--run"
+        )
 
 
 def finished_stage(run_dir: str | Path, size: int | None) -> int:

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from progan_style.files import check_part
 from progan_style.training.schedule import GrowthSchedule
 
 
@@ -110,7 +111,7 @@ class DataConfig(Section):
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len({v.casefold() for v in value}) < len(value):
             raise ValueError("the same class twice")
-        return value
+        return tuple(check_part(name, "class") for name in value)
 
 
 class NetworkConfig(Section):

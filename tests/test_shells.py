@@ -145,10 +145,12 @@ def test_a_foreign_checkpoint_is_refused(call, tiny_overlay, toy_root, tmp_path)
     run = tmp_path / "run"
     start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run]
     assert call(*start, "--stage", 8).returncode == 0
-    (run / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    refused(call(*start), "checkpoint.pt: not a checkpoint of a run")
+    whole = (run / "checkpoint.pt").read_bytes()
+    for name in ("checkpoint.pt", "checkpoint-previous.pt"):
+        (run / name).write_bytes(b"not a checkpoint")
+    refused(call(*start), "checkpoint-previous.pt: not a checkpoint of a run")
     assert (run / "checkpoint.pt").read_bytes() == b"not a checkpoint"
-    (run / "checkpoint-previous.pt").replace(run / "checkpoint.pt")
+    (run / "checkpoint.pt").write_bytes(whole)
     (run / "config.yaml").unlink()
     refused(call(*start), "holds a checkpoint but no config.yaml")
 

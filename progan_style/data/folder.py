@@ -19,6 +19,7 @@ import numpy as np
 
 from progan_style.data.gray import SUFFIXES
 from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.files import check_part
 
 SHEETS, AUDIT = "sheets", "audit"  # what prepare.py puts beside the slices
 SPLITS = {
@@ -85,6 +86,8 @@ def label_names(class_names: Sequence[str], aliases: Mapping[str, str]) -> dict[
 def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str], subject_column: str) -> Folder:
     """List the slices of a folder. Raises FileNotFoundError or ValueError, one line, if it is not as said above."""
     label_of = label_names(class_names, aliases)
+    for name in class_names:
+        check_part(name, f"{root}: class")
     if not os.path.isdir(root):
         raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices: see --data or data.root")
     scan = _Scan(root, label_of)

@@ -33,7 +33,7 @@ class RunLog:
 
         self.path = run_dir / "log.jsonl"
         kept = "".join(json.dumps(line) + "\n" for line in read_log(run_dir) if line["nimg"] <= nimg)
-        if not self.path.is_file() or self.path.read_text() != kept:
+        if not self.path.is_file() or self.path.read_bytes() != kept.encode():
             write_whole(self.path, kept.encode())
         self.board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=nimg + 1)
 
@@ -60,14 +60,16 @@ def statistics_line(numbers: dict[str, Any], nimg: int) -> str:
 
 
 def read_log(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of log.jsonl; a last line that was cut while it was written is left out."""
+    """The lines of log.jsonl; one that cannot be read, as a last one that was cut while it was written, is left out."""
     path = Path(run_dir) / "log.jsonl"
     lines = []
-    for text in path.read_text().splitlines() if path.is_file() else []:
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict) and isinstance(line.get("nimg"), int):
+            lines.append(line)
     return lines
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from progan_style import distributed
-from progan_style.checkpoint import load_state, transfer
+from progan_style.checkpoint import load_run, transfer
 from progan_style.config import Config
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
@@ -151,7 +151,7 @@ class State:
         Classes and positions that the other run did not have begin so that its images stay what they are. Raises
         ValueError if most of a network does not fit, or if an architecture that does not grow is of another resolution.
         """
-        state = load_state(path)
+        state = load_run(path)
         here, there = self.config.schedule.resolutions[-1], state["config"]["schedule"]["resolutions"][-1]
         if not ARCHITECTURES[self.config.network.name].GROWS and here != there:  # its blocks count from the image
             raise ValueError(

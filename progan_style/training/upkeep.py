@@ -4,6 +4,7 @@ All of it is a function of the image count, and it ends with the checkpoint: a r
 """
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ import torch
 from tqdm import tqdm
 
 from progan_style import distributed
-from progan_style.checkpoint import load_state, save_network, save_state
+from progan_style.checkpoint import newest_state, save_network, save_state
 from progan_style.config import Config, parse_config, refuse_changes, save_config
+from progan_style.files import write_whole
 from progan_style.networks import fir
 from progan_style.networks.contract import Generator
-from progan_style.run import stage_dir
+from progan_style.run import finished_stages, refuse_without_checkpoint, stage_dir
 from progan_style.sampling import save_samples
 from progan_style.training import graphs, runlog
 from progan_style.training.recovery import cannot_go_back, last_good, not_finite
@@ -71,11 +73,12 @@ class Upkeep:
 
     def begin(self, slices: int) -> None:
         """Go on from the folder's checkpoint, else from `init`; slices: their number, for a warning."""
+        refuse_without_checkpoint(self.run_dir)
         if self.path.exists():
-            state = load_state(self.path)
+            state = self._mended()
             refuse_changes(parse_config(state["config"], str(self.path)), self.config, self.path, state["nimg"])
             self._warn(state, slices)
-            self.state.load_state_dict(state)
+            self._take(state)
             self.done = self.saved = self.state.nimg
         elif self.config.init:
             self.state.start_from(Path(self.config.init))
@@ -93,7 +96,42 @@ class Upkeep:
                 runlog.say(f"note: blurs take a slower form, with the same numbers: {why}")
             if self.config.training.graphs == "auto" and (why := graphs.why_not(self.state.device)):
                 runlog.say(f"note: steps are launched one by one (training.graphs auto): {why}")
+            self._remake_stage()
         self._restart_clock()
+
+    def _remake_stage(self) -> None:
+        """The files of a stage that has just ended, where they were deleted since."""
+        nimg = self.state.nimg
+        if nimg and stage_ended(self.schedule, nimg):
+            r = last_phase(self.schedule, nimg).resolution
+            if r not in finished_stages(self.run_dir):
+                self._finish_stage()
+
+    def _mended(self) -> dict[str, Any]:
+        """The newest whole state; a damaged checkpoint.pt is put aside, and the one before it takes its place."""
+        state, found = newest_state(self.path)
+        if found != self.path:
+            damaged = self.path.with_name("checkpoint-damaged.pt")
+            last = max((line["nimg"] for line in runlog.read_log(self.run_dir)), default=0)
+            lost = f": {last - state['nimg']} images of the log are made again" if last > state["nimg"] else ""
+            runlog.say(
+                f"warning: {self.path} is damaged (now {damaged.name}); going on from {found.name} at "
+                f"{state['nimg']} images{lost}"
+            )
+            if distributed.rank() == 0:
+                os.replace(self.path, damaged)
+                write_whole(self.path, found.read_bytes())
+        return state
+
+    def _take(self, state: dict[str, Any]) -> None:
+        end = self.schedule.stages[-1].end
+        if state["nimg"] > end:
+            raise ValueError(f"{self.path}: of {state['nimg']} images, where the whole run has {end}: not of this run")
+        try:
+            self.state.load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"{self.path}: does not fit this run ({why}); begin again with another --run") from None
 
     def _warn(self, state: dict[str, Any], slices: int) -> None:
         for what, here in (("precision", self.precision), ("device", self.state.device.type)):

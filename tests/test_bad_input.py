@@ -1,0 +1,233 @@
+"""Bad input, as a user meets it: one line that says what was expected, exit 2, and nothing on disk has changed."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from shell_tools import refused
+
+
+def disk(folder):
+    """Every file and folder below, with what it holds."""
+    paths = sorted(Path(folder).rglob("*"))
+    return {p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else "" for p in paths}
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A copy of a finished run in a folder of its own, so that what is written beside it would be seen."""
+    shutil.copytree(tiny_run.run_dir, tmp_path / "place" / "run")
+    return tmp_path / "place" / "run"
+
+
+# ---------------------------------------------------------------- names that would be paths
+
+
+NAMES = ["../../../ESCAPED", "a/b", "a\\b", "..", "line\nbreak", "nul\0", " ", "x" * 200, "C:", "end. ", "\udc80"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.strip()], ids=ascii)
+def test_a_label_of_a_manifest_that_is_no_name_of_a_folder(name, call_shell, tmp_path):
+    root = tmp_path / "place" / "slices"
+    (root / "pictures").mkdir(parents=True)
+    lines = ["path,label,subject"]
+    for k in range(4):
+        Image.new("L", (16, 16), 50 * k).save(root / "pictures" / f"{k}.png")
+        cell = name.replace('"', '""')
+        lines.append(f'pictures/{k}.png,"{cell}",p{k}')
+    (root / "manifest.csv").write_bytes("\n".join(lines).encode(errors="surrogateescape"))
+    before = disk(tmp_path)
+    done = call_shell("prepare.py", root, "--to", tmp_path / "place" / "out", "--split", "50/25/25")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done
+    assert disk(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", NAMES[:-1], ids=ascii)
+def test_a_class_of_a_configuration_that_is_no_name_of_a_folder(name, call_shell, toy_root, tiny_overlay, tmp_path):
+    classes = f"data.classes={json.dumps(['CN', name])}"
+    done = call_shell(
+        "train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "run", "--set", classes
+    )
+    refused(done, "data.classes: class ")
+    assert not disk(tmp_path)
+
+
+def with_header(path, change):
+    """The file's header, changed; its tensors and their sum are left."""
+    with safe_open(path, framework="pt") as file:
+        about, tensors = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    header = json.loads(about["progan_style"])
+    change(header, tensors)
+    save_file(tensors, path, metadata=about | {"progan_style": json.dumps(header)})
+
+
+@pytest.mark.parametrize("name", NAMES[:-1], ids=ascii)
+def test_a_class_of_a_network_that_is_no_name_of_a_folder(name, run, call_shell, tmp_path):
+    with_header(run / "stage-016" / "generator.safetensors", lambda header, _: header.update(class_names=["CN", name]))
+    before = disk(tmp_path)
+    done = call_shell("generate.py", "--run", run, "--count", 2, "--to", tmp_path / "place" / "made")
+    refused(done, "generator.safetensors: the header of this network is wrong: ")
+    assert disk(tmp_path) == before
+
+
+HEADERS = {
+    "numbers for names": ({"class_names": [1, 2]}, "class_names.0: Input should be a valid string"),
+    "3 names for 2 classes": ({"class_names": ["CN", "AD", "MCI"]}, "class_names: expected 2 different names"),
+    "1 name for 2 classes": ({"class_names": ["CN"]}, "class_names: expected 2 different names"),
+    "a class twice": ({"class_names": ["CN", "cn"]}, "class_names: expected 2 different names"),
+    "no names": ({"class_names": []}, "class_names: List should have at least 1 item"),
+    "positions as a text": ({"positions": "high"}, "positions: Input should be a valid dictionary"),
+    "no positions": ({"positions": None, "-": "positions"}, "positions is missing"),
+    "no arguments": ({"-": "arguments"}, "arguments is missing"),
+    "another architecture": (
+        {"architecture": "stylegan9"},
+        "architecture: expected stylegan1, stylegan2, got stylegan9",
+    ),
+    "a size between": ({"resolution": 24}, "resolution: expected a power of two from 8 to 16, got 24"),
+    "a size too large": ({"resolution": 32}, "resolution: expected a power of two from 8 to 16, got 32"),
+    "fewer images than none": ({"nimg": -1}, "nimg: Input should be greater than or equal to 0"),
+    "another kind": ({"kind": "judge"}, "kind: Input should be 'generator' or 'discriminator'"),
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_a_header_that_is_wrong(what, run, call_shell, tmp_path):
+    change, told = HEADERS[what]
+
+    def changed(header, _):
+        header.update({key: value for key, value in change.items() if key != "-"})
+        header.pop(change.get("-", ""), None)
+
+    with_header(run / "stage-016" / "generator.safetensors", changed)
+    before = disk(tmp_path)
+    done = call_shell("generate.py", "--run", run, "--count", 2, "--to", tmp_path / "place" / "made")
+    refused(done, f"the header of this network is wrong: {told}")
+    assert disk(tmp_path) == before
+
+
+# ---------------------------------------------------------------- damage
+
+
+@pytest.mark.parametrize("share", (0.3, 0.5, 0.7, 0.99))
+def test_a_bit_that_flipped_in_a_generator(share, run, call_shell, tmp_path):
+    flip(run / "stage-016" / "generator.safetensors", share)
+    before = disk(tmp_path)
+    done = call_shell("generate.py", "--run", run, "--count", 2, "--to", tmp_path / "place" / "made")
+    refused(done, "generator.safetensors: ")
+    assert disk(tmp_path) == before
+
+
+def flip(path, share):
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 16
+    path.write_bytes(content)
+
+
+def test_weights_that_are_no_numbers(run, call_shell, tmp_path):
+    path = run / "stage-016" / "generator.safetensors"
+
+    def spoil(header, tensors):
+        tensors["const"][0, 0, 0, 0] = float("nan")
+
+    with_header(path, spoil)
+    refused(call_shell("generate.py", "--run", run, "--count", 2, "--to", tmp_path / "made"), "damaged: its tensors")
+    with safe_open(path, framework="pt") as file:
+        about, tensors = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata={"progan_style": about["progan_style"]})
+    done = call_shell("generate.py", "--run", run, "--count", 2, "--to", tmp_path / "made")
+    refused(done, "1 of ")
+    assert "tensors are not finite (const)" in done.stderr and not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("share", (0.3, 0.5, 0.7, 0.9))
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(share, run, call_shell, tmp_path):
+    whole = torch.load(run / "checkpoint.pt", weights_only=True)["G_ema"]
+    flip(run / "checkpoint.pt", share)
+    shutil.rmtree(run / "stage-016")
+    done = call_shell("train.py", "--run", run)
+    assert done.returncode == 0, done.stderr
+    told = "checkpoint.pt is damaged (now checkpoint-damaged.pt); going on from checkpoint-previous.pt at 120 images: "
+    assert told + "8 images of the log are made again" in done.stdout
+    again = torch.load(run / "checkpoint.pt", weights_only=True)["G_ema"]
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert (run / "stage-016" / "generator.safetensors").is_file() and (run / "checkpoint-damaged.pt").is_file()
+
+
+def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
+    shutil.rmtree(run / "stage-016")
+    for name in ("checkpoint.pt", "checkpoint-previous.pt"):
+        flip(run / name, 0.5)
+    before = disk(tmp_path)
+    refused(call_shell("train.py", "--run", run), "checkpoint-previous.pt: not a checkpoint of a run, or a damaged one")
+    assert disk(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    (
+        (lambda s: [s.pop(k) for k in list(s) if k != "format"], "not the state of a run: config is missing"),
+        (lambda s: s.pop("opt_G"), "opt_G is missing"),
+        (lambda s: s.pop("watchdog"), "watchdog is missing"),
+        (lambda s: s.update(nimg="many"), "nimg: Input should be a valid integer"),
+        (lambda s: s.update(nimg=-8), "nimg: Input should be greater than or equal to 0"),
+        (lambda s: s.update(nimg=10**12), "of 1000000000000 images, where the whole run has 128"),
+        (lambda s: s.update(G={"const": torch.zeros(2)}), "does not fit this run"),
+        (lambda s: s["G"].update(const=torch.zeros(2)), "does not fit this run"),
+        (lambda s: s.update(G=[1]), "G: Input should be a valid dictionary"),
+        (lambda s: s.update(opt_D={}), "does not fit this run"),
+        (lambda s: s.update(watchdog={}), "does not fit this run"),
+        (lambda s: s.update(format=1), "expected a checkpoint of format 2"),
+    ),
+)
+def test_a_checkpoint_with_foreign_entries(change, told, run, call_shell, tmp_path):
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    change(state)
+    torch.save(state, run / "checkpoint.pt")
+    (run / "checkpoint-previous.pt").unlink()
+    shutil.rmtree(run / "stage-016")
+    before = disk(tmp_path)
+    refused(call_shell("train.py", "--run", run), told)
+    assert disk(tmp_path) == before
+
+
+@pytest.mark.parametrize("arguments", ((), ("--stage",), ("--until", 8)))
+def test_a_run_whose_checkpoint_is_gone_is_no_new_run(arguments, run, call_shell, tmp_path):
+    (run / "checkpoint.pt").unlink()
+    shutil.rmtree(run / "stage-016")
+    before = disk(tmp_path)
+    told = "holds checkpoint-previous.pt, stage-008 and no checkpoint.pt; rename checkpoint-previous.pt to go on"
+    done = call_shell("train.py", "--run", run, *arguments)
+    refused(done, told)
+    assert disk(tmp_path) == before
+
+
+def test_a_stage_whose_folder_is_gone_is_made_again_where_the_run_ends_with_it(run, call_shell):
+    before = (run / "stage-016" / "generator.safetensors").read_bytes()
+    shutil.rmtree(run / "stage-016")
+    done = call_shell("train.py", "--run", run, "--until", 16)
+    assert done.returncode == 0 and (run / "stage-016" / "generator.safetensors").read_bytes() == before
+
+
+def test_a_stage_whose_folder_is_gone_is_told_where_the_run_is_past_it(run, call_shell):
+    shutil.rmtree(run / "stage-008")
+    refused(call_shell("train.py", "--run", run, "--until", 8), "past stage 8, whose files are gone")
+
+
+# ---------------------------------------------------------------- lines of the log
+
+
+@pytest.mark.parametrize("line", ("{broken", "[]", "null", '{"loss_d": 1}', "\xff", "[" * 100_000))
+def test_a_line_of_the_log_that_cannot_be_read_ends_no_other(line, run, call_shell):
+    log = run / "log.jsonl"
+    lines = log.read_text().splitlines()
+    log.write_bytes("\n".join([*lines[:2], line, *lines[2:], ""]).encode("latin-1"))
+    shutil.rmtree(run / "stage-016")
+    done = call_shell("train.py", "--run", run)
+    assert done.returncode == 0, done.stderr
+    assert log.read_text().splitlines() == lines
