@@ -212,17 +212,22 @@ def make_evaluate(config: "Config", data: "Data", device: "torch.device") -> "Ev
 
 
 class Signals:
-    """SIGINT and SIGTERM: until `polite`, an interrupt, so that what prepares the data clears up behind itself.
+    """What ends a process in a polite way: Ctrl-C, kill, a connection that broke, a batch system's time limit.
 
-    Then they are gathered, for the loop to stop at its next step; a second one ends at once.
+    Until `polite` it is an interrupt, so that what prepares the data clears up behind itself. Then signals are
+    gathered, for the loop to stop at its next step; a second one ends at once.
     """
+
+    NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1")  # Windows has the first two
 
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.polite = False
 
     def __enter__(self) -> "Signals":
-        self.before = {number: signal.signal(number, self.take) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [getattr(signal, name) for name in self.NAMES if hasattr(signal, name)]
+        heard = [n for n in numbers if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]  # nohup's stays
+        self.before = {number: signal.signal(number, self.take) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:

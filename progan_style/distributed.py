@@ -26,22 +26,34 @@ joined = False  # whether this process has ever joined others
 
 
 def rank() -> int:
-    return int(os.environ.get("RANK", 0))
+    """0 without others to join, whatever RANK says: a second rank writes nothing."""
+    return _number("RANK", 0) if world() > 1 else 0
 
 
 def local_rank() -> int:
     """The rank among the processes of this machine: which of its GPUs is mine."""
-    return int(os.environ.get("LOCAL_RANK", 0))
+    return _number("LOCAL_RANK", 0) if world() > 1 else 0
 
 
 def world() -> int:
     """The number of processes."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return _number("WORLD_SIZE", 1)
+
+
+def _number(name: str, usual: int) -> int:
+    text = os.environ.get(name) or str(usual)
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{name}={text} in the environment: expected a number, as torchrun sets it; unset {name}")
+    return int(text)
 
 
 def start() -> None:
     """Join the others, where torchrun started more than one."""
     global joined
+    if world() == 1 and (left := os.environ.get("RANK", "0")) != "0":
+        say(
+            f"note: RANK={left} in the environment is ignored: there are no others to join (WORLD_SIZE is 1 or not set)"
+        )
     if world() > 1 and not dist.is_initialized():
         # The first optimiser imports this. Its functions have the group as it then is for a default argument, which
         # would keep the group and its threads beyond stop(); and a thread that frees a tensor while the interpreter

@@ -28,7 +28,8 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
 
 def _tell(line: str) -> None:
     distributed = sys.modules.get("progan_style.distributed")  # not imported here: it loads torch
-    if os.environ.get("RANK", "0") == "0" or (distributed and distributed.joined):
+    one_of_many = os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1") and os.environ.get("RANK", "0").isdigit()
+    if not one_of_many or os.environ.get("RANK", "0") == "0" or (distributed and distributed.joined):
         print(line, file=sys.stderr)
 
 

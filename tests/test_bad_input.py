@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from shell_tools import refused
+
+from progan_style.training.lock import Lock
+from progan_style_cli import Signals
 
 
 def disk(folder):
@@ -231,3 +236,58 @@ def test_a_line_of_the_log_that_cannot_be_read_ends_no_other(line, run, call_she
     done = call_shell("train.py", "--run", run)
     assert done.returncode == 0, done.stderr
     assert log.read_text().splitlines() == lines
+
+
+# ---------------------------------------------------------------- what was left in the environment
+
+
+def test_a_rank_without_others_to_join_is_ignored_with_a_line(run, call_shell, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    shutil.rmtree(run / "stage-016")
+    done = call_shell("train.py", "--run", run)
+    assert done.returncode == 0 and "note: RANK=1 in the environment is ignored" in done.stdout, done
+    assert (run / "stage-016" / "generator.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("name", "others"), (("WORLD_SIZE", {}), ("RANK", {"WORLD_SIZE": "2"})))
+def test_a_rank_that_is_no_number(name, others, run, call_shell, monkeypatch, tmp_path):
+    for key, value in {**others, name: "x"}.items():
+        monkeypatch.setenv(key, value)
+    before = disk(tmp_path)
+    refused(call_shell("train.py", "--run", run), f"{name}=x in the environment: expected a number")
+    assert disk(tmp_path) == before
+
+
+# ---------------------------------------------------------------- signals
+
+
+@pytest.mark.parametrize("name", ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1"))
+def test_a_signal_is_gathered_where_the_loop_can_stop_and_an_interrupt_before(name):
+    number = getattr(signal, name)
+    with Signals() as signals:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        signals.polite = True
+        os.kill(os.getpid(), number)
+    assert signals.asked == [number]
+
+
+def test_a_process_under_nohup_does_not_hear_the_connection_break():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            signals.polite = True
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not signals.asked and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_two_trainings_in_one_folder(run, call_shell, tmp_path):
+    lock = Lock(run)
+    lock.take()
+    shutil.rmtree(run / "stage-016")
+    before = disk(tmp_path)
+    refused(call_shell("train.py", "--run", run), "run: another training writes here (process ")
+    assert disk(tmp_path) == before
+    lock.release()

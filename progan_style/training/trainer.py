@@ -54,8 +54,8 @@ class Trainer:
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         precision = "bf16" if self.recipe.amp_dtype else "fp32"
         upkeep = Upkeep(self.state, self.schedule, Path(run_dir), self.data.digest(), precision)
-        upkeep.begin(len(self.data))
         with contextlib.closing(upkeep):
+            upkeep.begin(len(self.data))
             while True:
                 over, stopping = self.state.nimg >= end, distributed.any_rank(stop())
                 if due := upkeep.due(last=over or stopping):

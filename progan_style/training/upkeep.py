@@ -23,6 +23,7 @@ from progan_style.networks.contract import Generator
 from progan_style.run import finished_stages, refuse_without_checkpoint, stage_dir
 from progan_style.sampling import save_samples
 from progan_style.training import graphs, runlog
+from progan_style.training.lock import Lock
 from progan_style.training.recovery import cannot_go_back, last_good, not_finite
 from progan_style.training.schedule import GrowthSchedule, Phase, Stage, crossed, last_phase, stage_ended
 from progan_style.training.state import State
@@ -64,6 +65,7 @@ class Upkeep:
         self.state, self.schedule, self.run_dir, self.data_digest = state, schedule, run_dir, data_digest
         self.precision = precision
         self.config, self.path = state.config, run_dir / "checkpoint.pt"
+        self.lock = Lock(run_dir)
         self.log: runlog.RunLog | None = None  # of the process that writes
         self.bar: tqdm | None = None
         self.shown: Stage | None = None  # by the bar
@@ -73,6 +75,8 @@ class Upkeep:
 
     def begin(self, slices: int) -> None:
         """Go on from the folder's checkpoint, else from `init`; slices: their number, for a warning."""
+        if distributed.rank() == 0 and (left := self.lock.take()):
+            runlog.say(left)
         refuse_without_checkpoint(self.run_dir)
         if self.path.exists():
             state = self._mended()
@@ -158,6 +162,7 @@ class Upkeep:
             self.bar.close()
         if self.log is not None:
             self.log.close()
+        self.lock.release()
 
     def _restart_clock(self) -> None:
         self.clock, self.clock_nimg = time.monotonic(), self.state.nimg

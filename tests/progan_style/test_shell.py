@@ -44,8 +44,15 @@ def test_the_works_own_code_is_the_commands():
         assert shell.run("x", lambda args: args.code, argparse.Namespace(code=code), interrupted="") == code
 
 
-@pytest.mark.parametrize(("rank", "joined", "lines"), [("0", False, 1), ("1", False, 0), ("1", True, 1)])
-def test_of_several_processes_one_tells_what_all_find(rank, joined, lines, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("world", "rank", "joined", "lines"),
+    [
+        *(("2", "0", False, 1), ("2", "1", False, 0), ("2", "1", True, 1)),
+        *(("1", "1", False, 1), ("", "1", False, 1), ("2", "x", False, 1), ("x", "0", False, 1)),
+    ],
+)
+def test_of_several_processes_one_tells_what_all_find(world, rank, joined, lines, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", world)
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setitem(sys.modules, "progan_style.distributed", SimpleNamespace(joined=joined))
     assert ended(ValueError("no data")) == 2

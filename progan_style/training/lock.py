@@ -1,0 +1,74 @@
+"""One process writes in a run's folder at a time.
+
+Two would write the same checkpoint and the same log: lines come twice, or the one ahead dies of a file that the other
+has moved. The system holds the lock and frees it when its owner ends, however that happens.
+"""
+
+import datetime
+import json
+import os
+import platform
+from pathlib import Path
+from typing import IO
+
+NAME = "training.lock"
+
+
+class Lock:
+    """Of one folder. The file says whose it is: host, process and since when."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / NAME
+        self.file: IO[str] | None = None
+
+    def take(self) -> str:
+        """Returns a line to say if its last owner ended without a word, else "".
+
+        Raises ValueError, naming the owner, if it is held. Where the system or the disk knows no locks there is none.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return ""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        while self.file is None:
+            file = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115  (held until release)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = words(file)
+                file.close()
+                raise ValueError(
+                    f"{self.path.parent}: another training writes here ({owner}); wait for it or stop it, or name "
+                    f"another folder with --run"
+                ) from None
+            except OSError:  # a disk without locks
+                file.close()
+                return ""
+            if self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                self.file = file
+            else:  # its owner has taken it away in between
+                file.close()
+        before = words(self.file)
+        self.file.truncate(0)
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        json.dump({"host": platform.node(), "process": os.getpid(), "since": now}, self.file)
+        self.file.flush()
+        return f"note: the last training here ended without a word ({before})" if before else ""
+
+    def release(self) -> None:
+        if self.file is not None:
+            self.path.unlink(missing_ok=True)
+            self.file.close()
+            self.file = None
+
+
+def words(file: IO[str]) -> str:
+    """Whose lock it is; "" for a new one."""
+    file.seek(0)
+    text = file.read()
+    try:
+        owner = json.loads(text)
+        return f"process {owner['process']} on {owner['host']}, since {owner['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "an unknown process" if text else ""
