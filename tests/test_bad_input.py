@@ -1,6 +1,7 @@
 """Bad input, as a user meets it: one line that says what was expected, exit 2, and nothing on disk has changed."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -291,3 +292,34 @@ def test_two_trainings_in_one_folder(run, call_shell, tmp_path):
     refused(call_shell("train.py", "--run", run), "run: another training writes here (process ")
     assert disk(tmp_path) == before
     lock.release()
+
+
+# ---------------------------------------------------------------- pictures that cannot be read
+
+
+def broken_picture(path, how):
+    whole = io.BytesIO()
+    Image.new("L", (64, 64), 90).save(whole, "PNG")
+    content = {"empty": b"", "truncated": whole.getvalue()[:50], "a text": b"no picture"}.get(how)
+    if how == "a bomb":
+        content = whole.getvalue().replace(b"\0\0\0\x40\0\0\0\x40", b"\0\0\x75\x30\0\0\x75\x30")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ("empty", "truncated", "a text", "a bomb"))
+def test_a_picture_that_cannot_be_read_is_part_of_the_audits_answer(how, call_shell, toy_root, tmp_path):
+    shutil.copytree(toy_root, tmp_path / "slices")
+    broken_picture(tmp_path / "slices" / "test" / "CN" / "broken_1.png", how)
+    done = call_shell("prepare.py", "--audit", tmp_path / "slices")
+    assert done.returncode == 1 and "unreadable 1 slices: test/CN/broken_1.png" in done.stdout, done
+    assert "1 files could not be read, and were not looked at" in done.stdout
+
+
+@pytest.mark.parametrize("inside", ([], ["train/CN", "train/AD"], ["CN"]))
+def test_the_audit_of_a_folder_without_pictures(inside, call_shell, tmp_path):
+    for name in inside:
+        (tmp_path / "slices" / name).mkdir(parents=True)
+    (tmp_path / "slices").mkdir(exist_ok=True)
+    before = disk(tmp_path)
+    refused(call_shell("prepare.py", "--audit", tmp_path / "slices"), "no slices; expected SPLIT/CLASS/")
+    assert disk(tmp_path) == before

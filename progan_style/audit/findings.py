@@ -93,7 +93,7 @@ class Audit:
                 f"{c.classes[0]} {c.values[0]:.2f}, {c.classes[1]} {c.values[1]:.2f}; effect {c.effect:+.2f}{chance}"
             )
             lines.append(f"{'CONFOUND' if c.flagged else 'balance':9} {c.what}: {numbers}")
-        lines.append(
-            "result    " + ("a person or a copy crosses a split" if self.crosses else "nothing crosses a split")
-        )
+        result = "a person or a copy crosses a split" if self.crosses else "nothing crosses a split"
+        unread = f"; {len(self.unreadable)} files could not be read, and were not looked at" if self.unreadable else ""
+        lines.append(f"result    {result}{unread}")
         return lines

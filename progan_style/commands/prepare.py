@@ -100,4 +100,4 @@ def audit(args: argparse.Namespace) -> int:
     for line in found.lines():
         print(line)
     print(f"look at {to / 'audit.html'}")
-    return 1 if found.crosses else 0
+    return 1 if found.crosses or found.unreadable else 0
