@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ from progan_style import (
 )
 
 T = TypeVar("T")
+# An absolute path, of Windows too, and its last part
+PLACE = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:;,'\"()]+[/\\])+([^\s/\\:;,'\"()]*)")
 
 
 class NotHereError(ValueError):
@@ -94,8 +97,16 @@ class Context:
 
     def note(self, line: str) -> None:
         """A line that the report keeps: something was left out, and why."""
-        self.notes.append(line)
+        self.notes.append(self.without_places(line))
         self.options.log(line)
+
+    def without_places(self, text: str) -> str:
+        """A text for files that may leave the lab: of a path on this machine its last part alone."""
+        places = [self.folder, self.options.cache_dir, self.data.root if self.data else None]
+        whole = {str(form) for place in places if place for form in (Path(place), Path(place).resolve())}
+        for place in sorted(whole, key=len, reverse=True):  # names that a pattern would not know: with spaces
+            text = text.replace(place, Path(place).name)
+        return PLACE.sub(r"\1", text)
 
     def shared(self, name: str, make: Callable[[], T]) -> T:
         """What several sections need, made once; the seconds are its own, not those of the section that came first."""

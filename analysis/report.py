@@ -150,7 +150,7 @@ def _run(context: Context, section: ReportSection, key: str, owed: bool) -> dict
     except ValueError as error:
         context.note(f"{section.name} left out: {error}")
         fault = owed or not isinstance(error, NotHereError)
-        failed = [f"{section.name}: {error}"] if fault else []
+        failed = [f"{section.name}: {context.without_places(str(error))}"] if fault else []
         return {"numbers": {}, "pictures": [], "notes": list(context.notes), "failed": failed}
     for line in check_made(section.name, section.numbers, numbers, context.class_names):
         context.note(line)

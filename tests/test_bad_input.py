@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from shell_tools import refused
 
+from analysis.context import PLACE
 from progan_style.training.lock import Lock
 from progan_style_cli import Signals
 
@@ -323,3 +324,35 @@ def test_the_audit_of_a_folder_without_pictures(inside, call_shell, tmp_path):
     before = disk(tmp_path)
     refused(call_shell("prepare.py", "--audit", tmp_path / "slices"), "no slices; expected SPLIT/CLASS/")
     assert disk(tmp_path) == before
+
+
+# ---------------------------------------------------------------- what may leave the lab
+
+
+def test_no_file_of_a_report_names_a_place_on_the_machine(call_shell, tiny_overlay, toy_root, tmp_path):
+    """Data without a validate part: the section that needs one says which data, and not where they lie."""
+    root, run = tmp_path / "My Study" / "slices", tmp_path / "place" / "run"
+    shutil.copytree(toy_root, root)
+    shutil.rmtree(root / "validate")
+    assert call_shell("train.py", "--config", tiny_overlay, "--data", root, "--run", run, "--until", 8).returncode == 0
+    done = call_shell("predict.py", "--run", run, "--public", "--samples-per-label", 16, "--parts", "utility")
+    assert done.returncode == 2 and "slices has no validate part" in done.stderr
+    files = [path for path in (run / "analysis-008").rglob("*") if path.is_file()]
+    assert len(files) >= 3 and "slices has no validate part" in (run / "analysis-008" / "metrics.json").read_text()
+    told = [path.name for path in files for name in (str(tmp_path), "My Study") if name.encode() in path.read_bytes()]
+    assert not told
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    (
+        ("/data/adni/x.png: no picture", "x.png: no picture"),
+        ("wrong: '/data/adni/x.png' (a link)", "wrong: 'x.png' (a link)"),
+        ("/mnt/a/b/: empty", ": empty"),
+        ("C:\\scans\\me\\x.nii is cut", "x.nii is cut"),
+        ("generated/real, AD/CN and 3/4", "generated/real, AD/CN and 3/4"),
+        ("https://arxiv.org/abs/1", "https://arxiv.org/abs/1"),
+    ),
+)
+def test_of_a_path_the_last_part_is_kept(text, kept):
+    assert PLACE.sub(r"\1", text) == kept
