@@ -156,8 +156,9 @@ def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> i
 
 def refuse_another_run(config: "Config", run_dir: Path) -> None:
     """Raises ValueError if the folder holds a run that this configuration would not go on with."""
-    from progan_style import images_seen, refuse_changes, refuse_without_checkpoint, run_config
+    from progan_style import images_seen, refuse_changes, refuse_inside, refuse_without_checkpoint, run_config
 
+    refuse_inside(run_dir, config.data.root, "--run")
     refuse_without_checkpoint(run_dir)
     nimg = images_seen(run_dir)
     if nimg is not None:

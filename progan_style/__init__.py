@@ -89,6 +89,7 @@ _HOME = {
     "choose_device": "sampling",
     "to_float": "sampling",
     "to_uint8": "sampling",
+    "refuse_inside": "files",  # what is written into a data folder would be data
     "data_uri": "files",  # bytes as an address inside a page
     "png_uri": "files",
     "load_torchvision": "vision",  # before anything that imports torchvision by itself

@@ -136,8 +136,8 @@ def transfer(
 def save_network(path: Path, network: Growing, header: dict[str, Any]) -> None:
     """One network as safetensors; the header (kind, architecture, arguments, classes, ...) travels as JSON."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    about = {"progan_style": json.dumps(header), "sha256": digest(tensors)}
-    write_whole(path, safetensors_bytes(tensors, metadata=about))
+    about = json.dumps(header | {"sha256": digest(tensors)})  # one entry: safetensors writes several in any order
+    write_whole(path, safetensors_bytes(tensors, metadata={"progan_style": about}))
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
@@ -194,17 +194,17 @@ def load_network(path: str | Path, kind: str) -> Growing:
         raise FileNotFoundError(f"{path}: no such file; python train.py writes it when the stage is finished")
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata()
-            header = json.loads(about["progan_style"])
+            header = json.loads(file.metadata()["progan_style"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no dict)
     except (PermissionError, MemoryError):
         raise
     except Exception:
         raise ValueError(f"{path}: not a network of this program (expected a {kind}.safetensors)") from None
     header = checked(header, path)
+    found = digest(tensors)
     if header["kind"] != kind:
         raise ValueError(f"{path}: expected a {kind}, got a {header['kind']}")
-    if about.get("sha256", digest(tensors)) != digest(tensors):
+    if header.pop("sha256", found) != found:
         raise ValueError(
             f"{path}: damaged: its tensors are not those that were written; take it from a backup, or train again"
         )

@@ -2,10 +2,12 @@
 
 import base64
 import csv
+import errno
 import io
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +68,11 @@ def check_part(name: str, what: str) -> str:
     return name
 
 
+def printable(text: str) -> str:
+    """A name as it can be printed and written: bytes of a file's name that are not UTF-8 are shown as \\udcXX."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def refuse_used(to: Path, own: Collection[str] = (), owner: str = "", mend: str = NEW_FOLDER) -> None:
     """Raise ValueError unless a folder is free to write into: not there, or empty but for files of its `owner`.
 
@@ -75,6 +82,41 @@ def refuse_used(to: Path, own: Collection[str] = (), owner: str = "", mend: str 
         raise ValueError(f"{to}: is a file, no folder; {mend}")
     if to.exists() and not {entry.name for entry in to.iterdir()} <= set(own):
         raise ValueError(f"{to}: {f'holds something else than {owner}' if owner else 'not empty'}; {mend}")
+
+
+def refuse_inside(path: str | os.PathLike[str], data: str | os.PathLike[str] | None, option: str) -> None:
+    """Raise ValueError if `path` lies in a data folder: what is written there would be taken for data."""
+    if data is not None:
+        here, root = Path(path).resolve(), Path(data).resolve()
+        if root in (here, *here.parents):
+            raise ValueError(f"{option}: {path} lies in the data folder {data}; name a folder outside of it")
+
+
+UNFINISHED = ".unfinished"  # a folder in the making, which no reader of data looks into
+
+
+@contextmanager
+def new_folder(to: Path) -> Iterator[Path]:
+    """A place inside `to`, whose entries come into `to` when all are made. If anything goes wrong nothing is left.
+
+    Killed on the way it leaves a folder that no training takes for data. Raises ValueError if `to` is not free.
+    """
+    killed = "it was left by a run that was killed: delete it; " if (to / UNFINISHED).exists() else ""
+    refuse_used(to, mend=killed + NEW_FOLDER)
+    made = [parent for parent in (to, *to.parents) if not parent.exists()]
+    making = to / UNFINISHED
+    try:
+        making.mkdir(parents=True)
+        yield making
+        for entry in sorted(making.iterdir(), key=Path.is_file):  # folders first, then what speaks of them
+            os.replace(entry, to / entry.name)
+        making.rmdir()
+    except BaseException as error:
+        for entry in [made[-1]] if made else list(to.iterdir()):
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(f"{to}: the disk is full; free space, or name another folder with --to") from None
+        raise
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n") -> None:

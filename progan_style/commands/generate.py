@@ -34,7 +34,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None, prog: str = "generate.py") -> int:
     args = parse(argv, prog)
-    return shell.run(prog, generate_folder, args, interrupted=f"stopped; {args.to} is not complete")
+    return shell.run(prog, generate_folder, args, interrupted=f"stopped; nothing is left in {args.to}")
 
 
 def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
@@ -63,9 +63,9 @@ def generate_folder(args: argparse.Namespace) -> int:
     from progan_style.checkpoint import load_generator
     from progan_style.data.manifest import write_manifest
     from progan_style.data.position import rank_of
-    from progan_style.files import refuse_used
+    from progan_style.files import new_folder, refuse_inside
     from progan_style.networks.conditions import Condition
-    from progan_style.run import finished_stage, generator_file
+    from progan_style.run import finished_stage, generator_file, run_config
     from progan_style.sampling import choose_device, generate
 
     size = finished_stage(args.run, args.size)
@@ -77,14 +77,13 @@ def generate_folder(args: argparse.Namespace) -> int:
             raise ValueError(f"--position: {args.run} was trained without positions; see data.position_column")
         position = rank_of(args.position, G.header["positions"])
 
-    to = Path(args.to)
-    refuse_used(to)
-    rows = []
+    to, rows = Path(args.to), []
+    refuse_inside(to, run_config(args.run).data.root, "--to")
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
-    with tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
+    with new_folder(to) as making, tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
         for label in wanted:
             name = G.class_names[label]
-            (to / name).mkdir(parents=True, exist_ok=True)
+            (making / name).mkdir(parents=True, exist_ok=True)
             for first in range(args.seed, args.seed + args.count, CHUNK):
                 seeds = torch.arange(first, min(first + CHUNK, args.seed + args.count))
                 places = None if position is None else torch.full([len(seeds)], position)
@@ -92,10 +91,10 @@ def generate_folder(args: argparse.Namespace) -> int:
                 images = generate(G, condition, seeds, args.psi)
                 for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
                     path = f"{name}/{name}{psi_in_name}_{seed:06d}.png"
-                    Image.fromarray(image).save(to / path)
+                    Image.fromarray(image).save(making / path)
                     rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
                 bar.update(len(seeds))
-    write_manifest(to, rows, line_end="\r\n")
+        write_manifest(making, rows, line_end="\r\n")
     print(
         f"{len(rows)} images of {size}x{size} in {to} (psi {args.psi:g}, seeds from {args.seed}; weights: "
         f"{args.weights}, after {G.nimg} images)"

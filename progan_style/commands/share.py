@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     p.add_argument("--share", type=float, default=0.25, help="of the training persons, 0..1 (default: %(default)s)")
     p.add_argument("--to", metavar="DIR", required=True, help="folder to write")
     args = p.parse_args(argv)
-    return shell.run(prog, share, args, interrupted=f"stopped; {args.to} is not complete")
+    return shell.run(prog, share, args, interrupted=f"stopped; nothing is left in {args.to}")
 
 
 def share(args: argparse.Namespace) -> int:

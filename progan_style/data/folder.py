@@ -200,6 +200,8 @@ class _Scan:
                         folders.append(entry.name)
                     elif label >= 0 and suffix:
                         others.add(f"*{suffix}")
+                elif not entry.is_file() and not entry.is_symlink():  # to open a pipe is to wait for ever
+                    others.add(f"{entry.name} (no regular file)")
                 elif label < 0:
                     loose += 1
                 else:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from progan_style.data.dataset import Data
 from progan_style.data.manifest import write_manifest
-from progan_style.files import refuse_used
+from progan_style.files import new_folder, refuse_used
 
 
 def persons_of_share(subjects: NDArray[Any], labels: NDArray[Any], share: float) -> NDArray[np.bool_]:
@@ -45,20 +45,21 @@ def write_share(data: Data, share: float, to: Path | str, subject_column: str = 
     if `to` is not empty.
     """
     to = Path(to)
-    refuse_used(to)
+    refuse_used(to)  # before the persons are chosen
     chosen = persons_of_share(data.train.subjects, data.train.labels, share)
     train = data.train.subset(chosen)
     # Groups that were only read from file names stay that: the column would make persons of them.
     named = data.subjects_are == "persons"
-    rows = []
-    for split, part in (("train", train), ("validate", data.validate), ("test", data.test)):
-        for i, path in enumerate(part.paths):
-            (to / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(data.root) / path, to / path)
-            row = {"path": path, "label": data.class_names[part.labels[i]]}
-            row |= {subject_column: part.subjects[i]} if named else {}
-            rows.append(row | {"split": split} | {name: part.columns[name][i] for name in train.columns})
-    for notice in Path(data.root).glob("NOTICE*"):
-        shutil.copyfile(notice, to / notice.name)
-    write_manifest(to, rows)
+    with new_folder(to) as making:
+        rows = []
+        for split, part in (("train", train), ("validate", data.validate), ("test", data.test)):
+            for i, path in enumerate(part.paths):
+                (making / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(data.root) / path, making / path)
+                row = {"path": path, "label": data.class_names[part.labels[i]]}
+                row |= {subject_column: part.subjects[i]} if named else {}
+                rows.append(row | {"split": split} | {name: part.columns[name][i] for name in train.columns})
+        for notice in Path(data.root).glob("NOTICE*"):
+            shutil.copyfile(notice, making / notice.name)
+        write_manifest(making, rows)
     return len(set(train.subjects)), len(train)

@@ -37,7 +37,8 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
-        files = sorted(name for name in files if not name.startswith("."))
+        # Regular files alone: to open a pipe is to wait for ever
+        files = sorted(n for n in files if not n.startswith(".") and os.path.isfile(os.path.join(here, n)))
         lower = {name.lower() for name in files}
         found = []
         for name in files:

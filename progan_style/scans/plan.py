@@ -7,6 +7,7 @@ from pathlib import Path
 
 from progan_style.data.classes import LEAVE_OUT, UNLABELLED, alias_table
 from progan_style.data.folder import some
+from progan_style.files import printable
 from progan_style.scans import dicom
 from progan_style.scans.finding import Scan, find_scans
 from progan_style.scans.participants import Match, Sheet, describe, match, participants_tsv, read_sheet
@@ -27,7 +28,7 @@ def name_scans(
     for number, (scan, who) in enumerate(zip(scans, matches, strict=True), 1):
         name = dicom.patient_name(root / scan.path) if scan.series else ""
         patients.append(name)
-        paths.append(WITHHELD if dicom.carries_name(scan.path, name) else scan.path)
+        paths.append(WITHHELD if dicom.carries_name(scan.path, name) else printable(scan.path))
         person = who.person
         if not person.subject or dicom.carries_name(person.subject, name):
             unknown += not person.subject

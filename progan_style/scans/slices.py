@@ -11,6 +11,7 @@ from progan_style.data.classes import GROUPS, UNLABELLED, alias_table, find_clas
 from progan_style.data.folder import SPLITS, Slice, plain, read_folder, some, subjects_of
 from progan_style.data.gray import SUFFIXES, read_gray
 from progan_style.data.manifest import MANIFEST, write_manifest
+from progan_style.files import new_folder, refuse_used
 from progan_style.scans import writing
 from progan_style.scans.participants import Sheet, describe, match, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
@@ -49,7 +50,8 @@ def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = ()) -> Sl
             raise FileNotFoundError(
                 f"{root}: no slices; expected SPLIT/CLASS/, CLASS/ or pictures ({', '.join(SUFFIXES)})"
             )
-        names = sorted(name for name in os.listdir(root) if name[0] != "." and name.lower().endswith(SUFFIXES))
+        shown = (name for name in os.listdir(root) if name[0] != "." and name.lower().endswith(SUFFIXES))
+        names = sorted(name for name in shown if os.path.isfile(os.path.join(root, name)))
         stats = [os.stat(os.path.join(root, name)) for name in names]
         flat = [Slice(n, s.st_size, s.st_mtime_ns, "train", 0) for n, s in zip(names, stats, strict=True)]
         return _with_subjects(root, (UNLABELLED,), flat, False, ())
@@ -82,7 +84,7 @@ def prepare_slices(
     """
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
-    writing.refuse_used(to)
+    refuse_used(to)
     found = open_slices(source, settings.aliases)
     say(f"source    {source}: {len(found.slices)} slices of {', '.join(found.class_names)}")
     if found.unused:
@@ -107,16 +109,17 @@ def prepare_slices(
     bad = unreadable(found)
     if bad and settings.strict:
         raise ValueError(f"{next(iter(bad.values()))} (--strict: nothing was written)")
-    with writing.new_folder(to):
+    with new_folder(to) as making:
         good = [picture for picture, item in zip(pictures, found.slices, strict=True) if item.path not in bad]
         if not good:
             raise ValueError(f"{source}: none of the {len(found.slices)} slices can be read")
-        rows = writing.place(good, writing.split_of_persons(good, shares, settings.seed), to, move=False)
-        writing.write_sheets(to, rows, "")
+        rows = writing.place(good, writing.split_of_persons(good, shares, settings.seed), making, move=False)
+        writing.write_sheets(making, rows, "")
         card = {"slices": "copied as they were", "persons": found.why, "split": settings.split, "seed": settings.seed}
         remarks = [f"{name} cannot be read" for name in bad]
-        writing.write_card(to, source.resolve().name, rows, card, remarks, settings.terms)
-        write_manifest(to, rows, writing.FIRST_COLUMNS)
+        name = to.resolve().name
+        writing.write_card(making, name, source.resolve().name, rows, card, remarks, settings.terms)
+        write_manifest(making, rows, writing.FIRST_COLUMNS)
     return to, rows, bad
 
 

@@ -6,6 +6,7 @@ used is listed with its reason and does not stop the others.
 
 import contextlib
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from progan_style.data.folder import some
 from progan_style.data.manifest import write_manifest
-from progan_style.files import write_table
+from progan_style.files import new_folder, printable, refuse_used, write_table
 from progan_style.pool import cores, in_processes
 from progan_style.scans import dicom, volumes, writing
 from progan_style.scans.cutting import BRIGHTEST, DARKEST, FIELD_MM, Cut, cut_slices
@@ -75,9 +76,12 @@ def cut_scan(task: Task) -> Outcome:
         slices = cut_slices(volume, task.cut, mask)
     except BadScan as error:
         told = str(error).removeprefix(f"{path}: ")
-        return Outcome(error=told.replace(f"{task.root}{os.sep}", ""))  # scans.csv says nothing of this disk
+        return Outcome(error=printable(told.replace(f"{task.root}{os.sep}", "")))  # scans.csv says nothing of this disk
     except MemoryError:
         return Outcome(error="out of memory; use fewer --workers")
+    except Exception as error:  # of a reader: this scan is listed, the others go on
+        why = " ".join(str(error).split()).replace(f"{task.root}{os.sep}", "")
+        return Outcome(error=printable(f"cannot be read ({type(error).__name__}: {why})"))
     Path(task.folder).mkdir()
     for k, picture in enumerate(slices.pictures):
         Image.fromarray(picture).save(Path(task.folder) / f"{k:03d}.png", compress_level=4)
@@ -110,36 +114,38 @@ def prepare_study(
     """
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
-    writing.refuse_used(to)
+    refuse_used(to)
     plan = make_plan(source, settings.labels, settings.aliases)
     for line in plan.lines:
         say(line)
     used = [index for index, label in enumerate(plan.classes) if label]
     if not used:
         raise ValueError(f"{source}: no scan has a row with a group; see the scans and rows listed above")
-    with writing.new_folder(to) as unfinished:
-        tasks = [Task(plan.scans[i], str(plan.root), cut, str(unfinished / f"{i:06d}")) for i in used]
+    with new_folder(to) as making, tempfile.TemporaryDirectory(dir=making) as cut_to:
+        tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}") for i in used]
         outcomes = dict(zip(used, _cut_all(tasks, workers, settings.strict, progress), strict=True))
         good = [i for i in used if not outcomes[i].error]
         if not good:
-            first, why = plan.scans[used[0]].path, outcomes[used[0]].error
+            first, why = printable(plan.scans[used[0]].path), outcomes[used[0]].error
             raise ValueError(f"none of the {len(used)} scans can be used; the first: {first}: {why}")
         ids = _scan_ids(plan.matches, good)
         pictures = []
         for i in good:
-            pictures += _pictures(unfinished / f"{i:06d}", plan.matches[i], plan.classes[i], ids[i], outcomes[i], cut)
-        rows = writing.place(pictures, writing.split_of_persons(pictures, shares, settings.seed), to, move=True)
-        write_table(to / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))])
-        sheets = writing.write_sheets(to, rows, ON_THE_LEFT[cut.plane])
+            pictures += _pictures(Path(cut_to) / f"{i:06d}", plan.matches[i], plan.classes[i], ids[i], outcomes[i], cut)
+        rows = writing.place(pictures, writing.split_of_persons(pictures, shares, settings.seed), making, move=True)
+        write_table(making / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))])
+        sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane])
         notes = Counter(note for i in used for note in outcomes[i].notes)
         remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
         if len(good) < len(used):
             remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
-        writing.write_card(to, plan.name, rows, _card(cut, settings), remarks, settings.terms)
-        write_manifest(to, rows, writing.FIRST_COLUMNS)
+        name = to.resolve().name
+        writing.write_card(making, name, plan.name, rows, _card(cut, settings), remarks, settings.terms)
+        write_manifest(making, rows, writing.FIRST_COLUMNS)
     for line in told(plan, {i: outcomes[i] for i in used}, cut):
         say(line)
-    return Prepared(to, rows, {plan.scans[i].path: outcomes[i].error for i in used if outcomes[i].error}, sheets)
+    failed = {printable(plan.scans[i].path): outcomes[i].error for i in used if outcomes[i].error}
+    return Prepared(to, rows, failed, [to / path.relative_to(making) for path in sheets])
 
 
 def _card(cut: Cut, settings: PrepareSettings) -> dict[str, object]:

@@ -3,7 +3,7 @@
 Letters: X, Y, Z voxels along the axes nearest to right, anterior, superior. World coordinates are scanner RAS mm.
 """
 
-import zlib
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def read_volume(path: str | Path) -> Volume:
     if Path(path).suffix in (".img", ".hdr") and not (other.is_file() or other.with_name(other.name + ".gz").is_file()):
         raise BadScan(f"{path}: {other.name} is missing; copy both files of the pair")
     try:
+        _check_packed(path)
         image: Any = nib.load(path)
         shape = _three_axes(tuple(image.shape), str(path))
         if image.get_data_dtype().fields is not None:
@@ -50,12 +51,25 @@ def read_volume(path: str | Path) -> Volume:
         affine = np.asarray(image.affine, np.float64)
         check_affine(affine, str(path))
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
-    except BadScan:
+    except (BadScan, MemoryError):
         raise
-    except (OSError, EOFError, zlib.error, ValueError, nib.filebasedimages.ImageFileError) as error:
+    except Exception as error:  # a damaged header makes nibabel and numpy fail in many ways
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadScan(f"{path}: cannot be read ({reason}): it is cut off or damaged; copy it anew") from None
     return make_volume(data, affine, str(path), _orientation_notes(image))
+
+
+def _check_packed(path: str | Path) -> None:
+    """Read a gzip file to its end, where its sum stands: nibabel stops before it, and takes damaged voxels."""
+    with open(path, "rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    left = 16 * LARGEST  # bytes of the largest scan
+    with gzip.open(path) as unpacked:
+        while block := unpacked.read(2**22):
+            left -= len(block)
+            if left < 0:
+                raise BadScan(f"{path}: it unpacks to more than {16 * LARGEST:,} bytes; expected one scan")
 
 
 def _three_axes(shape: tuple[int, ...], name: str) -> tuple[int, int, int]:

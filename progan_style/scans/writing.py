@@ -1,22 +1,18 @@
 """Slices that are ready -> a data folder that train.py reads: SPLIT/CLASS/*.png, manifest.csv, sheets/, DATASET.md."""
 
-import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from progan_style import files
 from progan_style.data.folder import SHEETS, SPLITS
 from progan_style.files import write_whole
 from progan_style.scans.participants import safe_names
 from progan_style.scans.sheet import contact_sheet
 from progan_style.scans.split import Member, assign
 
-UNFINISHED = ".prepare"  # folder inside the new one, in which everything lies until it is complete
 FIRST_COLUMNS = ("path", "label", "subject", "split", "session", "scan")
 
 
@@ -29,33 +25,6 @@ class Picture:
     subject: str
     session: str = ""
     columns: dict[str, str] = field(default_factory=dict)  # further columns of the manifest
-
-
-def refuse_used(to: Path) -> None:
-    """Raise ValueError unless a folder is free to write into."""
-    killed = "it was left by a run that was killed: delete it; " if (to / UNFINISHED).exists() else ""
-    files.refuse_used(to, mend=killed + files.NEW_FOLDER)
-
-
-@contextmanager
-def new_folder(to: Path) -> Iterator[Path]:
-    """A place inside `to` for what is not finished. `to` is as it was before if anything goes wrong."""
-    refuse_used(to)
-    made = [parent for parent in (to, *to.parents) if not parent.exists()]
-    try:
-        unfinished = to / UNFINISHED
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        shutil.rmtree(unfinished)
-    except BaseException as error:
-        if made:
-            shutil.rmtree(made[-1], ignore_errors=True)
-        else:
-            for entry in to.iterdir():
-                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OSError(f"{to}: the disk is full; free space, or name another folder with --to") from None
-        raise
 
 
 def split_of_persons(pictures: Sequence[Picture], shares: Mapping[str, int], seed: int) -> dict[str, str]:
@@ -130,6 +99,7 @@ def count_table(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, int, 
 
 def write_card(
     to: Path,
+    name: str,
     source: str,
     rows: Sequence[Mapping[str, str]],
     settings: Mapping[str, object],
@@ -137,7 +107,7 @@ def write_card(
     terms: str,
 ) -> None:
     """DATASET.md: what this is, how much of it, how it was made, under which terms."""
-    lines = [f"# {to.resolve().name}", "", f"Brain MR slices made by prepare.py from {source}.", ""]
+    lines = [f"# {name}", "", f"Brain MR slices made by prepare.py from {source}.", ""]
     lines += ["| split | class | persons | scans | slices |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(map(str, row))} |" for row in count_table(rows)]
     lines += ["", "No person stands in two splits.", "", "## Settings", "", "| setting | value |", "|---|---|"]

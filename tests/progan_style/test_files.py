@@ -1,13 +1,14 @@
 """Files and folders: a folder that is used is refused, a table has its columns in order, a picture fits into a page."""
 
 import base64
+import errno
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from progan_style.files import data_uri, png_uri, refuse_used, write_table
+from progan_style.files import data_uri, new_folder, png_uri, refuse_used, write_table
 
 
 def test_a_new_and_an_empty_folder_are_free(tmp_path):
@@ -47,3 +48,19 @@ def test_a_picture_comes_back_from_its_address():
     assert start == "data:image/png;base64"
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(code)))), gray)
     assert data_uri(b"abc", "video/mp4") == "data:video/mp4;base64,YWJj"
+
+
+def test_a_fault_leaves_what_was_there_and_a_full_disk_is_named(tmp_path):
+    (tmp_path / "there").mkdir()
+    for to in (tmp_path / "there", tmp_path / "new" / "deep"):
+        with pytest.raises(OSError, match="the disk is full; free space, or name another folder"), new_folder(to) as at:
+            (at / "train").mkdir()
+            (at / "train" / "half.png").touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list((tmp_path / "there").iterdir()) and not (tmp_path / "new").exists()
+    with new_folder(tmp_path / "new") as at:
+        (at / "train").mkdir()
+        (at / "whole.png").touch()
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["train", "whole.png"] and not at.exists()
+    with pytest.raises(ValueError, match="not empty"), new_folder(tmp_path / "new"):
+        pass

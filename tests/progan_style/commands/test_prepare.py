@@ -74,7 +74,7 @@ def test_the_manifest_carries_everything_and_no_person_parts(prepared):
     assert "Normal -> CN (4)" in done["nifti"].stdout and "Dementia -> AD (4)" in done["nifti"].stdout
     for name in ("DATASET.md", "scans.csv", "sheets/AD.png", "sheets/CN.png"):
         assert (to / "nifti" / name).stat().st_size > 0
-    assert not (to / "nifti" / ".prepare").exists()
+    assert not list((to / "nifti").glob(".*"))
 
 
 def test_the_same_seed_gives_the_same_folder(study, prepared, call_shell, tmp_path):
