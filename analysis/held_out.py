@@ -32,10 +32,16 @@ def with_unseen_phantoms(
     file = Path(data.root) / PHANTOMS
     if not file.is_file():
         return data
-    settings = json.loads(file.read_text())
-    names = ("slices", "seed", "overlap", "pattern")
-    arguments = {name: settings[name] for name in names} | {"persons": persons, "size": resolution}
-    arguments["seed"] += OTHER_SEED * (1 + which)
+    try:
+        settings = json.loads(file.read_text())
+        names = ("slices", "seed", "overlap", "pattern")
+        arguments = {name: settings[name] for name in names} | {"persons": persons, "size": resolution}
+        arguments["seed"] += OTHER_SEED * (1 + which)
+        settings["version"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{file}: damaged, so no people like these can be drawn; delete {data.root}, or mend it"
+        ) from None
     name = "phantoms-unseen-" + hashlib.sha256(json.dumps([settings["version"], arguments]).encode()).hexdigest()[:10]
     log(f"held-out people: {persons} phantoms of another seed are drawn now or taken from the cache")
     root = make_phantoms(Path(cache_dir) / name, workers=workers, progress=False, **arguments)

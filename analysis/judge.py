@@ -190,7 +190,12 @@ def train_judge(
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         file = Path(cache) / f"judge-{resolution:03d}-{key}.safetensors"
         if file.exists():
-            return _judge(_load(file, resolution, len(class_names)), class_names, resolution, device)
+            try:
+                return _judge(_load(file, resolution, len(class_names)), class_names, resolution, device)
+            except MemoryError:
+                raise
+            except Exception:  # safetensors and torch have many words for a damaged file
+                tqdm.write(f"note: {file} is damaged; the reference classifier is trained anew")
 
     pixels = torch.from_numpy(np.array(images)).to(device)  # a copy: a memory-mapped array is read-only
     pools = [(pixels, torch.from_numpy(labels).to(device))]

@@ -190,10 +190,13 @@ def _read(folder: Path, name: str, key: str) -> dict[str, Any] | str | None:
     path = folder / STORE / f"{name}.json"
     if not path.is_file():
         return None
-    done = json.loads(path.read_text(encoding="utf-8"))
-    whole = all((folder / picture["file"]).is_file() for picture in done["pictures"])
-    if done["key"] == key and whole:
-        return done
+    try:
+        done = json.loads(path.read_text(encoding="utf-8"))
+        whole = all((folder / picture["file"]).is_file() for picture in done["pictures"])
+        if done["key"] == key and whole and isinstance(done["numbers"], dict) and isinstance(done["notes"], list):
+            return dict(done)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return f"{name} is not shown: {STORE}/{name}.json is damaged. Run it again (--parts {name})"
     return f"{name} is not shown: {STORE}/{name}.json is of other code or data. Run it again (--parts {name})"
 
 

@@ -121,9 +121,19 @@ def joined(parts: list[Dataset]) -> Dataset:
     )
 
 
+def _number(cell: str) -> float:
+    """NaN for what is none, as n/a."""
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
 def slice_positions(dataset: Dataset) -> tuple[NDArray[np.float64], str]:
     """Where in the head each slice lies and the manifest's column that says so; NaN and "" without one."""
     for name in POSITIONS:
         if name in dataset.columns:
-            return np.array([float(cell) if cell else np.nan for cell in dataset.columns[name]]), name
+            heights = np.array([_number(cell) for cell in dataset.columns[name]])
+            if np.isfinite(heights).any():  # words in a column of that name are no heights
+                return heights, name
     return np.full(len(dataset), np.nan), ""

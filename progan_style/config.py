@@ -135,12 +135,45 @@ def _flat(tree: dict, prefix: str = "") -> dict[str, Any]:
     return out
 
 
+LARGEST, DEEPEST = 2**20, 20  # bytes of a file; collections in collections
+
+
+class Loader(yaml.SafeLoader):
+    """YAML without what a configuration never has: aliases, keys that come twice, hundreds of nested brackets."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        mark = self.peek_event().start_mark
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases (*NAME) are not read", problem_mark=mark)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} deep", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+            raise yaml.MarkedYAMLError(problem=f"{twice[0]} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """Plain Python. Raises YAMLError, or ValueError for what YAML lets pass and Python does not."""
+    return yaml.load(text, Loader)
+
+
 def _read(path: Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such configuration file")
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path}: {path.stat().st_size:,} bytes; expected a configuration of at most {LARGEST:,}")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        tree = parse_yaml(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
     if tree is None:
         return {}
@@ -177,8 +210,8 @@ def _override(tree: dict, text: str) -> None:
     if not equals or not dotted:
         raise ValueError(f"--set {text}: expected KEY=VALUE, as in --set schedule.fade_kimg.64=200")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+        parsed = parse_yaml(value)
+    except (yaml.YAMLError, ValueError):
         raise ValueError(f"--set {text}: the value is not YAML") from None
     if dotted in CHOSEN and isinstance(parsed, dict):
         return _merge(tree, {dotted: parsed}, "--set")

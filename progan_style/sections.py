@@ -11,13 +11,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -29,6 +31,25 @@ from progan_style.training.schedule import GrowthSchedule
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """true is no number, though Python counts it as 1."""
+        if isinstance(value, bool):
+            kinds = get_args(kind := cls.model_fields[info.field_name or ""].annotation) or (kind,)
+            if not {bool, int, float}.isdisjoint(kinds) and bool not in kinds:
+                raise ValueError(f"expected a number, got {str(value).lower()}")
+        return value
+
+
+def _place(text: str) -> str:
+    if not text.strip() or any(ord(letter) < 32 for letter in text):
+        raise ValueError(f"expected the name of a file or folder, or null, got {text!r}")
+    return text
+
+
+Place = Annotated[str, AfterValidator(_place)]
 
 
 class Chosen(Section):
@@ -95,7 +116,7 @@ class PhantomConfig(Section):
 
 
 class DataConfig(Section):
-    root: str | None
+    root: Place | None
     classes: tuple[str, ...] = Field(min_length=1)
     aliases: dict[str, str]
     subject_column: str
@@ -103,7 +124,7 @@ class DataConfig(Section):
     allow_upsampling: bool
     skip_unreadable: bool
     sampling: Literal["natural", "balanced"]
-    cache: str
+    cache: Place
     phantom: PhantomConfig
 
     @field_validator("classes")
@@ -182,6 +203,9 @@ class AugmentConfig(Chosen):
         return rows
 
 
+LARGEST = 1_000_000  # of a table of the schedule; in kimg it is a billion images
+
+
 class ScheduleConfig(Section):
     resolutions: tuple[int, ...] = Field(min_length=1)
     fade_kimg: dict[int, float]
@@ -218,6 +242,8 @@ class ScheduleConfig(Section):
                 if r not in rows:
                     raise ValueError(f"schedule.{table}.{r}: the row for stage {r} is missing")
             for r, value in rows.items():
+                if value > LARGEST:
+                    raise ValueError(f"schedule.{table}.{r}: expected {LARGEST:,} or less, got {value:g}")
                 if value < least:
                     expected = {"batch_size": "4 or more", "lr_g": "more than 0", "lr_d": "more than 0"}
                     raise ValueError(f"schedule.{table}.{r}: expected {expected.get(table, '0 or more')}, got {value}")
@@ -258,8 +284,8 @@ class TrainingConfig(Section):
 
 class Config(Section):
     seed: int = Field(ge=0, lt=2**40)
-    threads: int | None = Field(ge=1)
-    init: str | None
+    threads: int | None = Field(ge=1, le=4096)
+    init: Place | None
     data: DataConfig
     network: NetworkConfig
     loss: LossConfig

@@ -10,7 +10,9 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pydicom
 import pytest
 import torch
@@ -20,7 +22,9 @@ from safetensors.torch import save_file
 from shell_tools import refused
 
 from analysis.context import PLACE
-from progan_style import files
+from analysis.judge import train_judge
+from analysis.slices import slice_positions
+from progan_style import files, load_folder
 from progan_style.scans.cutting import Cut
 from progan_style.scans.study import prepare_study
 from progan_style.training.lock import Lock
@@ -482,3 +486,108 @@ def test_nothing_is_written_into_a_data_folder(inside, run, toy_root, call_shell
     )
     refused(done, "lies in the data folder")
     assert disk(toy_root) == before
+
+
+# ---------------------------------------------------------------- configurations
+
+
+FILES = {
+    "3,000 nested brackets": ("a: " + "[" * 3000, "more than 20 deep"),
+    "nested mappings": ("{a: " * 3000, "more than 20 deep"),
+    "an alias bomb": ("a: &a [1]\nb: &b [*a, *a]\nc: [*b, *b]", "aliases (*NAME) are not read"),
+    "a mapping in itself": ("a: &a {b: *a}", "aliases (*NAME) are not read"),
+    "a key twice": ("seed: 1\nseed: 2", "seed stands twice"),
+    "a key twice, below": ("schedule:\n  lr_g: {8: 1, 16: 1, 8: 2}", "8 stands twice"),
+    "a tag that runs code": ("a: !!python/object/apply:os.mkdir [harmed]", "not a YAML file"),
+    "a list": ("[1, 2]", "expected keys and values, got list"),
+    "no text": (b"\xff\xfe\x00", "not a YAML file"),
+    "a megabyte and more": ("# " + "x" * 2**21, "expected a configuration of at most 1,048,576"),
+    "a date that is none": ("a: 2026-99-99", "not a YAML file"),
+}
+VALUES = {
+    "seed=true": "seed: expected a number, got true",
+    "threads=1000000": "threads: expected less than or equal to 4096, got 1000000",
+    "schedule.hold_kimg.8=1e300": "schedule.hold_kimg.8: expected 1,000,000 or less, got 1e+300",
+    "schedule.hold_kimg.8=.nan": "schedule.hold_kimg.8: expected",
+    "training.log_kimg=true": "training.log_kimg: expected a number, got true",
+    "data.root=''": "data.root: expected the name of a file or folder, or null, got ''",
+    "data.root=5": "data.root: expected a valid string, got 5",
+    'data.root="a\\0b"': "data.root: expected the name of a file or folder, or null",
+    "data.cache=''": "data.cache: expected the name of a file or folder",
+    "init=''": "init: expected the name of a file or folder",
+    "training.graphs=maybe": "training.graphs: expected 'auto', 'on' or 'off', got 'maybe'",
+    "training.graphs=on": "training.graphs: CUDA graphs need a CUDA device, this is a CPU; expected off or auto",
+    "seed=[": "--set seed=[: the value is not YAML",
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_configuration_that_is_none(what, call_shell, tmp_path):
+    content, told = FILES[what]
+    (tmp_path / "mine.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = disk(tmp_path)
+    done = call_shell("train.py", "--config", tmp_path / "mine.yaml", "--run", tmp_path / "run")
+    refused(done, told)
+    assert disk(tmp_path) == before and not Path("harmed").exists()
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_value_that_cannot_be(value, call_shell, tiny_overlay, toy_root, tmp_path):
+    start = ["train.py", "--config", tiny_overlay, "--run", tmp_path / "run"]
+    start += [] if value.startswith("data.root") else ["--data", toy_root]
+    refused(call_shell(*start, "--set", value), VALUES[value])
+    assert not disk(tmp_path)
+
+
+# ---------------------------------------------------------------- caches and kept parts
+
+
+@pytest.mark.parametrize("content", (b"", b"{}", b"[]", b"{", b"\xff", None))
+def test_a_damaged_cache_of_slices_is_made_anew_with_a_line(content, toy_root, tmp_path, capsys):
+    whole = load_folder(toy_root, resolution=16, cache_dir=tmp_path, progress=False)
+    (cache,) = tmp_path.iterdir()
+    if content is None:
+        (cache / "means.npy").unlink()
+    else:
+        (cache / "index.json").write_bytes(content)
+    again = load_folder(toy_root, resolution=16, cache_dir=tmp_path, progress=False)
+    assert f"note: the cache {cache} is damaged; the slices are packed anew" in capsys.readouterr().out
+    assert again.key == whole.key and (again.train.at(16) == whole.train.at(16)).all()
+
+
+@pytest.mark.parametrize("share", (0.0, 0.5))
+def test_a_damaged_reference_classifier_is_trained_anew_with_a_line(share, tmp_path, capsys):
+    slices = np.random.default_rng(0).integers(0, 256, (8, 1, 8, 8), dtype=np.uint8)
+    given = (slices, np.arange(8) % 2, ("CN", "AD"))
+    whole = train_judge(*given, images_seen=64, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    assert train_judge(*given, images_seen=64, cache=tmp_path).hash == whole.hash
+    assert f"note: {file} is damaged; the reference classifier is trained anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", (b"", b"[]", b"{}", b"null", b"{", b"\xff"))
+def test_a_damaged_part_of_a_report_is_measured_anew(content, run, call_shell, quick):
+    asked = ["predict.py", "--run", run, "--samples-per-label", 16, "--parts", "grid"]
+    first = call_shell(*asked)
+    assert first.returncode == 0, first
+    (part,) = [p for p in (run / "analysis-016").rglob("*.json") if p.name == "grid.json"]
+    part.write_bytes(content)
+    again = call_shell(*asked)
+    assert again.returncode == 0 and json.loads(part.read_text())["numbers"] is not None, again
+
+
+def test_parts_without_a_name(run, call_shell):
+    refused(call_shell("predict.py", "--run", run, "--parts", ","), "got no name")
+
+
+@pytest.mark.parametrize("cell", ("left", "n/a", "", "nan"))
+def test_words_in_a_column_of_heights_are_no_heights(cell):
+    class Slices:
+        columns: ClassVar = {"position": np.array([cell] * 3)}
+
+        def __len__(self):
+            return 3
+
+    heights, name = slice_positions(Slices())
+    assert np.isnan(heights).all() and name == ""

@@ -71,5 +71,5 @@ def check_sections(names: Iterable[str]) -> list[str]:
     unknown = [name for name in names if name not in NAMES and name not in GROUPS]
     if unknown or not names:
         known = ", ".join((*NAMES, *GROUPS))
-        raise ValueError(f"--parts: expected some of {known}; got {', '.join(unknown) or 'none'}")
+        raise ValueError(f"--parts: expected some of {known}; got {', '.join(filter(None, unknown)) or 'no name'}")
     return names

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from progan_style.data.dataset import Data, Dataset
 from progan_style.data.folder import SPLITS, Folder, check_classes, read_folder, subjects_of
@@ -53,10 +55,16 @@ def load_folder(
     }
     key = _key(settings, folder)
     cache = Path(cache_dir) / f"data-{key}"
+    job, paths = Job(root, resolution, allow, workers=workers), [item.path for item in folder.slices]
     if not cache.is_dir():
-        job = Job(root, resolution, allow, workers=workers)
-        pack(job, [item.path for item in folder.slices], cache, progress)
-    index, levels, means = open_cache(cache, resolution, len(folder.slices))
+        pack(job, paths, cache, progress)
+    try:
+        index, levels, means = open_cache(cache, resolution, len(paths))
+    except ValueError:
+        tqdm.write(f"note: the cache {cache} is damaged; the slices are packed anew")
+        shutil.rmtree(cache)
+        pack(job, paths, cache, progress)
+        index, levels, means = open_cache(cache, resolution, len(paths))
     skipped = set(index["skipped"])
     folder.slices = [item for item in folder.slices if item.path not in skipped]
     check_classes(root, folder, class_names, skipped=len(skipped))

@@ -236,9 +236,12 @@ def open_cache(folder: Path, resolution: int, images: int) -> tuple[dict[str, An
         index = json.loads((folder / "index.json").read_text())
         levels = {r: np.load(folder / level_name(r), mmap_mode="r") for r in resolutions(resolution)}
         means = np.load(folder / "means.npy")
-    except (OSError, ValueError, EOFError) as error:
+        rows = images - len(index["skipped"])
+        _ = [index[name] for name in ("sizes", "bits", "range", "upsampled")]
+    except (OSError, ValueError, EOFError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EACCES, errno.EPERM):
+            raise
         raise ValueError(f"{folder}: this cache is damaged ({error}); delete the folder and run again") from None
-    rows = images - len(index["skipped"])
     if any(level.shape != (rows, 1, r, r) for r, level in levels.items()) or len(means) != rows:
         raise ValueError(f"{folder}: this cache is damaged; delete the folder and run again")
     return index, dict(sorted(levels.items())), means

@@ -130,4 +130,7 @@ def _check(persons: int, slices: int, seed: int, size: int, workers: int | None)
 def _holds(directory: Path, settings: dict[str, Any]) -> bool:
     """Whether these very phantoms are there."""
     file = directory / SETTINGS
-    return file.is_file() and json.loads(file.read_text()) == settings
+    try:
+        return file.is_file() and json.loads(file.read_text()) == settings
+    except ValueError:
+        return False
