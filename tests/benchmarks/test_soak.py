@@ -1,0 +1,28 @@
+"""The soak tells an equal end from another one."""
+
+import random
+
+import pytest
+import torch
+
+from benchmarks import soak
+
+
+def test_states_are_compared_to_the_bit():
+    a = {"G": {"w": torch.ones(2)}, "nimg": 8, "list": [1, (2.0, None)]}
+    assert not soak.differences(a, {"G": {"w": torch.ones(2)}, "nimg": 8, "list": [1, (2.0, None)]})
+    other = {"G": {"w": torch.tensor([1.0, 1.0 + 1e-7])}, "nimg": 9, "list": [1, (2.5, None)]}
+    assert soak.differences(a, other) == [".G.w", ".nimg", ".list.1.0"]
+    assert soak.differences(a, {}) == [""]
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_is_killed_twice_ends_as_one_that_was_not(tmp_path, monkeypatch, capsys):
+    made, ended, wrong = soak.soak("stylegan1", 2, random.Random(0), tmp_path)
+    assert made >= 2 and ended >= 1 and not wrong
+
+
+def test_another_end_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(soak, "soak", lambda *given: (5, 2, ["stylegan1-0: .G.const"]))
+    assert soak.main(["--kills", "5", "--architecture", "stylegan1"]) == 1
+    assert "5 kills, 2 runs to their end: WRONG: stylegan1-0: .G.const" in capsys.readouterr().out
