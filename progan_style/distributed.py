@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
@@ -90,10 +91,17 @@ def _exchange(call: Callable[[], Any]) -> None:
     )
 
 
-def say(text: str) -> None:
-    """A line on the screen, once, whatever the number of processes."""
+def say(text: str, write: Callable[[str], object] = print) -> None:
+    """A line on the screen, once, whatever the number of processes.
+
+    Where nobody reads any more (`train.py | head`) the work goes on without words.
+    """
     if rank() == 0:
-        print(text, flush=True)
+        try:
+            write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (to the end of the process)
 
 
 def add(tensors: Iterable[Tensor], divide: bool = False) -> None:

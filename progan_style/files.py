@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import shutil
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +118,18 @@ def new_folder(to: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OSError(f"{to}: the disk is full; free space, or name another folder with --to") from None
         raise
+
+
+FORGOTTEN = 24 * 3600  # seconds without a write, after which nobody is at work on it
+
+
+def sweep(folder: Path, beginning: str) -> None:
+    """Delete the folders of that beginning in a cache, which a process that was killed has left behind."""
+    for path in folder.glob(f"{beginning}*"):
+        if path.is_dir():
+            written = max(entry.stat().st_mtime for entry in (path, *path.rglob("*")))
+            if time.time() - written > FORGOTTEN:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n") -> None:

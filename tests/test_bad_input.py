@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -591,3 +592,28 @@ def test_words_in_a_column_of_heights_are_no_heights(cell):
 
     heights, name = slice_positions(Slices())
     assert np.isnan(heights).all() and name == ""
+
+
+# ---------------------------------------------------------------- what others leave behind, or do not read
+
+
+def test_what_a_killed_packing_left_is_swept_after_a_day(toy_root, tmp_path):
+    for name, hours in ((".data-old-1", 25), (".data-new-1", 1), (".other", 100)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "level-008.npy").touch()
+        for path in (tmp_path / name / "level-008.npy", tmp_path / name):
+            os.utime(path, (time.time() - 3600 * hours,) * 2)
+    load_folder(toy_root, resolution=8, cache_dir=tmp_path, progress=False)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".data-new-1", ".other"]
+
+
+def test_a_training_that_nobody_reads_goes_on(run, tmp_path):
+    shutil.rmtree(run / "stage-016")
+    shutil.copy(run / "checkpoint-previous.pt", run / "checkpoint.pt")
+    words = [sys.executable, "train.py", "--run", str(run)]
+    process = subprocess.Popen(words, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0, process.stderr.read()
+    assert (run / "stage-016" / "generator.safetensors").is_file()

@@ -30,6 +30,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from progan_style.data.gray import Unreadable, halve, pad_square, read_gray, resize, round_half_up
+from progan_style.files import sweep
 
 FORMAT = 2  # of the cache; counts up when the same files would be packed to other bytes
 SMALLEST = 8  # pixels per side of the lowest level
@@ -162,6 +163,7 @@ def pack(job: Job, paths: Sequence[str], folder: Path, progress: bool = True) ->
     Raises ValueError naming the first image that is not fit, OSError if the disk is full.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent, ".data-")
     unfinished = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     unfinished.mkdir()
     try:

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from progan_style.data.manifest import write_manifest
-from progan_style.files import refuse_used
+from progan_style.files import refuse_used, sweep
 from progan_style.phantoms.atlas import prepare_template
 from progan_style.phantoms.drawing import draw_slices, reduce
 from progan_style.phantoms.persons import ACCURACY, CLASSES, SPLITS, Person, draw_persons
@@ -92,6 +92,7 @@ def make_phantoms(
     refuse_used(directory, owner="these phantoms", mend="name another folder or remove it")
 
     directory.parent.mkdir(parents=True, exist_ok=True)
+    sweep(directory.parent, ".phantoms-")
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
         folder, prepared = Path(scratch, "folder"), Path(scratch, "template")
         prepared.mkdir()

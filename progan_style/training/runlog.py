@@ -50,8 +50,7 @@ class RunLog:
 
 def say(text: str) -> None:
     """A line on the screen, above the progress bar if there is one; of several processes the first speaks."""
-    if distributed.rank() == 0:
-        tqdm.write(text)
+    distributed.say(text, tqdm.write)
 
 
 def statistics_line(numbers: dict[str, Any], nimg: int) -> str:
