@@ -78,7 +78,8 @@ def generate_folder(args: argparse.Namespace) -> int:
         position = rank_of(args.position, G.header["positions"])
 
     to, rows = Path(args.to), []
-    refuse_inside(to, run_config(args.run).data.root, "--to")
+    if (Path(args.run) / "config.yaml").is_file():  # a stage may be passed on without it
+        refuse_inside(to, run_config(args.run).data.root, "--to")
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
     with new_folder(to) as making, tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
         for label in wanted:

@@ -88,3 +88,12 @@ def test_a_position_is_asked_for_in_the_columns_unit(call_shell, tiny_overlay, t
 def test_a_run_without_positions_is_asked_for_none(call_shell, tiny_run, tmp_path):
     asked = call_shell("generate.py", "--run", tiny_run.run_dir, "--position", 10, "--to", tmp_path / "a")
     refused(asked, "was trained without positions; see data.position_column")
+
+
+def test_a_stage_alone_is_enough(call_shell, tiny_run, tmp_path):
+    """As somebody passes it on: the network without the run's configuration and checkpoint."""
+    stage = stage_dir(tmp_path / "given", 16)
+    stage.mkdir(parents=True)
+    shutil.copy(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors", stage)
+    done = call_shell("generate.py", "--run", tmp_path / "given", "--count", 1, "--to", tmp_path / "made")
+    assert done.returncode == 0, done.stderr
