@@ -114,6 +114,7 @@ class Upkeep:
     def _mended(self) -> dict[str, Any]:
         """The newest whole state; a damaged checkpoint.pt is put aside, and the one before it takes its place."""
         state, found = newest_state(self.path)
+        distributed.any_rank(False)  # all have read before the first moves a file
         if found != self.path:
             damaged = self.path.with_name("checkpoint-damaged.pt")
             last = max((line["nimg"] for line in runlog.read_log(self.run_dir)), default=0)

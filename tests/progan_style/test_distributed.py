@@ -1,6 +1,7 @@
 """Several processes on one machine, over gloo: they compute what one does."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -213,3 +214,14 @@ def test_a_fault_that_all_ranks_find_is_told_once(tmp_path):
     done = finish(start(2, "train.py", "--data", tmp_path / "nowhere", "--run", tmp_path / "run", "--until", 7))
     assert [code for code, _, _ in done] == [2, 2]
     assert done[0][2].count("\n") == 1 and not done[1][2]
+
+
+def test_ranks_go_on_together_from_the_checkpoint_before_a_damaged_one(tiny_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run.run_dir, run)
+    shutil.rmtree(run / "stage-016")
+    (run / "checkpoint.pt").write_bytes((run / "checkpoint.pt").read_bytes()[:1000])
+    done = finish(start(2, "train.py", "--run", run))
+    assert [code for code, _, _ in done] == [0, 0], done
+    assert done[0][1].count("checkpoint.pt is damaged") == 1 and "damaged" not in done[1][1]
+    assert (run / "stage-016" / "generator.safetensors").is_file() and (run / "checkpoint-damaged.pt").is_file()
