@@ -35,14 +35,13 @@ def with_unseen_phantoms(
     try:
         settings = json.loads(file.read_text())
         names = ("slices", "seed", "overlap", "pattern")
-        arguments = {name: settings[name] for name in names} | {"persons": persons, "size": resolution}
-        arguments["seed"] += OTHER_SEED * (1 + which)
-        settings["version"]
+        version, arguments = settings["version"], {name: settings[name] for name in names}
+        arguments |= {"persons": persons, "size": resolution, "seed": arguments["seed"] + OTHER_SEED * (1 + which)}
     except (ValueError, KeyError, TypeError):
         raise ValueError(
             f"{file}: damaged, so no people like these can be drawn; delete {data.root}, or mend it"
         ) from None
-    name = "phantoms-unseen-" + hashlib.sha256(json.dumps([settings["version"], arguments]).encode()).hexdigest()[:10]
+    name = "phantoms-unseen-" + hashlib.sha256(json.dumps([version, arguments]).encode()).hexdigest()[:10]
     log(f"held-out people: {persons} phantoms of another seed are drawn now or taken from the cache")
     root = make_phantoms(Path(cache_dir) / name, workers=workers, progress=False, **arguments)
     pool = load_folder(

@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -144,13 +144,18 @@ def speed(bench: Bench) -> Iterator[str]:
     """Images/s of plain and penalised steps, weighted as they come, and peak memory."""
     yield "| px, batch | plain, ms | penalised, ms | penalised / plain | images/s | GB |"
     yield "|---|---|---|---|---|---|"
-    for size in bench.scale.sizes:
+    yield from table_rows(bench.scale.sizes, partial(speed_row, bench), columns=6)
+
+
+def table_rows(sizes: Sequence[int], row: Callable[[int], str], columns: int) -> Iterator[str]:
+    """The rows of a table by size; one without memory is left out."""
+    for size in sizes:
         try:
-            yield speed_row(bench, size)
+            yield row(size)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            yield f"| {size} | left out: out of memory; lower schedule.batch_size.{size} | | | | |"
+            yield f"| {size} | left out: out of memory; lower schedule.batch_size.{size} |" + " |" * (columns - 2)
 
 
 def speed_row(bench: Bench, size: int, *overrides: str) -> str:
@@ -345,13 +350,7 @@ def recorded(bench: Bench) -> Iterator[str]:
         return
     yield "| px, batch | usual, ms | recorded, ms | usual / recorded | images/s | busy, usual | busy, recorded |"
     yield "|---|---|---|---|---|---|---|"
-    for size in reversed(bench.scale.sizes):
-        try:
-            yield recorded_row(bench, size)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            yield f"| {size} | left out: out of memory; lower schedule.batch_size.{size} | | | | | |"
+    yield from table_rows(bench.scale.sizes[::-1], partial(recorded_row, bench), columns=7)
     yield from same_run(bench)
 
 

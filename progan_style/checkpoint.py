@@ -22,6 +22,7 @@ from torch import Tensor
 from progan_style.files import check_part, write_whole
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
+from progan_style.section import faults
 
 Network = TypeVar("Network", bound=Growing)
 FORMAT = 2
@@ -83,17 +84,8 @@ def load_run(path: Path) -> dict[str, Any]:
     try:
         Saved.model_validate(state)
     except ValidationError as error:
-        raise ValueError(f"{path}: not the state of a run: {in_words(error)}") from None
+        raise ValueError(f"{path}: not the state of a run: {faults(error)[0]}") from None
     return state
-
-
-def in_words(error: ValidationError) -> str:
-    """The first fault, on one line."""
-    first = error.errors()[0]
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where} is missing" if first["type"] == "missing" else f"{where}: {first['msg']}"
 
 
 def newest_state(path: Path) -> tuple[dict[str, Any], Path]:
@@ -184,7 +176,7 @@ def checked(header: Any, path: Path) -> dict[str, Any]:
     try:
         Header.model_validate(header)
     except ValidationError as error:
-        raise ValueError(f"{path}: the header of this network is wrong: {in_words(error)}") from None
+        raise ValueError(f"{path}: the header of this network is wrong: {faults(error)[0]}") from None
     return dict(header)
 
 

@@ -9,7 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from progan_style.files import write_whole
-from progan_style.sections import CHOSEN, Config, faults, suggestion
+from progan_style.section import faults
+from progan_style.sections import CHOSEN, Config, suggestion
 from progan_style.training.schedule import GrowthSchedule
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +56,7 @@ def parse_config(tree: dict[str, Any], name: str) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ValueError(f"{name}: " + "; ".join(faults(error))) from None
+        raise ValueError(f"{name}: " + "; ".join(faults(error, suggest=suggestion))) from None
 
 
 def save_config(config: Config, path: str | Path) -> None:

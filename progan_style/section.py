@@ -1,8 +1,10 @@
-"""What every section of a configuration is: frozen, strict about names and numbers."""
+"""What every section of a configuration is: frozen, strict about names and numbers; faults in words."""
 
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 
 class Section(BaseModel):
@@ -26,3 +28,28 @@ def _place(text: str) -> str:
 
 
 Place = Annotated[str, AfterValidator(_place)]
+
+
+LONGEST = 80  # letters of a wrong value, in a message
+
+
+def faults(error: ValidationError, prefix: str = "", suggest: Callable[[str], str] = lambda key: "") -> list[str]:
+    """What pydantic found, each with its key. A message of our own that begins with the full key is left as it is.
+
+    suggest: the end of a message on a key that is not known.
+    """
+    found = []
+    for e in error.errors():
+        key = prefix + ".".join(str(p) for p in e["loc"] if p != "[key]")
+        if e["type"] == "extra_forbidden":
+            found.append(f"{key} is not known{suggest(key)}")
+        elif e["type"] == "missing":
+            found.append(f"{key} is missing")
+        elif e["type"] == "value_error":
+            message = str(e["ctx"]["error"])
+            found.append(message if not key or message.startswith((f"{key}.", f"{key}:")) else f"{key}: {message}")
+        else:
+            message = re.sub(r"^(Input|\w+) should (be|have) | after validation.*", "", e["msg"])
+            got = "a section" if isinstance(e["input"], dict) else " ".join(repr(e["input"]).split())
+            found.append(f"{key}: expected {message}, got {got if len(got) <= LONGEST else got[:LONGEST] + '...'}")
+    return found

@@ -6,7 +6,6 @@ that all names share. The class says what they are: a new loss with an argument 
 
 import difflib
 import inspect
-import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -24,7 +23,7 @@ from pydantic import (
 )
 
 from progan_style.files import check_part
-from progan_style.section import Place, Section
+from progan_style.section import Place, Section, faults
 from progan_style.training.schedule import GrowthSchedule
 
 
@@ -60,7 +59,7 @@ class Chosen(Section):
         try:
             own = arguments_of(cls.registry()[name]).model_validate(given)
         except ValidationError as error:
-            raise ValueError("; ".join(faults(error, f"{section}."))) from None
+            raise ValueError("; ".join(faults(error, f"{section}.", suggestion))) from None
         return shared | own.model_dump()
 
     @property
@@ -325,22 +324,3 @@ def suggestion(dotted: str) -> str:
     if not near:  # the right name in the wrong section
         near = [key for key in known_keys() if key.rpartition(".")[2] == dotted.rpartition(".")[2]][:1]
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def faults(error: ValidationError, prefix: str = "") -> list[str]:
-    """What pydantic found, each with its key. A message of our own that begins with the full key is left as it is."""
-    found = []
-    for e in error.errors():
-        key = prefix + ".".join(str(p) for p in e["loc"] if p != "[key]")
-        if e["type"] == "extra_forbidden":
-            found.append(f"{key} is not known{suggestion(key)}")
-        elif e["type"] == "missing":
-            found.append(f"{key} is missing")
-        elif e["type"] == "value_error":
-            message = str(e["ctx"]["error"])
-            found.append(message if not key or message.startswith((f"{key}.", f"{key}:")) else f"{key}: {message}")
-        else:
-            message = re.sub(r"^(Input|\w+) should (be|have) | after validation.*", "", e["msg"])
-            got = e["input"] if not isinstance(e["input"], dict) else "a section"
-            found.append(f"{key}: expected {message}, got {got!r}")
-    return found

@@ -98,12 +98,12 @@ def test_a_class_of_a_network_that_is_no_name_of_a_folder(name, run, call_shell,
 
 
 HEADERS = {
-    "numbers for names": ({"class_names": [1, 2]}, "class_names.0: Input should be a valid string"),
+    "numbers for names": ({"class_names": [1, 2]}, "class_names.0: expected a valid string, got 1"),
     "3 names for 2 classes": ({"class_names": ["CN", "AD", "MCI"]}, "class_names: expected 2 different names"),
     "1 name for 2 classes": ({"class_names": ["CN"]}, "class_names: expected 2 different names"),
     "a class twice": ({"class_names": ["CN", "cn"]}, "class_names: expected 2 different names"),
-    "no names": ({"class_names": []}, "class_names: List should have at least 1 item"),
-    "positions as a text": ({"positions": "high"}, "positions: Input should be a valid dictionary"),
+    "no names": ({"class_names": []}, "class_names: expected at least 1 item, got []"),
+    "positions as a text": ({"positions": "high"}, "positions: expected a valid dictionary, got 'high'"),
     "no positions": ({"positions": None, "-": "positions"}, "positions is missing"),
     "no arguments": ({"-": "arguments"}, "arguments is missing"),
     "another architecture": (
@@ -112,8 +112,8 @@ HEADERS = {
     ),
     "a size between": ({"resolution": 24}, "resolution: expected a power of two from 8 to 16, got 24"),
     "a size too large": ({"resolution": 32}, "resolution: expected a power of two from 8 to 16, got 32"),
-    "fewer images than none": ({"nimg": -1}, "nimg: Input should be greater than or equal to 0"),
-    "another kind": ({"kind": "judge"}, "kind: Input should be 'generator' or 'discriminator'"),
+    "fewer images than none": ({"nimg": -1}, "nimg: expected greater than or equal to 0, got -1"),
+    "another kind": ({"kind": "judge"}, "kind: expected 'generator' or 'discriminator', got 'judge'"),
 }
 
 
@@ -193,12 +193,12 @@ def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
         (lambda s: [s.pop(k) for k in list(s) if k != "format"], "not the state of a run: config is missing"),
         (lambda s: s.pop("opt_G"), "opt_G is missing"),
         (lambda s: s.pop("watchdog"), "watchdog is missing"),
-        (lambda s: s.update(nimg="many"), "nimg: Input should be a valid integer"),
-        (lambda s: s.update(nimg=-8), "nimg: Input should be greater than or equal to 0"),
+        (lambda s: s.update(nimg="many"), "nimg: expected a valid integer, got 'many'"),
+        (lambda s: s.update(nimg=-8), "nimg: expected greater than or equal to 0, got -8"),
         (lambda s: s.update(nimg=10**12), "of 1000000000000 images, where the whole run has 128"),
         (lambda s: s.update(G={"const": torch.zeros(2)}), "does not fit this run"),
         (lambda s: s["G"].update(const=torch.zeros(2)), "does not fit this run"),
-        (lambda s: s.update(G=[1]), "G: Input should be a valid dictionary"),
+        (lambda s: s.update(G=[1]), "G: expected a valid dictionary, got [1]"),
         (lambda s: s.update(opt_D={}), "does not fit this run"),
         (lambda s: s.update(watchdog={}), "does not fit this run"),
         (lambda s: s.update(format=1), "expected a checkpoint of format 2"),

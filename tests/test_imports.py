@@ -45,7 +45,7 @@ NEVER = (
 )
 # ... and through whatever it imports
 NEVER_REACHES = (((*TRAINING, "networks", "sampling", "run", "data"), ("scans", "audit")),)
-CONFIG = {"progan_style.config", "progan_style.section", "progan_style.sections"}
+CONFIG = {"progan_style.config", "progan_style.sections"}
 KNOWS_CONFIG = ("config", "sections", "run", "training", "commands", "")
 
 # ---------------------------------------------------------------------------------------------------- the reading

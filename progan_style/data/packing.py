@@ -239,8 +239,9 @@ def open_cache(folder: Path, resolution: int, images: int) -> tuple[dict[str, An
         levels = {r: np.load(folder / level_name(r), mmap_mode="r") for r in resolutions(resolution)}
         means = np.load(folder / "means.npy")
         rows = images - len(index["skipped"])
-        _ = [index[name] for name in ("sizes", "bits", "range", "upsampled")]
-    except (OSError, ValueError, EOFError, KeyError, TypeError, RecursionError) as error:
+        if missing := {"sizes", "bits", "range", "upsampled"} - index.keys():
+            raise ValueError(f"index.json lacks {', '.join(sorted(missing))}")
+    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EACCES, errno.EPERM):
             raise
         raise ValueError(f"{folder}: this cache is damaged ({error}); delete the folder and run again") from None

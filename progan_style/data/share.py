@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from progan_style.data.dataset import Data
 from progan_style.data.manifest import write_manifest
-from progan_style.files import new_folder, refuse_used
+from progan_style.files import new_folder
 
 
 def persons_of_share(subjects: NDArray[Any], labels: NDArray[Any], share: float) -> NDArray[np.bool_]:
@@ -45,7 +45,6 @@ def write_share(data: Data, share: float, to: Path | str, subject_column: str = 
     if `to` is not empty.
     """
     to = Path(to)
-    refuse_used(to)  # before the persons are chosen
     chosen = persons_of_share(data.train.subjects, data.train.labels, share)
     train = data.train.subset(chosen)
     # Groups that were only read from file names stay that: the column would make persons of them.

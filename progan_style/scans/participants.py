@@ -284,9 +284,8 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
     for name in sorted(set(names)):
         text = safe(name)
         if not text or text.lower() in taken:
-            text = (
-                f"{text[:50]}{'-' if text else ''}{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
-            )
+            digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+            text = f"{text[:50]}{'-' if text else ''}{digest}"
         taken.add(text.lower())
         result[name] = text
     return result
