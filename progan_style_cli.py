@@ -156,9 +156,17 @@ def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> i
 
 def refuse_another_run(config: "Config", run_dir: Path) -> None:
     """Raises ValueError if the folder holds a run that this configuration would not go on with."""
-    from progan_style import images_seen, refuse_changes, refuse_inside, refuse_without_checkpoint, run_config
+    from progan_style import (
+        images_seen,
+        refuse_busy,
+        refuse_changes,
+        refuse_inside,
+        refuse_without_checkpoint,
+        run_config,
+    )
 
     refuse_inside(run_dir, config.data.root, "--run")
+    refuse_busy(run_dir)
     refuse_without_checkpoint(run_dir)
     nimg = images_seen(run_dir)
     if nimg is not None:
@@ -181,6 +189,7 @@ def build(config: "Config", until: int, device: "torch.device") -> "tuple[Traine
         torch.set_num_threads(config.threads)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = False  # what is said to run in fp32 does; the bulk runs in bf16 anyway
+    Trainer.check(config, device)
     if config.data.root is None:
         distributed.say("no data configured (data.root, --data): training on the built-in phantoms")
     data = distributed.one_first(lambda: load_data(config, until, progress=distributed.rank() == 0))

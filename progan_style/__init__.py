@@ -69,6 +69,7 @@ _HOME = {
     "finished_stage": "run",
     "finished_stages": "run",
     "images_seen": "run",
+    "refuse_busy": "training.lock",  # another training writes in the folder
     "refuse_without_checkpoint": "run",  # a folder whose checkpoint is gone is no new run
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",

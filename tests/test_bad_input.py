@@ -302,7 +302,9 @@ def test_two_trainings_in_one_folder(run, call_shell, tmp_path):
     lock.take()
     shutil.rmtree(run / "stage-016")
     before = disk(tmp_path)
-    refused(call_shell("train.py", "--run", run), "run: another training writes here (process ")
+    done = call_shell("train.py", "--run", run)
+    refused(done, "run: another training writes here (process ")
+    assert "data  " not in done.stdout  # told before anything is packed
     assert disk(tmp_path) == before
     lock.release()
 
@@ -536,8 +538,9 @@ def test_a_configuration_that_is_none(what, call_shell, tmp_path):
 def test_a_value_that_cannot_be(value, call_shell, tiny_overlay, toy_root, tmp_path):
     start = ["train.py", "--config", tiny_overlay, "--run", tmp_path / "run"]
     start += [] if value.startswith("data.root") else ["--data", toy_root]
-    refused(call_shell(*start, "--set", value), VALUES[value])
-    assert not disk(tmp_path)
+    done = call_shell(*start, "--set", value)
+    refused(done, VALUES[value])
+    assert "data  " not in done.stdout and not disk(tmp_path)  # told before anything is packed
 
 
 # ---------------------------------------------------------------- caches and kept parts

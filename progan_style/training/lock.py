@@ -4,6 +4,7 @@ Two would write the same checkpoint and the same log: lines come twice, or the o
 has moved. The system holds the lock and frees it when its owner ends, however that happens.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -36,12 +37,8 @@ class Lock:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                owner = words(file)
-                file.close()
-                raise ValueError(
-                    f"{self.path.parent}: another training writes here ({owner}); wait for it or stop it, or name "
-                    f"another folder with --run"
-                ) from None
+                with file:
+                    raise busy(self.path.parent, file) from None
             except OSError:  # a disk without locks
                 file.close()
                 return ""
@@ -61,6 +58,26 @@ class Lock:
             self.path.unlink(missing_ok=True)
             self.file.close()
             self.file = None
+
+
+def refuse_busy(folder: Path) -> None:
+    """Raises ValueError if another training writes in a folder; nothing is taken or changed."""
+    with contextlib.suppress(ImportError, FileNotFoundError), open(folder / NAME, encoding="utf-8") as file:
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy(folder, file) from None
+        except OSError:  # a disk without locks
+            return
+
+
+def busy(folder: Path, file: IO[str]) -> ValueError:
+    return ValueError(
+        f"{folder}: another training writes here ({words(file)}); wait for it or stop it, or name another folder with "
+        f"--run"
+    )
 
 
 def words(file: IO[str]) -> str:

@@ -38,6 +38,13 @@ class Trainer:
         augment = make_augment(config, self.recipe.loss.has_zero, device)
         self.state = State(config, device, augment, self.positions.header() if self.positions else None)
 
+    @staticmethod
+    def check(config: Config, device: torch.device) -> None:
+        """Raises ValueError for what this machine cannot do. It needs no data, which take minutes or hours to pack."""
+        refuse_uneven(config, distributed.world())
+        make_recipe(config, device)
+        make_take_step(config, device)
+
     def run(
         self,
         run_dir: str | Path,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from progan_style.training.lock import NAME, Lock
+from progan_style.training.lock import NAME, Lock, refuse_busy
 
 REPO = Path(__file__).parents[3]
 HOLD = """
@@ -40,6 +40,17 @@ def test_a_second_writer_is_refused_and_the_first_named(holder, tmp_path):
     told = rf"run: another training writes here \(process {holder.pid} on {platform.node()}, since 20.*\); wait for it"
     with pytest.raises(ValueError, match=told):
         Lock(tmp_path / "run").take()
+
+
+def test_a_folder_can_be_asked_without_taking_it(holder, tmp_path):
+    with pytest.raises(ValueError, match=f"another training writes here .process {holder.pid} on"):
+        refuse_busy(tmp_path / "run")
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    left = (tmp_path / "run" / NAME).read_text()
+    refuse_busy(tmp_path / "run")
+    refuse_busy(tmp_path / "none")
+    assert (tmp_path / "run" / NAME).read_text() == left and not (tmp_path / "none").exists()
 
 
 def test_a_dead_owners_lock_is_taken_over_with_a_line(holder, tmp_path):
