@@ -16,12 +16,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from progan_style import memory
 from progan_style.training.losses import LOSSES
 
 TOP = Path(__file__).resolve().parents[1]
 RESOLUTIONS = (8, 16, 32, 64, 128, 256)
 TIMED = {"plain": 4, "penalised": 2}  # steps of a round
-MAPS = 20  # what a step holds at its peak, in the widest maps of all sizes (measured, fp32: 16 at 256, 20 at 64 px)
 BASE_BYTES = 400 * 2**20  # what the process holds without images
 
 
@@ -46,26 +46,16 @@ def why_not(args: argparse.Namespace) -> str:
     if args.beside and not (args.beside / "benchmarks" / "train_step.py").is_file():
         return f"--beside: expected a work tree of this project, got {args.beside}"
     base, most = args.widths
-    sizes = (2**k for k in range(2, args.resolution.bit_length()))
-    image = 4 * MAPS * sum(min(base // r, most) * r * r for r in sizes)
-    free = free_bytes()
+    image = memory.bytes_of_image("stylegan1", base, most, args.resolution)
+    free = memory.free_bytes()
     if free is None or BASE_BYTES + args.batch * image <= free:
         return ""
-    fits = max(0, (free - BASE_BYTES) // image // 4 * 4)
+    fits = memory.largest_batch(free - BASE_BYTES, image)
     return (
         f"--batch: {args.batch} images at {args.resolution} px take about "
         f"{(BASE_BYTES + args.batch * image) / 2**30:.1f} GB and {free / 2**30:.1f} GB are free; "
         + (f"expected at most {fits}" if fits else "not even 4 fit; expected narrower --widths")
     )
-
-
-def free_bytes() -> int | None:
-    """Memory that programs can still have; None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)
 
 
 def run(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import torch
 
+from progan_style import memory
+from progan_style.config import Config
 from progan_style.training.schedule import Stage
 from progan_style.training.trainer import Trainer
 
@@ -24,15 +26,33 @@ def forecast(make: Callable[[], Trainer], nimg: int, until: int) -> list[str]:
 def seconds_of_stages(trainer: Trainer, nimg: int, until: int) -> tuple[dict[int, float], str]:
     """Seconds for each resolution that is left; where one does not fit in memory, those before it and what to lower."""
     found: dict[int, float] = {}
+    # On a CPU nothing is raised where memory runs out: the system kills the process. So it is reckoned, not tried.
+    free = memory.free_bytes() if trainer.state.device.type == "cpu" else None
     end = trainer.schedule.stage_of(until).end
     for stage in trainer.schedule.stages:
         if nimg < stage.end <= end:
+            if free is not None and (trouble := too_large(trainer.config, stage.resolution, free)):
+                return found, trouble
             try:
                 with trainer.memory_is_told():
                     found[stage.resolution] = seconds_of_image(trainer, stage) * (stage.end - max(nimg, stage.start))
             except MemoryError as error:
                 return found, str(error)
     return found, ""
+
+
+def too_large(config: Config, resolution: int, free: int) -> str:
+    """What to lower where a step of this size on a CPU takes more than `free` bytes; "" where it fits."""
+    network, batch = config.network, config.schedule.batch_size[resolution]
+    image = memory.bytes_of_image(network.name, network.channel_base, network.channel_max, resolution)
+    if batch * image <= free:
+        return ""
+    fits = memory.largest_batch(free, image)
+    mend = f"lower schedule.batch_size.{resolution} to {fits}" if fits else "not even 4 images fit: lower"
+    return (
+        f"a step at {resolution} px with {batch} images takes about {batch * image / 2**30:.1f} GB, and "
+        f"{free / 2**30:.1f} GB are free; {mend}{' or' if fits else ''} network.channel_base (in a new run)"
+    )
 
 
 def seconds_of_image(trainer: Trainer, stage: Stage) -> float:

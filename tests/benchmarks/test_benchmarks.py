@@ -187,7 +187,7 @@ def test_one_size_refuses_in_one_line(asked, said, capsys):
 
 
 def test_a_batch_that_does_not_fit_is_told_with_the_one_that_does(monkeypatch, capsys):
-    monkeypatch.setattr(one_size, "free_bytes", lambda: 2 * 2**30)
+    monkeypatch.setattr(one_size.memory, "free_bytes", lambda: 2 * 2**30)
     with pytest.raises(SystemExit):
         train_step.main(["--resolution", "256", "--batch", "64"])
     fits = int(re.search(r"expected at most (\d+)$", capsys.readouterr().err.strip()).group(1))

@@ -54,3 +54,34 @@ def test_a_c_library_that_refuses_is_left_alone(monkeypatch):
 
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: Refuses())
     assert memory.keep_freed() is False
+
+
+def test_the_limit_of_a_control_group_counts(monkeypatch, tmp_path):
+    """Of both versions, of the group and of those around it; what the process holds is taken off."""
+    held = 3
+    files = {
+        "/proc/meminfo": "MemTotal: 900 kB\nMemAvailable:   800 kB\n",
+        "/proc/self/statm": f"99 {held} 1",
+        "/proc/self/cgroup": "4:memory:/a/b\n2:cpu:/\n0::/job/step\n",
+    }
+    real = memory.text_of
+    monkeypatch.setattr(memory, "text_of", lambda path: files.get(str(path)) or real(path))
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    assert memory.free_bytes() == 800 * 1024
+    (tmp_path / "job" / "step").mkdir(parents=True)
+    (tmp_path / "job" / "step" / "memory.max").write_text("max\n")
+    assert memory.free_bytes() == 800 * 1024
+    (tmp_path / "job" / "memory.max").write_text("600000\n")
+    assert memory.free_bytes() == 600000 - held * memory.mmap.PAGESIZE
+    (tmp_path / "memory" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "memory" / "a" / "b" / "memory.limit_in_bytes").write_text("500000\n")
+    assert memory.free_bytes() == 500000 - held * memory.mmap.PAGESIZE
+    files["/proc/meminfo"] = "MemTotal: 900 kB\n"  # a system that does not say
+    assert memory.free_bytes() is None
+
+
+def test_a_step_needs_what_its_maps_need():
+    """Against a sum written out: channels 64, 64, 32 at 4, 8, 16 px."""
+    maps = 64 * 16 + 64 * 64 + 32 * 256
+    assert memory.bytes_of_image("stylegan1", 512, 64, 16) == 4 * 20 * maps
+    assert memory.largest_batch(23 * 7, 7) == 20 and memory.largest_batch(5, 7) == 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from progan_style import Trainer
+from progan_style import Trainer, memory
 from progan_style.training import forecast as module
 from progan_style.training.forecast import forecast, in_words, seconds_of_stages
 
@@ -44,6 +44,25 @@ def test_a_stage_that_does_not_fit_is_told_and_ends_nothing(make, monkeypatch):
     lines = forecast(lambda: trainer, 0, 16)
     assert lines[0] == "forecast  under a minute of training here"
     assert lines[1].startswith("warning: out of memory at 16 px with batches of 8 images; lower schedule.batch_size.16")
+
+
+def test_what_a_cpu_cannot_hold_is_reckoned_and_not_tried(make, ticking, monkeypatch):
+    trainer, _ = make("run")
+    of_16 = 8 * memory.bytes_of_image("stylegan1", *widths(trainer), 16)
+    monkeypatch.setattr(memory, "free_bytes", lambda: of_16)
+    assert seconds_of_stages(trainer, 0, 16) == ({8: 48.0, 16: 160.0}, "")
+    monkeypatch.setattr(memory, "free_bytes", lambda: of_16 - 1)
+    found, trouble = seconds_of_stages(trainer, 0, 16)
+    assert found.keys() == {8} and trouble.startswith("a step at 16 px with 8 images takes about ")
+    assert trouble.endswith("lower schedule.batch_size.16 to 4 or network.channel_base (in a new run)")
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10)
+    assert "not even 4 images fit: lower network.channel_base" in seconds_of_stages(trainer, 0, 16)[1]
+    monkeypatch.setattr(memory, "free_bytes", lambda: None)  # a system that does not say
+    assert seconds_of_stages(trainer, 0, 16)[1] == ""
+
+
+def widths(trainer):
+    return trainer.config.network.channel_base, trainer.config.network.channel_max
 
 
 @pytest.mark.parametrize(
