@@ -25,169 +25,18 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks import recipes
+from benchmarks.recipes import Arm, Question
 
 TOP = Path(__file__).parents[1]
 ROWS = TOP / "docs" / "recipe_study.jsonl"
 PERSONS, SLICES, POOL = 250, 1000, 1  # held-out persons, generated slices per class, which fresh persons
 SHARE_OF_400 = 0.125  # of the 400 training persons, 8 slices each
-KIMG = {  # what is scaled: fade and hold of configs/cpu.yaml
-    32: {"fade_kimg": {8: 0, 16: 20, 32: 20}, "hold_kimg": {8: 30, 16: 40, 32: 60}},
-    64: {"fade_kimg": {8: 0, 16: 20, 32: 20, 64: 20}, "hold_kimg": {8: 30, 16: 40, 32: 60, 64: 80}},
-}
 MINUTES = {32: 20.0, 64: 60.0}  # CPU time of an arm, by its size
 TIMED, ROUNDS = 32, 3  # steps timed in each stage (two penalties, eight path lengths), and how often: the median counts
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A recipe: an overlay and settings on top of it. few: trained on 400 slices. grows: through all sizes, or not.
-
-    pace: what its speed is known by. Arms that differ in gamma or seed alone share it, and so are of one length; none:
-    the overlay's own lengths.
-    """
-
-    name: str
-    settings: tuple[str, ...]
-    pace: str
-    size: int = 32
-    config: str = "cpu"
-    few: bool = False
-    grows: bool = True
-
-
-@dataclass(frozen=True)
-class Question:
-    """Arms to choose from; the first is the simplest, and stays unless another is better by more than chance."""
-
-    title: str
-    arms: tuple[Arm, ...]
-    seeds: tuple[int, ...] = (0, 1)
-
-
-def gammas(size: int, value: float) -> tuple[str, ...]:
-    """At 64x64 half of it, as in configs/cpu.yaml."""
-    return tuple(f"schedule.r1_gamma.{r}={value if r < 64 else value / 2:g}" for r in (8, 16, 32, 64) if r <= size)
-
-
-LOSSES = {  # the gamma in the middle of each pilot, and what else the loss is run with in its paper
-    "logistic": (1.0, ()),
-    "relativistic": (1.0, ()),
-    "wgan-gp": (10.0, ("loss.penalty_interval=1",)),
-}
-GAMMA = {"logistic": 1.0, "relativistic": 1.0, "wgan-gp": 10.0}  # what the pilots chose; the middle until then
-LOSS = "relativistic"  # what the question of architecture and loss chose
-# Groups that a judge tells apart with an AUC above 0.95: elsewhere fidelity has no room to differ.
-APART = ("data.phantom.overlap=apart",)
-# Other persons with another pattern of atrophy: the same seed would give the same heads.
-FRONTAL = ("data.phantom.pattern=frontal", "data.phantom.seed=5")
-# A finished arm, for the transfer; where its folder is gone, --arm with its name trains it again.
-FROM = "saved_output/study/projection-{loss}-gamma-{gamma:g}-s0/checkpoint.pt"
-
-
-def recipe(loss: str, gamma: float, *more: str, name: str = "", pace: str = "", size: int = 32, **kind: Any) -> Arm:
-    """pace: of the name, what changes the speed."""
-    settings = (f"loss.name={loss}", *LOSSES[loss][1], *gammas(size, gamma), *more)
-    last = "" if size == 32 else f"{size}px"
-    full, timed = (
-        "-".join(part for part in parts if part)
-        for parts in ((name, f"{loss}-gamma-{gamma:g}", last), (pace, loss, last))
-    )
-    return Arm(full, settings, timed, size, **kind)
-
-
-def best(*more: str, name: str, **kind: Any) -> Arm:
-    return recipe(LOSS, GAMMA[LOSS], *more, name=name, **kind)
-
-
-# R3GAN (Huang et al. 2024) starts at 2 for 64 px and at 150 for 256, for three channels: a third for gray, joined by a
-# power law and continued downwards.
-R3GAN = {r: round(2 / 3 * 75 ** (math.log2(r / 64) / 2), 6) for r in (8, 16, 32)}
-ADAS = {
-    8: 0.0002 * 8**2 / 64,
-    16: 0.0002 * 16**2 / 64,
-    32: 0.0002 * 32**2 / 32,
-}  # StyleGAN2-ADA's, at demo.yaml's batches
-ONE = {8: 1.0, 16: 1.0, 32: 1.0}
-
-
-def table_of(name: str, gamma: dict[int, float], *more: str) -> Arm:
-    """configs/demo.yaml with a gamma for each resolution."""
-    return Arm(
-        f"demo-{name}", (*(f"schedule.r1_gamma.{r}={value:g}" for r, value in gamma.items()), *more), "", config="demo"
-    )
-
-
-def labels_rise(size: int) -> str:
-    """Transitional conditioning over the middle half of an unscaled run: about a seventh to nearly half of an arm."""
-    kimg = sum(sum(table.values()) for table in KIMG[size].values())
-    return f"schedule.label_kimg=[{0.25 * kimg:g}, {0.75 * kimg:g}]"
-
-
-QUESTIONS: list[Question] = [
-    *(
-        Question(f"gamma of {loss}", tuple(recipe(loss, middle * factor) for factor in (1, 0.25, 4)), seeds=(0,))
-        for loss, (middle, _) in LOSSES.items()
-    ),
-    Question(
-        "architecture and loss",
-        tuple(recipe(loss, GAMMA[loss]) for loss in LOSSES)
-        + tuple(
-            recipe(loss, GAMMA[loss], name="stylegan2", pace="stylegan2", config="stylegan2", grows=False)
-            for loss in LOSSES
-        ),
-    ),
-    Question(
-        "conditioning",
-        (
-            best(*APART, name="projection"),
-            best(*APART, "conditioning.name=auxiliary", name="auxiliary", pace="auxiliary"),
-            best(*APART, labels_rise(32), name="transitional"),
-        ),
-    ),
-    Question(
-        "gamma of each resolution",
-        (
-            table_of("gamma-1", ONE),
-            table_of("gamma-r3gan", R3GAN),
-            table_of("gamma-ada", ADAS),
-            table_of("gamma-r3gan-interval-4", R3GAN, "loss.penalty_interval=4"),
-        ),
-    ),
-    Question(
-        "augmentation, all slices",
-        (recipe(LOSS, GAMMA[LOSS]), best("augment.name=ada", name="ada", pace="ada")),
-    ),
-    Question(
-        "augmentation, 400 slices",
-        (
-            best(name="400", few=True),
-            best("augment.name=ada", name="400-ada", pace="ada", few=True),
-            best("augment.name=fixed", "augment.p=0.2", name="400-fixed", pace="ada", few=True),
-        ),
-    ),
-    Question(
-        "transfer to frontal atrophy, 400 slices",
-        (
-            best(*FRONTAL, name="frontal-400", few=True),
-            best(
-                *FRONTAL,
-                f"init={FROM.format(loss=LOSS, gamma=GAMMA[LOSS])}",
-                name="frontal-400-init",
-                pace="fixed",
-                few=True,
-                grows=False,
-            ),
-        ),
-    ),
-    Question(
-        "finalists at 64x64",
-        tuple(recipe(loss, GAMMA[loss], size=64) for loss in ("logistic", "relativistic")),
-        seeds=(0, 1, 2),
-    ),
-]
 
 
 Rows = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
@@ -202,6 +51,7 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
 
     from benchmarks.machine import peak_rss_mb
     from progan_style import Trainer, finished_stages, load_config, load_data, save_config
+    from progan_style.training.trainer import choose_precision
     from progan_style_cli import make_evaluate
 
     torch.set_num_threads(1)
@@ -216,17 +66,17 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
         save_config(config, known)
     data = load_data(config, arm.size)
     spent = folder / "spent.json"
-    before = json.loads(spent.read_text()) if spent.is_file() else {"cpu_seconds": 0.0, "peak_mb": 0.0}
+    before: dict[str, Any] = {"cpu_seconds": 0.0, "peak_mb": 0.0}
+    before |= json.loads(spent.read_text()) if spent.is_file() else {}
+    device = torch.device("cpu")
+    precision = "bf16" if choose_precision(config.training.precision, device) else "fp32"
     if arm.size not in finished_stages(folder):
         start = time.process_time()
         asked: list[int] = []
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, frame: asked.append(received))
         try:
-            trainer, evaluate = (
-                Trainer(config, chosen(arm, data.train)),
-                make_evaluate(config, data, torch.device("cpu")),
-            )
+            trainer, evaluate = Trainer(config, chosen(arm, data.train)), make_evaluate(config, data, device)
             if not trainer.run(folder, evaluate=evaluate, stop=lambda: bool(asked)):
                 raise SystemExit(f"{folder}: stopped; the same command goes on")
         except ValueError as error:  # a training that broke is a result
@@ -234,16 +84,30 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
         finally:
             before["cpu_seconds"] += time.process_time() - start
             before["peak_mb"] = max(before["peak_mb"], peak_rss_mb())
+            now = {"commit": commit(), "cpu": torch.backends.cpu.get_cpu_capability(), "precision": precision}
+            before |= {key: joined(before.get(key, ""), value) for key, value in now.items()}
             spent.write_text(json.dumps(before))
-    row |= {key: round(value, 1) for key, value in before.items()}
+    row |= {key: round(value, 1) if isinstance(value, float) else value for key, value in before.items()}
     return row if "failed" in row else row | measure(arm, config, data, folder)
+
+
+def commit() -> str:
+    """Of this work tree, with "-dirty" where files differ from it; "no repository" outside of one."""
+    asked = ["git", "-C", str(TOP), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no repository"
+
+
+def joined(before: str, now: str) -> str:
+    """What the pieces of a run were made with, each once: "a", "a, b"."""
+    return ", ".join(dict.fromkeys([*filter(None, before.split(", ")), now]))
 
 
 def lengths(arm: Arm, factor: float) -> list[str]:
     """The stages' lengths, scaled, as settings; an arm that does not grow has one stage."""
     if not arm.pace:
         return []
-    tables = KIMG[arm.size]
+    tables = recipes.KIMG[arm.size]
     if not arm.grows:
         tables = {"hold_kimg": {arm.size: sum(sum(table.values()) for table in tables.values())}}
         rows = (f"schedule.resolutions=[{arm.size}]",)
@@ -262,8 +126,8 @@ def budget_factor(arm: Arm, config: Any, to: Path, rows: Rows) -> float:
     """
     if not arm.pace:
         return 1.0
-    total = sum(sum(table.values()) for table in KIMG[arm.size].values())
-    arms = all_arms()
+    total = sum(sum(table.values()) for table in recipes.KIMG[arm.size].values())
+    arms = recipes.all_arms()
     factors = {
         other.pace: row["kimg"] / total
         for (name, _), row in rows.items()
@@ -281,10 +145,6 @@ def budget_factor(arm: Arm, config: Any, to: Path, rows: Rows) -> float:
         with contextlib.suppress(FileExistsError), open(kept, "x", encoding="utf-8") as file:  # or another was first
             file.write(f"{factor:.4f}")
     return float(kept.read_text())
-
-
-def all_arms() -> dict[str, Arm]:
-    return {arm.name: arm for question in QUESTIONS for arm in question.arms}
 
 
 def configured(arm: Arm, seed: int, factor: float) -> Any:
@@ -358,10 +218,19 @@ PER_CLASS = tuple((key, suffix) for key in ("kid", "coverage", "recall") for suf
 # ---------------------------------------------------------------- all rows
 
 
+SAYS = ("arm", "seed", "commit", "cpu", "precision")  # of every row, with how many images it saw: kimg
+
+
 def read_rows(path: Path) -> Rows:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    rows = [json.loads(line) for line in lines]
-    return {(row["arm"], row["seed"]): row for row in rows}
+    """Raises ValueError for a row that does not say what it was made with, or on how many images."""
+    rows: Rows = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.is_file() else [], 1):
+        row = json.loads(line)
+        wanted = SAYS if "failed" in row else (*SAYS, "kimg")
+        if lacks := [key for key in wanted if row.get(key) in (None, "")]:
+            raise ValueError(f"{path}, line {number}: expected a row with {', '.join(wanted)}; no {', '.join(lacks)}")
+        rows[row["arm"], row["seed"]] = row
+    return rows
 
 
 def missing(questions: Sequence[Question], rows: Rows) -> list[tuple[Arm, int]]:
@@ -477,20 +346,24 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--to", metavar="DIR", type=Path, default=Path("saved_output/study"))
     p.add_argument("--rows", metavar="FILE", type=Path, default=ROWS)
     options = p.parse_args(argv)
-    titles = [question.title for question in QUESTIONS]
+    titles = [question.title for question in recipes.QUESTIONS]
     if unknown := [title for title in options.question or [] if title not in titles]:
         p.error(f"--question: expected one of {', '.join(titles)}; got {', '.join(unknown)}")
-    questions = [q for q in QUESTIONS if not options.question or q.title in options.question]
+    try:
+        rows = read_rows(options.rows)
+    except ValueError as error:
+        p.error(f"--rows: {error}")
+    questions = [q for q in recipes.QUESTIONS if not options.question or q.title in options.question]
     if options.table:
-        print(table(questions, read_rows(options.rows)))
+        print(table(questions, rows))
         return 0
     if options.arm is None:
-        run_missing(missing(questions, read_rows(options.rows)), options)
+        run_missing(missing(questions, rows), options)
         return 0
-    arms = all_arms()
+    arms = recipes.all_arms()
     if options.arm not in arms:
         p.error(f"--arm: expected one of {', '.join(arms)}; got {options.arm}")
-    row = train_and_measure(arms[options.arm], options.seed, options.to, read_rows(options.rows))
+    row = train_and_measure(arms[options.arm], options.seed, options.to, rows)
     with open(options.rows, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     print(json.dumps(row))

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmarks import recipe_study
-from benchmarks.recipe_study import Arm, Question, decide, lengths, missing, read_rows, table
+from benchmarks import recipe_study, recipes
+from benchmarks.recipe_study import decide, lengths, missing, read_rows, table
+from benchmarks.recipes import Arm, Question
 
 
 def rows_of(**kids):
@@ -34,7 +35,7 @@ def test_every_arm_has_a_configuration_of_its_size():
     from progan_style import load_config
 
     seen = {}
-    for question in recipe_study.QUESTIONS:
+    for question in recipes.QUESTIONS:
         for arm in question.arms:
             assert seen.setdefault(arm.name, arm) == arm, "two arms of one name"
             config = load_config(
@@ -47,7 +48,7 @@ def test_every_arm_has_a_configuration_of_its_size():
 def test_arms_of_one_pace_are_of_one_length(tmp_path, monkeypatch):
     taken = iter((300.0, 100.0, 200.0, 999.0))
     monkeypatch.setattr(recipe_study, "cpu_seconds", lambda arm, config: next(taken))
-    arms = [recipe_study.recipe("logistic", gamma) for gamma in (1.0, 4.0)]
+    arms = [recipes.recipe("logistic", gamma) for gamma in (1.0, 4.0)]
     factors = [recipe_study.budget_factor(arm, None, tmp_path, {}) for arm in arms]
     assert factors == [20 * 60 / 200.0] * 2  # the median of three, once
 
@@ -57,7 +58,7 @@ def test_lengths_follow_the_rows_of_another_machine(tmp_path, monkeypatch):
     rows = {("logistic-gamma-1", 0): {"arm": "logistic-gamma-1", "seed": 0, "kimg": 340.0}}  # twice KIMG's 170
     speeds = {"logistic-gamma-4": 6000.0, "logistic-gamma-1": 6000.0, "relativistic-gamma-1": 8000.0}
     monkeypatch.setattr(recipe_study, "cpu_seconds", lambda arm, config: speeds[arm.name])
-    arms = [recipe_study.recipe(loss, gamma) for loss, gamma in (("logistic", 4.0), ("relativistic", 1.0))]
+    arms = [recipes.recipe(loss, gamma) for loss, gamma in (("logistic", 4.0), ("relativistic", 1.0))]
     assert [recipe_study.budget_factor(arm, None, tmp_path, rows) for arm in arms] == [2.0, 1.5]
 
 
@@ -66,6 +67,23 @@ def test_a_failed_run_is_a_row_and_an_arm_that_was_not_run_is_said():
     rows = {("a", 0): {"arm": "a", "seed": 0, "kid": 0.25}, ("b", 0): {"arm": "b", "seed": 0, "failed": "not finite"}}
     text = table([question], rows)
     assert "| a | 0 | 0.250 |" in text and "| b | 0 failed |" in text and "| c | not run |" in text
+
+
+WHOLE = {"arm": "a", "seed": 0, "commit": "1a2b", "cpu": "AVX2", "precision": "fp32", "kimg": 270.0}
+
+
+@pytest.mark.parametrize("lacks", ("commit", "cpu", "precision", "kimg"))
+def test_a_row_that_does_not_say_what_it_was_made_with_is_refused(lacks, tmp_path, capsys):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps(WHOLE) + "\n" + json.dumps({k: v for k, v in WHOLE.items() if k != lacks}) + "\n")
+    with pytest.raises(SystemExit) as left:
+        recipe_study.main(["--table", "--rows", str(rows)])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"kimg; no {lacks}")
+
+
+def test_pieces_of_a_run_are_named_once_each():
+    assert recipe_study.joined("", "a") == "a" and recipe_study.joined("a, b", "a") == "a, b"
 
 
 @pytest.fixture
@@ -77,15 +95,16 @@ def tiny_study(tiny_overlay, tmp_path, monkeypatch, quick):
     arm = Arm("a", ("loss.name=hinge",), "a", size=16)
     changes = {
         "TOP": tmp_path,
-        "KIMG": {16: small},
         "MINUTES": {16: 0.02},
         "TIMED": 4,
         "ROUNDS": 1,
         "PERSONS": 20,
         "SLICES": 20,
     }
-    for name, value in (changes | {"QUESTIONS": [Question("which", (arm,), seeds=(0,))]}).items():
+    for name, value in changes.items():
         monkeypatch.setattr(recipe_study, name, value)
+    monkeypatch.setattr(recipes, "KIMG", {16: small})
+    monkeypatch.setattr(recipes, "QUESTIONS", [Question("which", (arm,), seeds=(0,))])
     return tmp_path
 
 
@@ -95,8 +114,9 @@ def test_an_arm_is_timed_trained_judged_and_kept(tiny_study, capsys):
     assert recipe_study.main(command) == 0
     row = read_rows(rows)["a", 0]
     assert row["cpu_seconds"] > 0 and row["peak_mb"] > 50 and row["kimg"] > 0
+    assert row["commit"] and row["cpu"] and row["precision"] in ("fp32", "bf16")
     assert {"kid", "kid.baseline", "kid.CN", "coverage.AD", "fidelity.auc", "fidelity.real", "tstr.auc"} <= row.keys()
-    assert missing(recipe_study.QUESTIONS, read_rows(rows)) == []
+    assert missing(recipes.QUESTIONS, read_rows(rows)) == []
     rows.unlink()
     assert recipe_study.main(command) == 0  # the run stands: it is judged again, not trained again
     assert json.loads(rows.read_text())["cpu_seconds"] == row["cpu_seconds"]
