@@ -70,6 +70,7 @@ _HOME = {
     "finished_stages": "run",
     "images_seen": "run",
     "refuse_busy": "training.lock",  # another training writes in the folder
+    "refuse_slices_of_others": "run",  # a run's numbers are not read beside slices that it did not learn from
     "refuse_without_checkpoint": "run",  # a folder whose checkpoint is gone is no new run
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",

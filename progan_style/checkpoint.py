@@ -60,7 +60,7 @@ class Saved(BaseModel):
 
     config: dict[str, Any]
     class_names: list[str]
-    data: str
+    data: dict[str, str]
     threads: int
     precision: Literal["bf16", "fp32"]
     device: str

@@ -77,6 +77,7 @@ def differences(a: Config, b: Config) -> list[str]:
 FREE = {
     "threads",
     "training.precision",
+    "data.root",  # where the slices lie; whether they are the same is told by their digest
     "data.cache",
     "training.compile",
     "training.graphs",
@@ -87,10 +88,6 @@ FREE = {
     "training.eval_samples",
     "training.on_divergence",
 }
-
-
-# Keys that hold a path: the same one may be written otherwise.
-PATHS = {"data.root", "init"}
 
 
 def same_file(a: str | None, b: str | None) -> bool:
@@ -115,8 +112,8 @@ def refuse_changes(before: Config, now: Config, where: str | Path, nimg: int) ->
             return int(row) not in over
         if section in ("schedule.batch_size", "schedule.fade_kimg", "schedule.hold_kimg"):
             return int(row) not in begun
-        if key in PATHS:
-            return same_file(*(_flat(config.model_dump())[key] for config in (before, now)))
+        if key == "init":
+            return same_file(before.init, now.init)
         return key in FREE
 
     if differ := [k for k in differences(before, now) if not free(k)]:

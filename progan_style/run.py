@@ -8,7 +8,7 @@ from pathlib import Path
 
 from progan_style.config import Config, load_config
 from progan_style.data.classes import UNLABELLED, find_classes
-from progan_style.data.dataset import Data
+from progan_style.data.dataset import Data, Dataset
 from progan_style.data.loading import load_folder
 from progan_style.data.packing import Allow
 from progan_style.phantoms.folder import VERSION, make_phantoms
@@ -75,6 +75,28 @@ def refuse_without_checkpoint(run_dir: str | Path) -> None:
             f"{run_dir}: holds {', '.join(there)} and no checkpoint.pt; {back} to go on, or begin anew with another "
             f"--run"
         )
+
+
+def refuse_other_data(before: dict[str, str], now: dict[str, str], where: str | Path, slices: int) -> None:
+    """Raises ValueError if these are not the training slices of a run (Dataset.digest); says what differs.
+
+    Where they lie is no matter: a folder may move.
+    """
+    if differ := [name for name in now if now[name] != before.get(name)]:
+        raise ValueError(
+            f"{where}: the training slices are others than those of this run ({', '.join(differ)} differ, now {slices} "
+            f"slices); name the folder of its slices with --data, or begin anew with another --run (--init keeps the "
+            f"weights)"
+        )
+
+
+def refuse_slices_of_others(run_dir: str | Path, train: Dataset) -> None:
+    """Raises ValueError if a run learnt from other slices than these. Without a checkpoint nobody knows."""
+    from progan_style.checkpoint import newest_state
+
+    path = Path(run_dir) / "checkpoint.pt"
+    if path.exists():
+        refuse_other_data(newest_state(path)[0]["data"], train.digest(), path, len(train))
 
 
 def finished_stage(run_dir: str | Path, size: int | None) -> int:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -307,6 +308,48 @@ def test_two_trainings_in_one_folder(run, call_shell, tmp_path):
     assert "data  " not in done.stdout  # told before anything is packed
     assert disk(tmp_path) == before
     lock.release()
+
+
+# ---------------------------------------------------------------- data that moved, or are others
+
+
+@pytest.fixture
+def moved(run, toy_root, tmp_path):
+    """The run's data in another folder, and its last stage still to be made."""
+    return Path(shutil.copytree(toy_root, tmp_path / "elsewhere"))
+
+
+def invert(folder):
+    for file in folder.rglob("*.png"):
+        Image.eval(Image.open(file), lambda value: 255 - value).save(file)
+
+
+@pytest.mark.parametrize("command", ("train.py", "predict.py"))
+def test_slices_that_changed_between_two_calls(command, run, moved, call_shell, tmp_path):
+    invert(moved)
+    if command == "train.py":
+        shutil.rmtree(run / "stage-016")
+    before = disk(tmp_path)
+    told = "the training slices are others than those of this run (pixels differ, now "
+    refused(call_shell(command, "--run", run, "--data", moved), told)
+    assert disk(tmp_path) == before
+
+
+def test_data_that_moved_are_followed(run, moved, call_shell):
+    shutil.rmtree(run / "stage-016")
+    done = call_shell("train.py", "--run", run, "--data", moved)
+    assert done.returncode == 0 and "differ" not in done.stdout, done
+    assert str(moved) in (run / "config.yaml").read_text()
+    done = call_shell("predict.py", "--run", run, "--data", moved, "--parts", "grid")
+    assert done.returncode == 0, done
+
+
+def test_data_that_are_gone(run, call_shell, tmp_path):
+    config = run / "config.yaml"
+    config.write_text(re.sub(r"root: .*", "root: nowhere", config.read_text()))
+    before = disk(tmp_path)
+    refused(call_shell("predict.py", "--run", run, "--parts", "grid"), "nowhere: no such folder; ")
+    assert disk(tmp_path) == before
 
 
 # ---------------------------------------------------------------- pictures that cannot be read

@@ -11,6 +11,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog=prog, description=__doc__)
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     p.add_argument("--size", metavar="SIZE", type=int, help="a finished stage (default: the last)")
+    p.add_argument("--data", metavar="DIR", help="where the run's slices lie now, if they have moved")
     p.add_argument(
         "--weights", choices=("last", "best"), default="last", help="of the end of the stage, or of its lowest KID"
     )
@@ -50,6 +51,8 @@ def predict(args: argparse.Namespace) -> int:
 
     run_dir = Path(args.run)
     config = run_config(run_dir)
+    if args.data is not None:
+        config = config.model_copy(update={"data": config.data.model_copy(update={"root": args.data})})
     size = finished_stage(run_dir, args.size)
     for option, value in (("--samples-per-label", args.samples_per_label), ("--unseen-phantoms", args.unseen_phantoms)):
         if value < 2:
@@ -58,7 +61,7 @@ def predict(args: argparse.Namespace) -> int:
     import torch
 
     from analysis import Options, check_sections, print_report, run_context, with_unseen_phantoms
-    from progan_style import choose_device, finished_stages, load_data
+    from progan_style import choose_device, finished_stages, load_data, refuse_slices_of_others
 
     chosen = check_sections(args.parts.split(",")) if args.parts else None
     device = choose_device(args.device)
@@ -70,6 +73,7 @@ def predict(args: argparse.Namespace) -> int:
 
     # At the largest trained size, as in training: the slices then come from the cache.
     data = load_data(config, finished_stages(run_dir)[-1])
+    refuse_slices_of_others(run_dir, data.train)
     judged = with_unseen_phantoms(data, size, args.unseen_phantoms, config.data.cache, config.threads, show_line)
     options = Options(
         samples_per_label=args.samples_per_label,

@@ -20,7 +20,7 @@ from progan_style.config import Config, parse_config, refuse_changes, save_confi
 from progan_style.files import write_whole
 from progan_style.networks import fir
 from progan_style.networks.contract import Generator
-from progan_style.run import finished_stages, refuse_without_checkpoint, stage_dir
+from progan_style.run import finished_stages, refuse_other_data, refuse_without_checkpoint, stage_dir
 from progan_style.sampling import save_samples
 from progan_style.training import graphs, runlog
 from progan_style.training.lock import Lock
@@ -61,7 +61,9 @@ class Upkeep:
     data_digest: tells the training slices apart. precision: that of the steps, bf16 or fp32.
     """
 
-    def __init__(self, state: State, schedule: GrowthSchedule, run_dir: Path, data_digest: str, precision: str):
+    def __init__(
+        self, state: State, schedule: GrowthSchedule, run_dir: Path, data_digest: dict[str, str], precision: str
+    ):
         self.state, self.schedule, self.run_dir, self.data_digest = state, schedule, run_dir, data_digest
         self.precision = precision
         self.config, self.path = state.config, run_dir / "checkpoint.pt"
@@ -74,14 +76,15 @@ class Upkeep:
     # ---------------------------------------------------------------- begin and end
 
     def begin(self, slices: int) -> None:
-        """Go on from the folder's checkpoint, else from `init`; slices: their number, for a warning."""
+        """Go on from the folder's checkpoint, else from `init`; slices: their number, for an error."""
         if distributed.rank() == 0 and (left := self.lock.take()):
             runlog.say(left)
         refuse_without_checkpoint(self.run_dir)
         if self.path.exists():
             state = self._mended()
             refuse_changes(parse_config(state["config"], str(self.path)), self.config, self.path, state["nimg"])
-            self._warn(state, slices)
+            refuse_other_data(state["data"], self.data_digest, self.path, slices)
+            self._warn(state)
             self._take(state)
             self.done = self.saved = self.state.nimg
         elif self.config.init:
@@ -138,7 +141,7 @@ class Upkeep:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(f"{self.path}: does not fit this run ({why}); begin again with another --run") from None
 
-    def _warn(self, state: dict[str, Any], slices: int) -> None:
+    def _warn(self, state: dict[str, Any]) -> None:
         for what, here in (("precision", self.precision), ("device", self.state.device.type)):
             if state[what] != here:
                 advice = f" (--set training.precision={state[what]})" if what == "precision" else ""
@@ -146,11 +149,6 @@ class Upkeep:
                     f"warning: the checkpoint was made in {state[what]}, this is {here}: it goes on, but not bit for "
                     f"bit{advice}"
                 )
-        if state["data"] != self.data_digest:
-            runlog.say(
-                f"warning: the training slices are not those of the checkpoint (now {slices}); it goes on, "
-                f"but the order of the slices is another"
-            )
         if state["threads"] != torch.get_num_threads() and self.state.device.type == "cpu":
             runlog.say(
                 f"warning: the checkpoint was made with {state['threads']} CPU threads, this is "

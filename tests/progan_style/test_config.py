@@ -59,18 +59,19 @@ def test_what_is_shown_may_change_and_what_is_learnt_may_not():
         refuse_changes(before, load_config(overrides=["schedule.batch_size.32=16"]), "run", 800_000)
 
 
-def test_the_same_folder_by_another_name_is_no_change(tmp_path, monkeypatch):
+def test_the_same_file_by_another_name_is_no_change(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     monkeypatch.chdir(tmp_path)
-    before = load_config(overrides=["data.root=toy", "init=toy/checkpoint.pt"])
-    for root in ("toy/", "./toy", str(tmp_path / "toy"), "toy/../toy"):
-        same = load_config(overrides=[f"data.root={root}", f"init={root}/checkpoint.pt"])
-        assert same.data.root == root
-        refuse_changes(before, same, "run", nimg=8)
-    for root in ("toys", "null"):
-        with pytest.raises(ValueError, match=r"different: data.root\)"):
-            refuse_changes(
-                before, load_config(overrides=[f"data.root={root}", "init=toy/checkpoint.pt"]), "run", nimg=8
-            )
-    with pytest.raises(ValueError, match=r"different: data.root\)"):
-        refuse_changes(load_config(), load_config(overrides=["data.root=toy"]), "run", nimg=8)
+    before = load_config(overrides=["init=toy/checkpoint.pt"])
+    for root in ("./toy", str(tmp_path / "toy"), "toy/../toy"):
+        refuse_changes(before, load_config(overrides=[f"init={root}/checkpoint.pt"]), "run", nimg=8)
+    for other in ("toys/checkpoint.pt", "null"):
+        with pytest.raises(ValueError, match=r"different: init\)"):
+            refuse_changes(before, load_config(overrides=[f"init={other}"]), "run", nimg=8)
+    with pytest.raises(ValueError, match=r"different: init\)"):
+        refuse_changes(load_config(), load_config(overrides=["init=toy/checkpoint.pt"]), "run", nimg=8)
+
+
+def test_where_the_data_lie_is_no_part_of_a_run():
+    """Whether they are the same slices is told by their digest."""
+    refuse_changes(load_config(overrides=["data.root=a"]), load_config(overrides=["data.root=b"]), "run", nimg=8)

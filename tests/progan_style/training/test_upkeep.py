@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -154,13 +155,24 @@ def test_alpha_in_the_log_is_the_last_steps(make):
     assert alphas[64] == trainer.schedule.at(56).alpha == 0.25
 
 
-def test_other_training_slices_are_noticed(make, capsys):
+@pytest.mark.parametrize("differ", ("names, labels, pixels", "names", "labels", "pixels"))
+def test_other_training_slices_are_refused_with_what_differs(differ, make):
     trainer, run_dir = make()
     trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
     again, _ = make()
-    again.data = again.data.subset(range(40))
-    again.run(run_dir, stop=lambda: True)
-    assert "the training slices are not those of the checkpoint (now 40)" in capsys.readouterr().out
+    data = again.data
+    if differ == "names":
+        data = replace(data, paths=data.paths[::-1])
+    elif differ == "labels":
+        data = replace(data, labels=1 - data.labels)
+    elif differ == "pixels":
+        data = replace(data, levels={r: 255 - level for r, level in data.levels.items()})
+    else:
+        data = data.subset(range(40))
+    again.data = data
+    told = rf"checkpoint.pt: the training slices are others than those of this run \({differ} differ, now {len(data)} "
+    with pytest.raises(ValueError, match=told):
+        again.run(run_dir, stop=lambda: True)
 
 
 def test_an_evaluation_that_fails_does_not_end_the_run(make, capsys):
