@@ -160,6 +160,7 @@ def refuse_another_run(config: "Config", run_dir: Path) -> None:
         images_seen,
         refuse_busy,
         refuse_changes,
+        refuse_foreign,
         refuse_inside,
         refuse_without_checkpoint,
         run_config,
@@ -168,6 +169,7 @@ def refuse_another_run(config: "Config", run_dir: Path) -> None:
     refuse_inside(run_dir, config.data.root, "--run")
     refuse_busy(run_dir)
     refuse_without_checkpoint(run_dir)
+    refuse_foreign(run_dir)
     nimg = images_seen(run_dir)
     if nimg is not None:
         if not (run_dir / "config.yaml").is_file():

@@ -23,6 +23,7 @@ from analysis.persons import count_persons
 from analysis.plots import ReportFigure, picture_bytes
 from analysis.sections import GROUPS, ReportSection
 from analysis.summary import summary
+from progan_style import refuse_used
 
 STORE = "sections"  # folder of finished sections, in the report's own
 EARLIER_STORE = "parts"  # what it was called in reports of earlier versions
@@ -104,6 +105,12 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     (context.folder / "model_card.md").write_text(model_card(numbers), encoding="utf-8")
     (context.folder / file).write_text(html_page(numbers, shown, context.folder, public), encoding="utf-8")
     return numbers
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises ValueError unless a folder is new, empty or holds a report, which is then gone on with."""
+    if not (folder / STORE).is_dir():
+        refuse_used(folder, own=("cache",), owner="a report", mend="name another folder with --to")
 
 
 def print_report(context: Context, chosen: Iterable[str] | None, public: bool) -> None:

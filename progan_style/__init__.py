@@ -70,6 +70,7 @@ _HOME = {
     "finished_stages": "run",
     "images_seen": "run",
     "refuse_busy": "training.lock",  # another training writes in the folder
+    "refuse_foreign": "training.runlog",  # files of something else stand where a run's would
     "refuse_slices_of_others": "run",  # a run's numbers are not read beside slices that it did not learn from
     "refuse_without_checkpoint": "run",  # a folder whose checkpoint is gone is no new run
     "GrowthSchedule": "training.schedule",
@@ -91,6 +92,7 @@ _HOME = {
     "choose_device": "sampling",
     "to_float": "sampling",
     "to_uint8": "sampling",
+    "refuse_used": "files",  # nothing is written over that is of something else
     "refuse_inside": "files",  # what is written into a data folder would be data
     "data_uri": "files",  # bytes as an address inside a page
     "png_uri": "files",

@@ -310,6 +310,47 @@ def test_two_trainings_in_one_folder(run, call_shell, tmp_path):
     lock.release()
 
 
+# ---------------------------------------------------------------- files of something else
+
+FOREIGN = {
+    "config.yaml": ("model: resnet\n", "holds a config.yaml that is not of a run (config.yaml: "),
+    "log.jsonl": ('{"epoch": 1}\n', "holds a log.jsonl that is not of a run; name another folder with --run"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_files_of_something_else_where_a_run_would_be(name, call_shell, tiny_overlay, toy_root, tmp_path):
+    text, told = FOREIGN[name]
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / name).write_text(text)
+    done = call_shell("train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run)
+    refused(done, told)
+    assert [file.name for file in run.iterdir()] == [name] and (run / name).read_text() == text
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(call_shell, tiny_overlay, toy_root, tmp_path, run):
+    began = tmp_path / "began"
+    began.mkdir()
+    shutil.copy(run / "config.yaml", began)
+    (began / "log.jsonl").write_text((run / "log.jsonl").read_text() + '{"nimg": ')
+    done = call_shell("train.py", "--config", tiny_overlay, "--data", toy_root, "--until", 8, "--run", began)
+    assert done.returncode == 0 and (began / "stage-008" / "generator.safetensors").is_file(), done
+
+
+def test_a_report_is_written_over_no_other_file(call_shell, toy_root, tmp_path):
+    to = tmp_path / "out"
+    to.mkdir()
+    (to / "metrics.json").write_text("{}")
+    compared = ["--real", toy_root, "--fake", toy_root, "--to", to, "--parts", "grid"]
+    refused(call_shell("analysis/__main__.py", *compared), "out: holds something else than a report; name another folder")
+    assert [file.name for file in to.iterdir()] == ["metrics.json"] and (to / "metrics.json").read_text() == "{}"
+    (to / "metrics.json").unlink()
+    for _ in range(2):  # a report is gone on with
+        done = call_shell("analysis/__main__.py", *compared)
+        assert done.returncode == 0, done
+
+
 # ---------------------------------------------------------------- data that moved, or are others
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from progan_style import distributed
+from progan_style.config import load_config
 from progan_style.files import write_whole
 from progan_style.training.schedule import GrowthSchedule
 
@@ -70,6 +71,22 @@ def read_log(run_dir: Path) -> list[dict[str, Any]]:
         if isinstance(line, dict) and isinstance(line.get("nimg"), int):
             lines.append(line)
     return lines
+
+
+def refuse_foreign(run_dir: str | Path) -> None:
+    """Raises ValueError if a new run would write over a config.yaml or a log.jsonl that is not of a run."""
+    folder = Path(run_dir)
+    config, log = folder / "config.yaml", folder / "log.jsonl"
+    mend = "name another folder with --run"
+    if (folder / "checkpoint.pt").exists():
+        return
+    if config.is_file():
+        try:
+            load_config(config)
+        except (ValueError, UnicodeError) as error:
+            raise ValueError(f"{folder} holds a config.yaml that is not of a run ({error}); {mend}") from None
+    if log.is_file() and log.stat().st_size and not read_log(folder):
+        raise ValueError(f"{folder} holds a log.jsonl that is not of a run; {mend}")
 
 
 def loss_points(lines: list[dict[str, Any]]) -> list[tuple[int, float, float]]:
