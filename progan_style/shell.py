@@ -1,7 +1,9 @@
 """What the shells share: how a command ends."""
 
 import argparse
+import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable
 
@@ -13,7 +15,10 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
     """
     try:
         return work(args)
-    except (ValueError, OSError, MemoryError) as error:
+    except OSError as error:
+        _tell(f"{name}: {in_words(error)}")
+        return 2
+    except (ValueError, MemoryError) as error:
         _tell(f"{name}: {error}")
         return 2
     except RuntimeError as error:
@@ -24,6 +29,18 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
     except KeyboardInterrupt:
         _tell(f"{name}: {interrupted}")
         return 130
+
+
+def in_words(error: OSError) -> str:
+    """What the system refused: the file and the reason. An error of our own keeps its words."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
+        source, *_, why = error.args[0][0]  # of several files that could not be copied
+        return f"{source}: not copied: {why}"
+    if error.errno is None or error.strerror != os.strerror(error.errno):
+        return str(error.strerror or error) if error.filename is None else str(error)
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    reason = "the disk is full; free space, and run the same command again" if full else error.strerror
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename is not None else reason
 
 
 def _tell(line: str) -> None:

@@ -343,7 +343,9 @@ def test_a_report_is_written_over_no_other_file(call_shell, toy_root, tmp_path):
     to.mkdir()
     (to / "metrics.json").write_text("{}")
     compared = ["--real", toy_root, "--fake", toy_root, "--to", to, "--parts", "grid"]
-    refused(call_shell("analysis/__main__.py", *compared), "out: holds something else than a report; name another folder")
+    refused(
+        call_shell("analysis/__main__.py", *compared), "out: holds something else than a report; name another folder"
+    )
     assert [file.name for file in to.iterdir()] == ["metrics.json"] and (to / "metrics.json").read_text() == "{}"
     (to / "metrics.json").unlink()
     for _ in range(2):  # a report is gone on with

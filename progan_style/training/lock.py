@@ -21,6 +21,7 @@ class Lock:
     def __init__(self, folder: Path):
         self.path = folder / NAME
         self.file: IO[str] | None = None
+        self.folder: os.stat_result | None = None  # which one it was when the lock was taken
 
     def take(self) -> str:
         """Returns a line to say if its last owner ended without a word, else "".
@@ -42,8 +43,8 @@ class Lock:
             except OSError:  # a disk without locks
                 file.close()
                 return ""
-            if self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
-                self.file = file
+            if self._is_at_its_place(file):
+                self.file, self.folder = file, self.path.parent.stat()
             else:  # its owner has taken it away in between
                 file.close()
         before = words(self.file)
@@ -53,9 +54,20 @@ class Lock:
         self.file.flush()
         return f"note: the last training here ended without a word ({before})" if before else ""
 
+    def refuse_another_folder(self) -> None:
+        """Raises OSError if the folder was moved or deleted since: what is written now would make another one."""
+        if self.folder is not None:
+            there = self.path.parent
+            if not there.is_dir() or not os.path.samestat(self.folder, there.stat()):
+                raise OSError(f"{there}: the folder of this training was moved or deleted")
+
+    def _is_at_its_place(self, file: IO[str]) -> bool:
+        return self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+
     def release(self) -> None:
         if self.file is not None:
-            self.path.unlink(missing_ok=True)
+            if self._is_at_its_place(self.file):
+                self.path.unlink(missing_ok=True)
             self.file.close()
             self.file = None
 

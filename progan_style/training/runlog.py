@@ -10,6 +10,7 @@ from tqdm import tqdm
 from progan_style import distributed
 from progan_style.config import load_config
 from progan_style.files import write_whole
+from progan_style.training.board import Board
 from progan_style.training.schedule import GrowthSchedule
 
 # Statistic of a step -> its title on the screen: the nine that users of this line of systems know, in their order.
@@ -30,20 +31,23 @@ class RunLog:
     """The log of a run's folder from image `nimg` on; lines after it, left by a run that was cut, are dropped."""
 
     def __init__(self, run_dir: Path, nimg: int):
-        from torch.utils.tensorboard import SummaryWriter
-
         self.path = run_dir / "log.jsonl"
         kept = "".join(json.dumps(line) + "\n" for line in read_log(run_dir) if line["nimg"] <= nimg)
         if not self.path.is_file() or self.path.read_bytes() != kept.encode():
             write_whole(self.path, kept.encode())
-        self.board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=nimg + 1)
+        self.board = Board(run_dir / "tensorboard", nimg)
 
     def write(self, numbers: dict[str, Any], nimg: int) -> None:
-        with open(self.path, "a") as file:
-            file.write(json.dumps({"nimg": nimg, **numbers}) + "\n")
-        for key, value in numbers.items():
-            if isinstance(value, int | float):
-                self.board.add_scalar(key, value, nimg)
+        """Raises OSError, in one line, where the folder is gone or the disk is full."""
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"nimg": nimg, **numbers}) + "\n")
+        except OSError as error:
+            raise OSError(
+                f"{self.path}: cannot be written ({error.strerror}); stopped at {nimg} images, and what was kept "
+                f"before stays as it is"
+            ) from None
+        self.board.write(numbers, nimg)
 
     def close(self) -> None:
         self.board.close()

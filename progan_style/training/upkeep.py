@@ -177,8 +177,9 @@ class Upkeep:
         """Whether the run goes on from here; False: it has diverged, and went back to the last good checkpoint.
 
         Each line of the log is looked at; nothing that is not finite is saved between two lines either.
-        Raises ValueError if it diverged and does not go back.
+        Raises ValueError if it diverged and does not go back, OSError if the run's folder is gone.
         """
+        self.lock.refuse_another_folder()
         if not (due.log or due.save):
             return True
         self.state.meter.share()

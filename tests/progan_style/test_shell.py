@@ -1,6 +1,9 @@
 """How a command ends: what a user can mend is one line and a number, what they cannot is a traceback."""
 
 import argparse
+import errno
+import os
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -8,6 +11,8 @@ import pytest
 import torch
 
 from progan_style import shell
+
+FULL = "the disk is full; free space, and run the same command again"
 
 
 def ended(error: BaseException) -> int:
@@ -22,6 +27,15 @@ def ended(error: BaseException) -> int:
     [
         (ValueError("seed: expected 0, got 1"), 2, "train.py: seed: expected 0, got 1\n"),
         (FileNotFoundError("x: no such file"), 2, "train.py: x: no such file\n"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 2, f"train.py: {FULL}\n"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a/b"), 2, f"train.py: a/b: {FULL}\n"),
+        (
+            OSError(errno.ENOSPC, "cache: the disk is full: free space"),
+            2,
+            "train.py: cache: the disk is full: free space\n",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", b"a/b"), 2, "train.py: a/b: Permission denied\n"),
+        (shutil.Error([("a", "b", "no room"), ("c", "d", "no room")]), 2, "train.py: a: not copied: no room\n"),
         (MemoryError("lower the batch"), 2, "train.py: lower the batch\n"),
         (torch.OutOfMemoryError("CUDA"), 2, "train.py: out of memory; ask for less at a time, or use --device cpu\n"),
         (KeyboardInterrupt(), 130, "train.py: stopped\n"),
