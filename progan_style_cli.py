@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import os
 import shlex
 import signal
 import sys
@@ -251,9 +252,11 @@ class Signals:
 
         if not self.polite:
             raise KeyboardInterrupt
-        self.asked.append(number)
-        if distributed.world() == 1:  # torchrun sends on what the terminal sent already
+        if self.asked and distributed.world() == 1:  # torchrun sends on what the terminal sent already
+            os.write(2, b"ended at once: what was made since the last checkpoint is lost; the same command goes on\n")
             signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.asked.append(number)
 
 
 @contextlib.contextmanager

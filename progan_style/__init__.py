@@ -66,6 +66,7 @@ _HOME = {
     "run_config": "run",  # the Config of a run's folder
     "stage_dir": "run",
     "generator_file": "run",  # the last generator of a stage, or its best by KID
+    "free_bytes": "memory",
     "finished_stage": "run",
     "finished_stages": "run",
     "images_seen": "run",

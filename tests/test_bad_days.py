@@ -77,7 +77,10 @@ def test_a_run_folder_that_is_deleted(tiny_overlay, toy_root, tmp_path):
     assert not run.exists() and (tmp_path / "gone" / "checkpoint.pt").is_file()
 
 
-@pytest.mark.parametrize(("harm", "told"), ((fill, "cannot be written (No space left on device); stopped at "), (read_only, "Read-only file system")))
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    ((fill, "cannot be written (No space left on device); stopped at "), (read_only, "Read-only file system")),
+)
 def test_a_disk_that_a_training_cannot_write_to_any_more(harm, told, disk, tiny_overlay, toy_root):
     """What was kept before is whole, and the same command goes on when there is room again."""
     place = disk(4000)

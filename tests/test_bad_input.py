@@ -287,6 +287,24 @@ def test_a_signal_is_gathered_where_the_loop_can_stop_and_an_interrupt_before(na
     assert signals.asked == [number]
 
 
+SECOND = """
+import os, signal
+from progan_style_cli import Signals
+with Signals() as signals:
+    signals.polite = True
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("not reached")
+"""
+
+
+def test_a_second_interrupt_ends_at_once_and_says_what_is_kept():
+    done = subprocess.run([sys.executable, "-c", SECOND], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGINT and not done.stdout
+    assert done.stderr.startswith("ended at once: what was made since the last checkpoint is lost")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_process_under_nohup_does_not_hear_the_connection_break():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -393,6 +411,36 @@ def test_data_that_are_gone(run, call_shell, tmp_path):
     before = disk(tmp_path)
     refused(call_shell("predict.py", "--run", run, "--parts", "grid"), "nowhere: no such folder; ")
     assert disk(tmp_path) == before
+
+
+# ---------------------------------------------------------------- more than fits
+
+
+def test_more_images_than_the_disk_holds(run, call_shell, tmp_path):
+    before = disk(tmp_path)
+    done = call_shell("generate.py", "--run", run, "--count", 10**12, "--to", tmp_path / "made")
+    refused(done, "--count: 2000000000000 images of 16x16 take ")
+    assert disk(tmp_path) == before
+
+
+def test_more_slices_than_the_memory_holds(run, call_shell, tmp_path):
+    before = disk(tmp_path)
+    done = call_shell("predict.py", "--run", run, "--samples-per-label", 10**12)
+    refused(done, "--samples-per-label: 1000000000000 slices of 16x16 per class take ")
+    assert disk(tmp_path) == before
+
+
+def test_a_picture_of_more_pixels_than_a_slice_has(toy_root, tiny_overlay, call_shell, tmp_path):
+    """Every command has the same limit."""
+    root = tmp_path / "slices"
+    shutil.copytree(toy_root, root)
+    Image.new("L", (4097, 4097)).save(root / "train" / "CN" / "large_1.png")
+    told = "large_1.png: more than 16,777,216 pixels, which is no slice: take it out of the folder"
+    refused(call_shell("train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run"), told)
+    done = call_shell("prepare.py", root, "--to", tmp_path / "out", "--split", "50/25/25")  # the others go on
+    assert done.returncode == 1 and told in done.stderr, done
+    done = call_shell("prepare.py", "--audit", root)
+    assert done.returncode == 1 and "unreadable 1 slices: train/CN/large_1.png" in done.stdout, done
 
 
 # ---------------------------------------------------------------- pictures that cannot be read

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "predict.py") -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    from progan_style import finished_stage, run_config
+    from progan_style import finished_stage, free_bytes, run_config
 
     run_dir = Path(args.run)
     config = run_config(run_dir)
@@ -57,6 +57,12 @@ def predict(args: argparse.Namespace) -> int:
     for option, value in (("--samples-per-label", args.samples_per_label), ("--unseen-phantoms", args.unseen_phantoms)):
         if value < 2:
             raise ValueError(f"{option}: 2 or more expected, got {value}")
+    need = 4 * len(config.data.classes) * args.samples_per_label * size**2  # as floats, once
+    if (free := free_bytes()) is not None and need > free:
+        raise ValueError(
+            f"--samples-per-label: {args.samples_per_label} slices of {size}x{size} per class take {need / 1e9:.1f} GB "
+            f"or more, and {free / 1e9:.1f} GB of memory are free; ask for fewer"
+        )
 
     import torch
 

@@ -1,6 +1,7 @@
 """Generate: a synthetic data set, images and labels, that train.py reads like any other folder of slices."""
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
     return by_name[name.casefold()]
 
 
+def refuse_what_does_not_fit(to: Path, images: int, size: int) -> None:
+    """Raises ValueError if so many pictures would not fit on the disk. A PNG has at least a third of a byte a pixel."""
+    there = next(folder for folder in (to, *to.absolute().parents) if folder.exists())
+    need, free = images * max(size * size // 3, 512), shutil.disk_usage(there).free
+    if need > free:
+        raise ValueError(
+            f"--count: {images} images of {size}x{size} take {need / 1e9:.1f} GB or more, and {free / 1e9:.1f} GB are "
+            f"free in {there}; ask for fewer"
+        )
+
+
 def generate_folder(args: argparse.Namespace) -> int:
     if args.count < 1:
         raise ValueError(f"--count: expected 1 or more, got {args.count}")
@@ -80,6 +92,7 @@ def generate_folder(args: argparse.Namespace) -> int:
     to, rows = Path(args.to), []
     if (Path(args.run) / "config.yaml").is_file():  # a stage may be passed on without it
         refuse_inside(to, run_config(args.run).data.root, "--to")
+    refuse_what_does_not_fit(to, args.count * len(wanted), size)
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
     with new_folder(to) as making, tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
         for label in wanted:

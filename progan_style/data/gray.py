@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+LARGEST = 4096 * 4096  # pixels of a picture: no slice has more, and one that claims to is not decoded
 
 
 class Unreadable(ValueError):
@@ -25,6 +26,8 @@ def read_gray(path: str) -> np.ndarray:
     try:
         with Image.open(path, formats=("PNG", "JPEG", "TIFF", "BMP")) as image:
             frames = getattr(image, "n_frames", 1)
+            if image.width * image.height > LARGEST:
+                raise Image.DecompressionBombError
             if frames != 1:
                 raise Unfit(f"{path}: holds {frames} pictures; expected one slice per file")
             image.load()
@@ -32,8 +35,7 @@ def read_gray(path: str) -> np.ndarray:
     except (Unfit, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        most = f"{Image.MAX_IMAGE_PIXELS:,}"
-        raise Unfit(f"{path}: more than {most} pixels, which is no slice: take it out of the folder") from None
+        raise Unfit(f"{path}: more than {LARGEST:,} pixels, which is no slice: take it out of the folder") from None
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them trip over
         known = not isinstance(error, Image.UnidentifiedImageError)
         reason = " ".join(str(error).split()) if known else "not a PNG, JPEG, TIFF or BMP picture"
