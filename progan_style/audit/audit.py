@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,10 @@ def audit_folder(
     sizes = _sizes(result)
     result.imbalance = max(sizes) / min(sizes)
     if to is not None:
-        found_all = asdict(result) | {"crosses": result.crosses}
+        passed_on = replace(result, folder=os.path.basename(os.path.realpath(folder)))  # without places of this machine
+        found_all = asdict(passed_on) | {"crosses": result.crosses}
         write_whole(to / OWN[0], (json.dumps(found_all, indent=1) + "\n").encode())
-        write_whole(to / OWN[1], page(result, found.root).encode())
+        write_whole(to / OWN[1], page(passed_on, found.root).encode())
     return result
 
 

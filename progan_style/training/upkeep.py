@@ -231,8 +231,11 @@ class Upkeep:
     # ---------------------------------------------------------------- each of them
 
     def _state_dict(self) -> dict[str, Any]:
+        """A checkpoint may be passed on, for --init: where the slices lie on this machine is not in it."""
+        config = self.config.model_dump(mode="json")
+        config["data"] |= {"root": None, "cache": "cache"}
         return {
-            "config": self.config.model_dump(mode="json"),
+            "config": config,
             "class_names": list(self.config.data.classes),
             "data": self.data_digest,
             "threads": torch.get_num_threads(),

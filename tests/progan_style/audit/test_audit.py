@@ -32,6 +32,7 @@ def test_an_honest_folder_passes(phantoms, tmp_path):
     assert report["crosses"] is False and report["threshold"] == likeness.PERSON
     page = (tmp_path / "out" / "audit.html").read_text()
     assert "Nothing was found that crosses a split" in page and "http" not in page and "<script" not in page
+    assert report["folder"] == phantoms.name and str(phantoms.parent) not in page
     again = audit_folder(phantoms, tmp_path / "out", workers=1)  # its own files may be written anew
     assert again.lines() == found.lines()
 

@@ -175,6 +175,12 @@ def test_other_training_slices_are_refused_with_what_differs(differ, make):
         again.run(run_dir, stop=lambda: True)
 
 
+def test_a_checkpoint_names_no_place_on_the_machine(tiny_run):
+    config = load_state(tiny_run.run_dir / "checkpoint.pt")["config"]
+    assert str(tiny_run.root) in (tiny_run.run_dir / "config.yaml").read_text()
+    assert not [text for text in json.dumps(config).split('"') if "/" in text]
+
+
 def test_an_evaluation_that_fails_does_not_end_the_run(make, capsys):
     trainer, run_dir = make("run", "training.eval_kimg=0.008")
 
