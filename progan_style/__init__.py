@@ -93,6 +93,7 @@ _HOME = {
     "choose_device": "sampling",
     "to_float": "sampling",
     "to_uint8": "sampling",
+    "size_in_words": "files",
     "refuse_used": "files",  # nothing is written over that is of something else
     "refuse_inside": "files",  # what is written into a data folder would be data
     "data_uri": "files",  # bytes as an address inside a page

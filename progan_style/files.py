@@ -132,6 +132,13 @@ def sweep(folder: Path, beginning: str) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+def size_in_words(count: float) -> str:
+    """Bytes -> "0 kB", "12 MB", "3.4 GB"."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n") -> None:
     """Rows -> CSV in UTF-8; columns in order of appearance, `first` before the others, "" where a row lacks one."""
     found = dict.fromkeys(name for row in rows for name in row)

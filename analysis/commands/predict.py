@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "predict.py") -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    from progan_style import finished_stage, free_bytes, run_config
+    from progan_style import finished_stage, free_bytes, run_config, size_in_words
 
     run_dir = Path(args.run)
     config = run_config(run_dir)
@@ -60,8 +60,8 @@ def predict(args: argparse.Namespace) -> int:
     need = 4 * len(config.data.classes) * args.samples_per_label * size**2  # as floats, once
     if (free := free_bytes()) is not None and need > free:
         raise ValueError(
-            f"--samples-per-label: {args.samples_per_label} slices of {size}x{size} per class take {need / 1e9:.1f} GB "
-            f"or more, and {free / 1e9:.1f} GB of memory are free; ask for fewer"
+            f"--samples-per-label: {args.samples_per_label} slices of {size}x{size} per class take "
+            f"{size_in_words(need)} or more, and {size_in_words(free)} of memory are free; ask for fewer"
         )
 
     import torch

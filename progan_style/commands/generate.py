@@ -49,12 +49,14 @@ def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
 
 def refuse_what_does_not_fit(to: Path, images: int, size: int) -> None:
     """Raises ValueError if so many pictures would not fit on the disk. A PNG has at least a third of a byte a pixel."""
+    from progan_style.files import size_in_words
+
     there = next(folder for folder in (to, *to.absolute().parents) if folder.exists())
     need, free = images * max(size * size // 3, 512), shutil.disk_usage(there).free
     if need > free:
         raise ValueError(
-            f"--count: {images} images of {size}x{size} take {need / 1e9:.1f} GB or more, and {free / 1e9:.1f} GB are "
-            f"free in {there}; ask for fewer"
+            f"--count: {images} images of {size}x{size} take {size_in_words(need)} or more, and {size_in_words(free)} "
+            f"are free in {there}; ask for fewer"
         )
 
 

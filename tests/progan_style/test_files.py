@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from progan_style.files import data_uri, new_folder, png_uri, refuse_used, write_table
+from progan_style.files import data_uri, new_folder, png_uri, refuse_used, size_in_words, write_table
 
 
 def test_a_new_and_an_empty_folder_are_free(tmp_path):
@@ -64,3 +64,8 @@ def test_a_fault_leaves_what_was_there_and_a_full_disk_is_named(tmp_path):
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["train", "whole.png"] and not at.exists()
     with pytest.raises(ValueError, match="not empty"), new_folder(tmp_path / "new"):
         pass
+
+
+def test_sizes_in_words():
+    sizes = {0: "0 kB", 12_345: "12 kB", 999_999: "1000 kB", 12_000_000: "12 MB", 3_400_000_000: "3.4 GB"}
+    assert {count: size_in_words(count) for count in sizes} == sizes

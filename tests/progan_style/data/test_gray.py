@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from progan_style.data import gray as gray_module
 from progan_style.data.gray import (
     Unfit,
     Unreadable,
@@ -115,7 +116,7 @@ def test_what_is_no_slice_is_refused_by_name(tmp_path):
 
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     Image.fromarray(gray).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    monkeypatch.setattr(gray_module, "LARGEST", 10)
     with pytest.raises(Unfit, match=r"bomb\.png: more than 10 pixels"):
         read_gray(str(tmp_path / "bomb.png"))
 
