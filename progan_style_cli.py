@@ -252,7 +252,7 @@ class Signals:
 
         if not self.polite:
             raise KeyboardInterrupt
-        if self.asked and distributed.world() == 1:  # torchrun sends on what the terminal sent already
+        if number in self.asked and distributed.world() == 1:  # torchrun sends on what the terminal sent already
             os.write(2, b"ended at once: what was made since the last checkpoint is lost; the same command goes on\n")
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

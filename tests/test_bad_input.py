@@ -305,6 +305,15 @@ def test_a_second_interrupt_ends_at_once_and_says_what_is_kept():
     assert done.stderr.count("\n") == 1
 
 
+def test_another_signal_after_the_first_is_still_polite():
+    """A batch system sends SIGTERM a while after SIGUSR1: the checkpoint is being written by then."""
+    with Signals() as signals:
+        signals.polite = True
+        for number in (signal.SIGUSR1, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+    assert signals.asked == [signal.SIGUSR1, signal.SIGTERM]
+
+
 def test_a_process_under_nohup_does_not_hear_the_connection_break():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
