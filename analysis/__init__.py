@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analysis.held_out import with_unseen_phantoms
     from analysis.judge import Judge, train_judge
     from analysis.plots import ReportFigure
-    from analysis.report import make_report, print_report, refuse_foreign
+    from analysis.report import check_report_folder, make_report, print_report
     from analysis.sections import check_sections
     from analysis.slices import SliceTable
     from analysis.sources import SOURCES, FeatureTable
@@ -38,7 +38,7 @@ _HOME = {
     "ReportFigure": "plots",
     "make_report": "report",
     "print_report": "report",
-    "refuse_foreign": "report",
+    "check_report_folder": "report",
     "check_sections": "sections",
     "SliceTable": "slices",
     "FeatureTable": "sources",

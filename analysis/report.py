@@ -107,7 +107,7 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     return numbers
 
 
-def refuse_foreign(folder: Path) -> None:
+def check_report_folder(folder: Path) -> None:
     """Raises ValueError unless a folder is new, empty or holds a report, which is then gone on with."""
     if not (folder / STORE).is_dir():
         refuse_used(folder, own=("cache",), owner="a report", mend="name another folder with --to")

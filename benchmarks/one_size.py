@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from progan_style import memory
+from progan_style.files import size_in_words
 from progan_style.training.losses import LOSSES
 
 TOP = Path(__file__).resolve().parents[1]
@@ -53,7 +54,7 @@ def why_not(args: argparse.Namespace) -> str:
     fits = memory.largest_batch(free - BASE_BYTES, image)
     return (
         f"--batch: {args.batch} images at {args.resolution} px take about "
-        f"{(BASE_BYTES + args.batch * image) / 2**30:.1f} GB and {free / 2**30:.1f} GB are free; "
+        f"{size_in_words(BASE_BYTES + args.batch * image)} and {size_in_words(free)} are free; "
         + (f"expected at most {fits}" if fits else "not even 4 fit; expected narrower --widths")
     )
 

@@ -19,7 +19,7 @@ TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of mallopt, from glibc's malloc.
 ADVISED = 8 * 2**30  # bytes of the heap that are to come in large pages, at most a quarter of the machine's
 
 # What a step holds at its peak for an image, penalties included, in fp32 maps of all its sizes and channels. Measured
-# in fp32: stylegan1 16 at 256 and 20 at 64 px, stylegan2 23 to 28 at 64 px. In bf16 it is a quarter less.
+# in fp32: stylegan1 16 at 256 and 20 at 64 px; stylegan2 23 to 25 at 64 px, and some room. In bf16 it is less.
 MAPS = {"stylegan1": 20, "stylegan2": 28}
 
 

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m analysis") ->
 
 
 def compare(args: argparse.Namespace) -> int:
-    from analysis import Options, check_sections, folder_context, print_report, refuse_foreign
+    from analysis import Options, check_report_folder, check_sections, folder_context, print_report
     from progan_style import choose_device, refuse_inside
 
     chosen = check_sections(args.parts.split(",")) if args.parts else None
@@ -48,7 +48,7 @@ def compare(args: argparse.Namespace) -> int:
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: no such folder; expected slices: see {option}")
         refuse_inside(args.to, folder, "--to")
-    refuse_foreign(args.to)
+    check_report_folder(args.to)
     device = choose_device(args.device)
     cache = args.to / "cache"
     classes = tuple(name.strip() for name in args.classes.split(","))

@@ -23,11 +23,12 @@ def read_gray(path: str) -> np.ndarray:
 
     Raises Unreadable if it cannot be decoded, Unfit if it is a picture of another kind.
     """
+    too_large = f"{path}: more than {LARGEST:,} pixels, which is no slice: take it out of the folder"
     try:
         with Image.open(path, formats=("PNG", "JPEG", "TIFF", "BMP")) as image:
             frames = getattr(image, "n_frames", 1)
             if image.width * image.height > LARGEST:
-                raise Image.DecompressionBombError
+                raise Unfit(too_large)
             if frames != 1:
                 raise Unfit(f"{path}: holds {frames} pictures; expected one slice per file")
             image.load()
@@ -35,7 +36,7 @@ def read_gray(path: str) -> np.ndarray:
     except (Unfit, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Unfit(f"{path}: more than {LARGEST:,} pixels, which is no slice: take it out of the folder") from None
+        raise Unfit(too_large) from None
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them trip over
         known = not isinstance(error, Image.UnidentifiedImageError)
         reason = " ".join(str(error).split()) if known else "not a PNG, JPEG, TIFF or BMP picture"

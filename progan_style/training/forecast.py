@@ -7,6 +7,7 @@ import torch
 
 from progan_style import memory
 from progan_style.config import Config
+from progan_style.files import size_in_words
 from progan_style.training.schedule import Stage
 from progan_style.training.trainer import Trainer
 
@@ -50,8 +51,8 @@ def too_large(config: Config, resolution: int, free: int) -> str:
     fits = memory.largest_batch(free, image)
     mend = f"lower schedule.batch_size.{resolution} to {fits}" if fits else "not even 4 images fit: lower"
     return (
-        f"a step at {resolution} px with {batch} images takes about {batch * image / 2**30:.1f} GB, and "
-        f"{free / 2**30:.1f} GB are free; {mend}{' or' if fits else ''} network.channel_base (in a new run)"
+        f"a step at {resolution} px with {batch} images takes about {size_in_words(batch * image)}, and "
+        f"{size_in_words(free)} are free; {mend}{' or' if fits else ''} network.channel_base (in a new run)"
     )
 
 
