@@ -28,12 +28,13 @@ SETTINGS = [
     *("training.log_kimg=0.016", "training.grid_kimg=0.2", "training.checkpoint_kimg=0.024", "threads=1"),
     *("data.phantom.persons=20", "data.phantom.slices=1", "loss.penalty_interval=4"),
 ]
-GROWING = ["schedule.resolutions=[8,16]", "schedule.fade_kimg={8: 0, 16: 0.4}", "schedule.hold_kimg={8: 0.4, 16: 0.4}"]
-FIXED = ["schedule.resolutions=[16]", "schedule.hold_kimg={16: 0.8}", "loss.path_length=2.0"]
-OF = {
-    "stylegan1": [*GROWING, "schedule.batch_size={8: 8, 16: 8}"],
-    "stylegan2": [*FIXED, "schedule.batch_size={16: 8}"],
-}
+STAGES = [
+    "schedule.resolutions=[8,16]",
+    "schedule.fade_kimg={8: 0, 16: 0.4}",
+    "schedule.hold_kimg={8: 0.4, 16: 0.4}",
+    "schedule.batch_size={8: 8, 16: 8}",
+]
+OF = {"stylegan1": STAGES, "stylegan2": [*STAGES, "loss.path_length=2.0"]}
 
 
 def command(architecture: str, run: Path, cache: Path) -> list[str]:

@@ -274,12 +274,6 @@ class Config(Section):
         from progan_style.networks import ARCHITECTURES
 
         name, architecture = self.network.name, ARCHITECTURES[self.network.name]
-        stages = self.schedule.resolutions
-        if not architecture.GROWS and len(stages) > 1:
-            raise ValueError(
-                f"schedule.resolutions: {name} does not grow; expected one resolution, as in "
-                f"schedule.resolutions: [{stages[-1]}], got {list(stages)}"
-            )
         if not architecture.TWICE_DIFFERENTIABLE and self.loss.path_length:
             able = ", ".join(key for key, value in ARCHITECTURES.items() if value.TWICE_DIFFERENTIABLE)
             raise ValueError(

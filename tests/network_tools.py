@@ -9,11 +9,10 @@ MAX = 64
 
 
 def build(name, resolution=MAX, channels=16):
-    """Both networks at a resolution, grown there where they grow."""
+    """Both networks, grown to a resolution."""
     architecture = ARCHITECTURES[name]
     torch.manual_seed(0)
-    largest = MAX if architecture.GROWS else resolution
-    shared = {"num_classes": 3, "max_resolution": largest, "channel_base": 256, "channel_max": channels}
+    shared = {"num_classes": 3, "max_resolution": MAX, "channel_base": 256, "channel_max": channels}
     G = architecture.Generator(**shared, z_dim=12, w_dim=10, mapping_depth=2, mapping_lr_mul=0.01)
     D = architecture.Discriminator(**shared)
     for key, p in G.named_parameters():

@@ -27,10 +27,11 @@ def log_of(run_dir):
     return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
 
 
-# What a run of each architecture needs beside its name, and what only it can do.
+# Each architecture with all that it can do: growing or, with the path length every fourth step, in one stage.
 OF_ARCHITECTURE = {
-    name: ([] if architecture.GROWS else ["schedule.resolutions=[16]", "schedule.hold_kimg.16=0.128"])
-    + (["loss.path_length=2.0"] if architecture.TWICE_DIFFERENTIABLE else [])
+    name: ["schedule.resolutions=[16]", "schedule.hold_kimg.16=0.128", "loss.path_length=2.0"]
+    if architecture.TWICE_DIFFERENTIABLE
+    else []
     for name, architecture in ARCHITECTURES.items()
 }
 

@@ -18,7 +18,6 @@ NAMES = ("stylegan1", "stylegan2")
 class Architecture(Protocol):
     """What the file of an architecture says."""
 
-    GROWS: bool  # whether it can work below its largest resolution, and fade; else it accepts its own size and alpha 1
     TWICE_DIFFERENTIABLE: bool  # whether a gradient of G can be differentiated again (path length regularisation)
     Generator: type[contract.Generator]
     Discriminator: type[contract.Discriminator]

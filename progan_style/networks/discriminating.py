@@ -1,18 +1,18 @@
-"""What every discriminator ends in: 4x4 map -> features -> logits.
+"""What every discriminator is but for its blocks: images -> 4x4 map -> features -> logits.
 
 Letters: N batch, C channels, R resolution, F features, K classes.
 """
 
 import math
-from collections.abc import Callable
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from progan_style.networks.conditions import Condition, PositionEmbedding
 from progan_style.networks.contract import Discriminator
-from progan_style.networks.layers import Conv, Linear, MinibatchStd, channels_last, leaky_
+from progan_style.networks.layers import Conv, Linear, MinibatchStd, channels_last, leaky_, widths
+from progan_style.networks.resampling import downsample2, fade
 
 
 class Head(nn.Module):
@@ -142,8 +142,22 @@ class ListeningHead(nn.Module):
         self.bias.copy_(self.shares.clamp(min=1e-8).log() - halves)
 
 
+class DownBlock(nn.Module):
+    """What a block begins with where it is the first: image [N, 1, R, R] -> [N, c_in, R, R].
+
+    An architecture adds `forward`: [N, c_in, R, R] -> [N, c_out, R/2, R/2].
+    """
+
+    def __init__(self, c_in: int, c_out: int):
+        super().__init__()
+        self.from_image = Conv(1, c_in, 1)
+
+
 class Discriminating(Discriminator):
-    """What every discriminator ends in: 4x4 map -> features -> logits. An architecture adds `reduce(images)`.
+    """Images -> feature maps, block by block to 4x4 -> features -> logits. An architecture says what a `block` is.
+
+    Block r of `blocks` takes a map at r to one at r / 2. While D fades, what the newest block makes is mixed with what
+    the one below begins with (ProGAN, figure 2).
 
     The label enters by projection (Miyato & Koyama 2018): logit = l(f) + label_weight <embed(y), f> / sqrt(F), unless
     `in_logit` is False; so does the slice's position, if the network knows positions. `classify` is a linear head on
@@ -152,14 +166,24 @@ class Discriminating(Discriminator):
 
     class_head: TaughtHead | ListeningHead
     per_class = ("embed.weight", *(f"class_head.{name}" for name in ("weight", "bias", "offsets", "shares")))
-    reduce: Callable[[Tensor], Tensor]  # an architecture's own: images [N, 1, R, R], channels-last -> map [N, C, 4, 4]
+    block: ClassVar[type[DownBlock]]
 
     def __init__(
-        self, *, max_resolution: int, channels: int, num_classes: int, in_logit: bool, taught: bool, positions: bool
+        self,
+        *,
+        num_classes: int,
+        max_resolution: int,
+        channel_base: int,
+        channel_max: int,
+        in_logit: bool = True,
+        taught: bool = False,
+        positions: bool = False,
     ):
         super().__init__(max_resolution)
-        self.num_classes, self.num_features = num_classes, channels
-        self.head = Head(channels)
+        channels = widths(channel_base, channel_max, max_resolution)
+        self.blocks = nn.ModuleDict({str(r): self.block(channels[r], channels[r // 2]) for r in channels if r > 4})
+        self.num_classes, self.num_features = num_classes, channels[4]
+        self.head = Head(channels[4])
         self.logit = Linear(self.num_features, 1)
         self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 and in_logit else None
         self.class_head = (TaughtHead if taught else ListeningHead)(self.num_features, num_classes)
@@ -171,6 +195,22 @@ class Discriminating(Discriminator):
         r = self.resolution
         assert images.shape[1:] == (1, r, r), f"images {tuple(images.shape)} for a discriminator at {r}"
         return cast(Tensor, self.head(self.reduce(channels_last(images))))
+
+    def reduce(self, images: Tensor) -> Tensor:
+        """[N, 1, R, R], channels-last -> [N, C, 4, 4]."""
+        r = self.resolution
+        x = self.blocks[str(r)](self._from_image(r, images))
+        r //= 2
+        if self.fading:
+            old = self._from_image(r, downsample2(images))
+            x = fade(old, x, self.weight)
+        while r > 4:
+            x = self.blocks[str(r)](x)
+            r //= 2
+        return x
+
+    def _from_image(self, r: int, images: Tensor) -> Tensor:
+        return leaky_(cast(DownBlock, self.blocks[str(r)]).from_image(images))
 
     def logits(self, features: Tensor, condition: Condition) -> Tensor:
         """Features [N, F] -> logits [N]: higher is more real."""

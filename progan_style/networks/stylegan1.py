@@ -14,13 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from progan_style.networks.discriminating import Discriminating
+from progan_style.networks.discriminating import Discriminating, DownBlock
 from progan_style.networks.generating import Generating
-from progan_style.networks.layers import LEAK, Conv, Linear, leaky_, widths
+from progan_style.networks.layers import LEAK, Conv, Linear, leaky_
 from progan_style.networks.passes import leaky_slope_, multiply_add, pixels_of, plus_outer, sum_of_products
-from progan_style.networks.resampling import downsample2, fade, upsample2
+from progan_style.networks.resampling import fade, upsample2
 
-GROWS = True
 TWICE_DIFFERENTIABLE = False  # Styled
 
 
@@ -123,12 +122,11 @@ class Generator(Generating):
         return cast(Block, self.blocks[block]).to_image(x)
 
 
-class DownBlock(nn.Module):
+class PlainBlock(DownBlock):
     """Two convolutions; the second halves the resolution (ProGAN, table 2)."""
 
     def __init__(self, c_in: int, c_out: int):
-        super().__init__()
-        self.from_image = Conv(1, c_in, 1)
+        super().__init__(c_in, c_out)
         self.first = Conv(c_in, c_in, 3)
         self.second = Conv(c_in, c_out, 3, down=True)
 
@@ -139,41 +137,4 @@ class DownBlock(nn.Module):
 class Discriminator(Discriminating):
     """Images -> features; the rest is Discriminating."""
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        max_resolution: int,
-        channel_base: int,
-        channel_max: int,
-        in_logit: bool = True,
-        taught: bool = False,
-        positions: bool = False,
-    ):
-        channels = widths(channel_base, channel_max, max_resolution)
-        blocks = nn.ModuleDict({str(r): DownBlock(channels[r], channels[r // 2]) for r in channels if r > 4})
-        super().__init__(
-            max_resolution=max_resolution,
-            channels=channels[4],
-            num_classes=num_classes,
-            in_logit=in_logit,
-            taught=taught,
-            positions=positions,
-        )
-        self.blocks = blocks
-
-    def reduce(self, images: Tensor) -> Tensor:
-        """[N, 1, R, R] -> [N, C, 4, 4]."""
-        r = self.resolution
-        x = self.blocks[str(r)](self._from_image(r, images))
-        r //= 2
-        if self.fading:
-            old = self._from_image(r, downsample2(images))
-            x = fade(old, x, self.weight)
-        while r > 4:
-            x = self.blocks[str(r)](x)
-            r //= 2
-        return x
-
-    def _from_image(self, r: int, images: Tensor) -> Tensor:
-        return leaky_(cast(DownBlock, self.blocks[str(r)]).from_image(images))
+    block = PlainBlock

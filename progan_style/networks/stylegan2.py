@@ -1,9 +1,10 @@
-"""StyleGAN2's generator and discriminator, conditional, at one resolution with all layers at work.
+"""StyleGAN2's generator and discriminator, conditional, growing block by block from 8x8, or at one resolution.
 
 Karras et al. 2020a, "Analyzing and Improving the Image Quality of StyleGAN"; the conditioning is that of Karras et al.
-2020b, "Training Generative Adversarial Networks with Limited Data". Differences from the papers: two convolutions at
-4x4 too, so that each resolution has two styles and two noise maps as in stylegan1; repetition and 2x2 means in both
-skips, the project's one pair of filters; projection and a class head on the features.
+2020b, "Training Generative Adversarial Networks with Limited Data". Differences from the papers: growth, which
+StyleGAN2 does without; two convolutions at 4x4 too, so that each resolution has two styles and two noise maps as in
+stylegan1; repetition and 2x2 means in both skips, the project's one pair of filters; projection and a class head on the
+features.
 
 Letters: N batch, C channels, R resolution, L styles, W style width, F features.
 """
@@ -14,23 +15,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from progan_style.networks.contract import Growing
-from progan_style.networks.discriminating import Discriminating
+from progan_style.networks.discriminating import Discriminating, DownBlock
 from progan_style.networks.generating import Generating
-from progan_style.networks.layers import Conv, Linear, leaky_, maps, widths
+from progan_style.networks.layers import Conv, Linear, leaky_, maps
 from progan_style.networks.passes import multiply_add, pixels_of, plus_outer
 from progan_style.networks.resampling import downsample2, upsample2
 
-GROWS = False
 TWICE_DIFFERENTIABLE = True
-
-
-class Fixed(Growing):
-    """A network of one size."""
-
-    def grow(self, resolution: int, alpha: float = 1.0) -> None:
-        """Accepts what it is."""
-        assert resolution == self.max_resolution and alpha == 1.0, (resolution, alpha, self.max_resolution)
 
 
 class StyledLayer(nn.Module):
@@ -96,8 +87,11 @@ class Block(nn.Module):
         return self.second(x, ws[:, 1], noise[1] if noise else None)
 
 
-class Generator(Fixed, Generating):
-    """ws -> images by output skips (StyleGAN2, figure 7b). See contract.py for what it promises."""
+class Generator(Generating):
+    """ws -> images by output skips (StyleGAN2, figure 7b). See contract.py for what it promises.
+
+    While it fades, the newest block's part counts by alpha: the image at alpha 0 is the smaller one's, repeated.
+    """
 
     def __init__(self, **arguments: Any):
         super().__init__(**arguments)
@@ -109,21 +103,23 @@ class Generator(Fixed, Generating):
     def synthesis(self, ws: Tensor, noise: Tensor | None = None) -> Tensor:
         """ws [N, L, W], noise [N, noise_size] (None: no noise) -> images [N, 1, R, R], nominal range [-1, 1]."""
         image = None
-        for i, (block, x) in enumerate(zip(self.blocks.values(), self.feature_maps(ws, noise), strict=True)):
-            part = cast(Block, block).to_image(x, ws[:, 2 * i + 1])
+        for i, (r, x) in enumerate(zip(self.active, self.feature_maps(ws, noise), strict=True)):
+            part = cast(Block, self.blocks[str(r)]).to_image(x, ws[:, 2 * i + 1])
+            if self.fading and r == self.resolution:
+                part = part * self.weight
             image = part if image is None else upsample2(image) + part
         assert image is not None
         return image
 
 
-class DownBlock(nn.Module):
+class ResidualBlock(DownBlock):
     """Two convolutions, the second halves the resolution; a 1x1 one beside them (StyleGAN2, figure 7c).
 
     The sum's 1 / sqrt(2) stands in the gains of what is added: a leaky ReLU passes a positive factor on.
     """
 
     def __init__(self, c_in: int, c_out: int):
-        super().__init__()
+        super().__init__(c_in, c_out)
         self.first = Conv(c_in, c_in, 3)
         self.second = Conv(c_in, c_out, 3, down=True, gain=1.0)
         self.skip = Conv(c_in, c_out, 1, gain=0.5**0.5, bias=False)
@@ -132,33 +128,7 @@ class DownBlock(nn.Module):
         return self.skip(downsample2(x)).add_(leaky_(self.second(leaky_(self.first(x)))))
 
 
-class Discriminator(Fixed, Discriminating):
+class Discriminator(Discriminating):
     """Images -> features by residual blocks; the rest is Discriminating."""
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        max_resolution: int,
-        channel_base: int,
-        channel_max: int,
-        in_logit: bool = True,
-        taught: bool = False,
-        positions: bool = False,
-    ):
-        channels = widths(channel_base, channel_max, max_resolution)
-        from_image = Conv(1, channels[max_resolution], 1)
-        blocks = [DownBlock(channels[r], channels[r // 2]) for r in reversed(channels) if r > 4]
-        super().__init__(
-            max_resolution=max_resolution,
-            channels=channels[4],
-            num_classes=num_classes,
-            in_logit=in_logit,
-            taught=taught,
-            positions=positions,
-        )
-        self.from_image, self.blocks = from_image, nn.Sequential(*blocks)
-
-    def reduce(self, images: Tensor) -> Tensor:
-        """[N, 1, R, R] -> [N, C, 4, 4]."""
-        return cast(Tensor, self.blocks(leaky_(self.from_image(images))))
+    block = ResidualBlock

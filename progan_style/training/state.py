@@ -149,15 +149,9 @@ class State:
         """Begin with the weights of another run where names and shapes agree; moments and counter stay fresh.
 
         Classes and positions that the other run did not have begin so that its images stay what they are. Raises
-        ValueError if most of a network does not fit, or if an architecture that does not grow is of another resolution.
+        ValueError if most of a network does not fit.
         """
         state = load_run(path)
-        here, there = self.config.schedule.resolutions[-1], state["config"]["schedule"]["resolutions"][-1]
-        if not ARCHITECTURES[self.config.network.name].GROWS and here != there:  # its blocks count from the image
-            raise ValueError(
-                f"{path}: a run to {there} px does not begin {self.config.network.name} at {here} px; expected the "
-                f"same last of schedule.resolutions"
-            )
         classes, their_classes = self.config.data.classes, state["class_names"]
         new = [f"class {name}" for name in classes if name not in their_classes]
         new += ["positions"] if self.positions and not state["G"].keys() & POSITIONED else []

@@ -17,8 +17,6 @@ MESSAGES = {
     "schedule.resolutions=[8,32]": "schedule.resolutions: each resolution must be twice the one before, got [8, 32]",
     "schedule.resolutions=[256,512]": "schedule.fade_kimg.512: the row for stage 512 is missing",
     "network.name=foo": "network.name: expected one of stylegan1, stylegan2, got foo",
-    "network.name=stylegan2": "schedule.resolutions: stylegan2 does not grow; expected one resolution, as in "
-    "schedule.resolutions: [256], got [8, 16, 32, 64, 128, 256]",
     "loss.path_length=2": "loss.path_length: stylegan1 does not have it, its generator is differentiated once; "
     "expected 0, or network.name stylegan2, got 2.0",
     "loss.path_length_interval=0": "loss.path_length_interval: expected greater than or equal to 1, got 0",

@@ -8,14 +8,16 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from progan_style.networks.conditions import Condition
-from progan_style.networks.discriminating import FAST, Discriminating, ListeningHead, TaughtHead
+from progan_style.networks.discriminating import FAST, Discriminating, DownBlock, ListeningHead, TaughtHead
+
+
+class WithoutConvolutions(Discriminating):
+    block = DownBlock
 
 
 def make(**keys):
     torch.manual_seed(0)
-    D = Discriminating(
-        max_resolution=8, channels=6, **{"num_classes": 3, "in_logit": True, "taught": False, "positions": False} | keys
-    )
+    D = WithoutConvolutions(max_resolution=8, channel_base=64, channel_max=6, **{"num_classes": 3} | keys)
     D.reduce = lambda images: images[:, :, ::2, ::2].expand(-1, 6, -1, -1).clone()
     return D.eval()
 

@@ -143,8 +143,9 @@ def synthesised(G: Tensors, architecture: str, ws: Tensor, noise: Tensor, R: int
         r *= 2
     if architecture == "stylegan1":  # the last, in a fade over the one before (ProGAN, figure 2)
         return images[-1] if alpha == 1 else alpha * images[-1] + (1 - alpha) * larger(images[-2])
+    images[-1] = alpha * images[-1]
     image = images[0]
-    for part in images[1:]:  # the sum of all (StyleGAN2, figure 7b)
+    for part in images[1:]:  # the sum of all (StyleGAN2, figure 7b); in a fade the newest by alpha
         image = larger(image) + part
     return image
 
@@ -155,22 +156,18 @@ def synthesised(G: Tensors, architecture: str, ws: Tensor, noise: Tensor, R: int
 def features(D: Tensors, architecture: str, images: Tensor, R: int, alpha: float) -> tuple[Tensor, Tensor]:
     """images [N, 1, R, R] -> features [N, F], and the deviation within each group of four images [N / 4]."""
     gain = math.sqrt(2)
-    if architecture == "stylegan1":  # ProGAN's, table 2
-        x, r = leaky(conv(D, f"blocks.{R}.from_image", images, gain)), R
-        while r > 4:
-            x = leaky(conv(D, f"blocks.{r}.first", x, gain))
-            x = leaky(conv(D, f"blocks.{r}.second", x, gain, "down"))
-            if r == R and alpha < 1:
-                old = leaky(conv(D, f"blocks.{R // 2}.from_image", smaller(images), gain))
-                x = alpha * x + (1 - alpha) * old
-            r //= 2
-    else:  # residual blocks; the gains divide each sum by the root of 2 (StyleGAN2, figure 7c)
-        x, block = leaky(conv(D, "from_image", images, gain)), 0
-        while x.shape[-1] > 4:
-            long = leaky(conv(D, f"blocks.{block}.first", x, gain))
-            long = leaky(conv(D, f"blocks.{block}.second", long, gain / math.sqrt(2), "down"))
-            short = conv(D, f"blocks.{block}.skip", smaller(x), gain=1 / math.sqrt(2))
-            x, block = long + short, block + 1
+    x, r = leaky(conv(D, f"blocks.{R}.from_image", images, gain)), R
+    while r > 4:
+        long = leaky(conv(D, f"blocks.{r}.first", x, gain))
+        if architecture == "stylegan1":  # ProGAN's, table 2
+            x = leaky(conv(D, f"blocks.{r}.second", long, gain, "down"))
+        else:  # residual blocks; the gains divide each sum by the root of 2 (StyleGAN2, figure 7c)
+            long = leaky(conv(D, f"blocks.{r}.second", long, gain / math.sqrt(2), "down"))
+            x = long + conv(D, f"blocks.{r}.skip", smaller(x), gain=1 / math.sqrt(2))
+        if r == R and alpha < 1:
+            old = leaky(conv(D, f"blocks.{R // 2}.from_image", smaller(images), gain))
+            x = alpha * x + (1 - alpha) * old
+        r //= 2
     n, c, h, w = x.shape
     groups = x.reshape(n // 4, 4, c, h, w)
     spread = torch.sqrt(((groups - groups.mean(dim=1, keepdim=True)) ** 2).mean(dim=1) + 1e-8)

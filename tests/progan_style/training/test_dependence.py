@@ -446,7 +446,6 @@ def test_p_follows_the_reals(loss):
 
 # ---------------------------------------------------------------- growth
 
-GROWING = [name for name, architecture in ARCHITECTURES.items() if architecture.GROWS]
 GROWTH = {48: 0.0, 56: 0.25, 80: 1.0}  # images seen, alpha
 
 
@@ -456,7 +455,7 @@ def black_or_white(turned):
     return images.reshape(N, 1, 8, 2, 16).flip(3).reshape(N, 1, 16, 16) if turned else images
 
 
-@pytest.mark.parametrize("architecture", GROWING)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("augment", ([], CHANGED), ids=("plain", "augmented"))
 @pytest.mark.parametrize("nimg", GROWTH)
 def test_what_is_finer_than_the_networks_is_not_in_the_reals(architecture, augment, nimg):
@@ -467,7 +466,7 @@ def test_what_is_finer_than_the_networks_is_not_in_the_reals(architecture, augme
     assert (not differ(plain.D, other.D)) == (GROWTH[nimg] == 0.0)
 
 
-@pytest.mark.parametrize("architecture", GROWING)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("nimg", GROWTH)
 def test_the_newest_blocks_learn_nothing_at_alpha_0(architecture, nimg):
     seen = step(*architecture_of(architecture, "schedule.resolutions=[8,16]"), nimg=nimg)

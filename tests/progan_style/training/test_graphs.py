@@ -13,7 +13,6 @@ from run_tools import ADA, OF_ARCHITECTURE, same
 from tape import TapeRecorder, as_on_a_card
 
 from progan_style import Dataset, Trainer, load_config, rng
-from progan_style.networks import ARCHITECTURES
 from progan_style.networks.resampling import fade_reals
 from progan_style.training import graphs, meter, step
 from progan_style.training.graphs import WARM_UP, Graphs
@@ -34,6 +33,7 @@ EXTRAS = {
     "auxiliary": ("conditioning.name=auxiliary", "schedule.label_kimg=[0.01,0.2]"),
     "positions": ("data.position_column=slice_mm",),
     "bf16": ("training.precision=bf16",),
+    "stylegan2, growing": ("network.name=stylegan2",),
 }
 
 
@@ -77,10 +77,11 @@ def both(*options, until=None, between=lambda trainer: None, fault=lambda traine
 @pytest.mark.parametrize("architecture", OF_ARCHITECTURE)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_recorded_steps_are_the_usual_ones(architecture, loss):
-    longer = () if ARCHITECTURES[architecture].GROWS else ("schedule.hold_kimg.16=0.2",)
+    path_length = any("path_length" in option for option in OF_ARCHITECTURE[architecture])
+    longer = ("schedule.hold_kimg.16=0.2",) if path_length else ()
     recorder = both(f"network.name={architecture}", f"loss.name={loss}", *OF_ARCHITECTURE[architecture], *longer)
     # A stage has plain and penalised steps, or plain, penalised, and those with both penalties; a fade has its own
-    stages, kinds = (2, 6) if ARCHITECTURES[architecture].GROWS else (1, 3)
+    stages, kinds = (1, 3) if path_length else (2, 6)
     assert len(recorder.recorded) == kinds and recorder.begun == stages and recorder.replayed >= 8
 
 

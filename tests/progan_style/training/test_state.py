@@ -7,7 +7,7 @@ import torch
 from run_tools import ADA, OF_ARCHITECTURE, same
 
 from progan_style import Condition, load_config
-from progan_style.checkpoint import load_state, save_state
+from progan_style.checkpoint import load_state
 from progan_style.networks import ARCHITECTURES
 from progan_style.training.state import Average, network_arguments
 
@@ -124,17 +124,6 @@ def test_a_class_is_known_by_its_name_wherever_it_stands(make, tiny_run):
     trainer.state.start_from(path)
     for name in trainer.state.D.per_class:
         assert torch.equal(weights_of(trainer.state.D)[name][0], theirs["D"][name][old])
-
-
-def test_blocks_that_count_from_the_image_do_not_begin_another_size(make):
-    settings = ("network.name=stylegan2", "schedule.resolutions=[16]")
-    trainer, run_dir = make("run", *settings)
-    assert not trainer.run(run_dir, stop=lambda: True)
-    state = load_state(run_dir / "checkpoint.pt")
-    state["config"]["schedule"]["resolutions"] = [8]
-    save_state(run_dir / "other.pt", state)
-    with pytest.raises(ValueError, match="a run to 8 px does not begin stylegan2 at 16 px; expected the same last"):
-        trainer.state.start_from(run_dir / "other.pt")
 
 
 def test_weights_that_do_not_fit_are_refused(make, tiny_run):

@@ -21,6 +21,7 @@ from progan_style.training.losses import LOSSES
 
 # Batches of 8: a stage of 48 images at 8 px, one of 32 + 48 at 16 px; a penalty every 4th step of a stage.
 SIZES = [
+    "schedule.resolutions=[8, 16]",
     "schedule.fade_kimg.16=0.032",
     "schedule.hold_kimg={8: 0.048, 16: 0.048}",
     "schedule.batch_size={8: 8, 16: 8}",
@@ -28,14 +29,13 @@ SIZES = [
     *("network.z_dim=8", "network.w_dim=8", "network.mapping_depth=2"),
     *("loss.penalty_interval=4", "loss.path_length_interval=4"),
 ]
-# What each architecture needs, and the pairs of image counts that a case steps at, in turns: one of the two has a
-# penalty; where the network grows, one of the two fades.
+# What each architecture can do, and the pairs of image counts that a case steps at, in turns: one of the two has a
+# penalty, and one of the two fades.
 OPTIONS = {
-    name: [f"schedule.resolutions={[8, 16] if architecture.GROWS else [16]}"]
-    + (["loss.path_length=2.0"] if architecture.TWICE_DIFFERENTIABLE else [])
+    name: ["loss.path_length=2.0"] if architecture.TWICE_DIFFERENTIABLE else []
     for name, architecture in ARCHITECTURES.items()
 }
-COUNTS = {True: ((0, 56), (8, 48)), False: ((0, 8),)}  # whether it grows
+COUNTS = ((0, 56), (8, 48))
 STRENGTH = {"none": [], "fixed": ["augment.p=0.5"], "ada": []}
 
 # What can be on beside them. Each case has some of it, such that each two are met together, apart and alone (tested).
@@ -61,8 +61,7 @@ def cases():
             for k, strength in enumerate(STRENGTHS):
                 mask = OF_ARCHITECTURE[i % 2] ^ OF_LOSS[j % 4] ^ OF_STRENGTH[k % 3]
                 extras = [extra for bit, extra in enumerate(EXTRAS) if mask >> bit & 1]
-                pairs = COUNTS[ARCHITECTURES[architecture].GROWS]
-                yield architecture, loss, strength, extras, pairs[(j + k) % len(pairs)]
+                yield architecture, loss, strength, extras, COUNTS[(j + k) % len(COUNTS)]
 
 
 CASES = list(cases())

@@ -60,7 +60,9 @@ PLACES = {
     "growth": ("stylegan1", 40),  # then 16 px at alpha 0, where Adam begins anew
     "fade": ("stylegan1", 48 + 24),  # alpha 3/8, then 1/2
     "16px": ("stylegan1", 48 + 88),
-    "stylegan2": ("stylegan2", 24),
+    "stylegan2": ("stylegan2", 24),  # at 16 px from the first image on
+    "stylegan2-growth": ("stylegan2", 40),
+    "stylegan2-fade": ("stylegan2", 48 + 24),
 }
 LOSSES = ("logistic", "relativistic", "wgan-gp", "hinge")
 
@@ -91,11 +93,12 @@ def case(name, place, loss, options=(), steps=2):
 
 case("", "start", "logistic")
 case("", "growth", "relativistic")
+case("", "stylegan2-growth", "logistic")
 case("recipe", "start", "relativistic", ("training.adam_betas=[0.0, 0.99]", "training.ema_half_life_kimg=0.002"))
 case("no-penalty", "8px", "hinge", ("schedule.r1_gamma.8=0",))
 case("two-groups-each-part", "stylegan2", "wgan-gp", ("schedule.batch_size.16=16", "loss.penalty_interval=1"))
 for loss in LOSSES:
-    for place in ("8px", "fade", "16px", "stylegan2"):
+    for place in ("8px", "fade", "16px", "stylegan2", "stylegan2-fade"):
         case("", place, loss)
     for place in ("fade", "stylegan2"):
         case("fixed", place, loss, FIXED)
@@ -119,15 +122,16 @@ case("all", "stylegan2", "hinge", THREE + BALANCED + POSITIONS + WEIGHTS + RISIN
 case("path", "stylegan2", "relativistic", PATH)  # not due, then due
 case("path-each-step", "stylegan2", "logistic", (*PATH, "loss.path_length_interval=1"), steps=3)
 case("path-unmixed", "stylegan2", "wgan-gp", PATH + UNMIXED)
+case("path", "stylegan2-fade", "hinge", (*PATH, "loss.path_length_interval=1"))
 # p moves after the fourth step, and the fifth feels it. Of these seeds r_t lies on one side of the target, and what
 # might be taken for it on the other (see the end of the comparison).
 case("ada", "8px", "logistic", (*ADA, "seed=25"), steps=5)
 case("ada", "8px", "hinge", (*ADA, "augment.target=0.7", "seed=36"), steps=5)
 case("ada", "8px", "wgan-gp", (*ADA, "augment.target=0.5", "seed=18"), steps=5)
-case("ada", "stylegan2", "relativistic", (*ADA, "augment.target=0.5", "seed=20"), steps=5)
+case("ada", "stylegan2", "relativistic", (*ADA, "augment.target=0.5", "seed=12"), steps=5)
 
 
-ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2") for loss in LOSSES}
+ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2", "stylegan2-fade") for loss in LOSSES}
 
 # ---------------------------------------------------------------- the comparison
 
@@ -215,7 +219,7 @@ def compare(reference, slices_root, tiny_overlay, key):
     place, loss, options, steps = CASES[key]
     architecture, nimg = PLACES[place]
     chosen = [f"network.name={architecture}", f"loss.name={loss}", f"data.root={slices_root}"]
-    chosen += ["schedule.resolutions=[16]"] if architecture == "stylegan2" else []
+    chosen += ["schedule.resolutions=[16]"] if place == "stylegan2" else []
     config = load_config(overlay=tiny_overlay, overrides=[*BASE, *chosen, *options])
     data = load_data(config, 16, progress=False).train
     trainer = Trainer(config, data, "cpu")
