@@ -6,6 +6,7 @@ import html
 
 from analysis.numbers import Numbers
 from analysis.summary import shown_lines
+from analysis.verdict import verdict
 
 
 def model_card(numbers: Numbers, with_numbers: bool = True) -> str:
@@ -26,6 +27,10 @@ def model_card(numbers: Numbers, with_numbers: bool = True) -> str:
             "",
             f"Training part: {trained}. Measured on: {numbers['held_out.split'] or 'no held-out part'}, "
             f"{numbers['held_out.slices']} slices.",
+            "",
+            "## Verdict",
+            "",
+            *(f"- {judgement.aspect}: {judgement.grade}. {judgement.because}" for judgement in verdict(numbers)),
             "",
             *(
                 ["## Numbers (EMA weights, psi 1, after the 8-bit round trip)", "", *measured, ""]

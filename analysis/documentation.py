@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.numbers import Number
+from analysis.verdict import ASPECTS
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "analysis.md"
 BEGIN, END = "<!-- numbers of {} -->", "<!-- end -->"
@@ -33,6 +34,12 @@ def number_table(numbers: Sequence[Number]) -> str:
     return "\n".join(lines)
 
 
+def verdict_table() -> str:
+    """A table in Markdown: what the verdict speaks of, and by which rule."""
+    lines = ["| line | rule |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {aspect.name} | {aspect.rule}. Otherwise: unclear. |" for aspect in ASPECTS)])
+
+
 def written_into(text: str) -> str:
     """The document with every table between its markers as it is declared; a section without any comes at the end.
 
@@ -42,6 +49,7 @@ def written_into(text: str) -> str:
     from analysis.report import declared
 
     tables = {name: number_table(numbers) for name, numbers in declared().items() if numbers}
+    tables["verdict"] = verdict_table()
     marked = re.findall(BEGIN.format(r"(\w+)"), text)
     if wrong := [name for name in marked if name not in tables or marked.count(name) > 1]:
         raise ValueError(f"{DOCUMENT.name}: markers of sections with numbers expected, each once, got {wrong[0]}")

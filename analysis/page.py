@@ -10,6 +10,7 @@ from typing import Any
 from analysis.card import card_html, model_card
 from analysis.numbers import Numbers
 from analysis.summary import heading, shown_lines
+from analysis.verdict import verdict
 from progan_style import data_uri
 
 STYLE = """
@@ -25,6 +26,10 @@ figure img { max-width: 100%; height: auto; }
 figcaption { font-size: .9rem; }
 .settings, footer, .what { color: #555; font-size: .85rem; }
 .note { background: #f6f1e2; padding: .3rem .7rem; }
+.good, .unclear, .bad { font-weight: bold; }
+.good { color: #1b6e3c; }
+.unclear { color: #7a5a00; }
+.bad { color: #a3211f; }
 @media print {
   body { max-width: none; margin: 0; font-size: 11pt; }
   h2, .what { break-after: avoid; }
@@ -52,7 +57,8 @@ def html_page(numbers: Numbers, shown: list[dict[str, Any]], folder: Path, publi
     ]
     if public:
         out.append("<p class=note>Public page: pictures that show a real slice are left out.</p>")
-    out += [_table(numbers), *(f"<p class=note>{html.escape(note)}</p>" for note in numbers["notes"])]
+    out += [_verdict(numbers), "<h2>Numbers</h2>", _table(numbers)]
+    out += [f"<p class=note>{html.escape(note)}</p>" for note in numbers["notes"]]
     for section in shown:
         if not section["numbers"] and not section["pictures"]:
             continue  # left out: its line stands above
@@ -63,6 +69,18 @@ def html_page(numbers: Numbers, shown: list[dict[str, Any]], folder: Path, publi
     card = model_card(numbers, with_numbers=False)
     out.append(f"<p>All numbers: metrics.json.</p><h2>Model card</h2>{card_html(card)}</body></html>\n")
     return "\n".join(out)
+
+
+def _verdict(numbers: Numbers) -> str:
+    """What the numbers say, each with its rule."""
+    lines = ["<h2>Verdict</h2><table><tr><th></th><th></th><th>because</th><th>rule</th></tr>"]
+    for judgement in verdict(numbers):
+        because, rule, advice = (html.escape(text) for text in (judgement.because, judgement.rule, judgement.advice))
+        grade = judgement.grade
+        mark = f"<td class={grade.split()[0]}>{grade}</td>"
+        because += f"<br><b>Next:</b> {advice}" * bool(advice)
+        lines.append(f"<tr><th>{judgement.aspect}</th>{mark}<td>{because}</td><td class=settings>{rule}</td></tr>")
+    return "\n".join([*lines, "</table>"])
 
 
 def _table(numbers: Numbers) -> str:

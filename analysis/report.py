@@ -23,6 +23,7 @@ from analysis.persons import count_persons
 from analysis.plots import ReportFigure, picture_bytes
 from analysis.sections import GROUPS, ReportSection
 from analysis.summary import summary
+from analysis.verdict import verdict
 from progan_style import refuse_used
 
 STORE = "sections"  # folder of finished sections, in the report's own
@@ -49,6 +50,7 @@ HEAD = (
         meaning="seconds that a section took, and what sections share. From the cache they are those of the first call",
         unless=NOT_ASKED,
     ),
+    Number("verdict", meaning="realism, variety, class, disease size, copies: good, unclear, bad or not measured"),
     Number("page", meaning="the page's file"),
     Number("pictures", meaning="the pictures' files"),
     Number("notes", meaning="what was left out, and why"),
@@ -97,7 +99,8 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     failed += _empty_groups(owed or (), shown)
     file = "report-public.html" if public else "report.html"
     numbers |= {"page": file, "pictures": [picture["file"] for done in shown for picture in done["pictures"]]}
-    numbers |= {"notes": notes, "failed": failed}
+    grades = {judgement.aspect: judgement.grade for judgement in verdict(numbers)}
+    numbers |= {"verdict": grades, "notes": notes, "failed": failed}
     made = [name for name in numbers if not any(name in done["numbers"] for done in shown)]
     check_made(ALWAYS, HEAD, [*made, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
     text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)

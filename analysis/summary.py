@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis import sections
 from analysis.numbers import Line, Numbers, lines
 from analysis.sections.fidelity import in_words
+from analysis.verdict import verdict
 
 
 def shown_lines(numbers: Numbers) -> list[Line]:
@@ -23,7 +24,7 @@ def heading(numbers: Numbers) -> str:
 
 
 def summary(numbers: Numbers) -> list[str]:
-    """The numbers of a report as lines of text."""
+    """The numbers of a report as lines of text, and what they say."""
     out = ["", heading(numbers)]
     for line in shown_lines(numbers):
         out.append(f"{line.words:26}{line.value:>8}   {', '.join(line.beside)}".rstrip())
@@ -31,4 +32,5 @@ def summary(numbers: Numbers) -> list[str]:
         out.append(in_words(numbers))
     if "extractor.name" in numbers:
         out.append(f"features: {numbers['extractor.name']}, {numbers['extractor.hash']}")
-    return out + [f"note: {note}" for note in numbers["notes"]]
+    out += [f"note: {note}" for note in numbers["notes"]]
+    return [*out, "", "verdict", *(line for judgement in verdict(numbers) for line in judgement.lines())]

@@ -1,0 +1,213 @@
+"""What the numbers of a report say, in five lines: realism, variety, class, disease size, copies.
+
+Each is good, unclear or bad by a rule of intervals, baselines and controls, which stands beside it with what to do
+next. Nothing is judged on a point alone where an interval can be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from analysis.numbers import Numbers
+
+GOOD, UNCLEAR, BAD, UNKNOWN = "good", "unclear", "bad", "not measured"
+ORDER = (GOOD, UNCLEAR, BAD)  # from the best
+
+FINEST = (0.8, 1.25)  # power at the finest frequency over the reals'; beyond its squares it is seen at a glance
+CORNERS = (1.0, 3.0)  # gray levels above the reals' corners; from 3 on a frame is seen on a dark screen
+SIZE = (0.85, 1.15)  # difference of the classes' ventricles over the real one
+COPIED = (0.02, 0.05)  # share of slices nearer to one person than to others, above the false alarms
+FOUND = 0.9  # of planted copies: below, the check sees too little to call anything good
+
+
+class Finding(NamedTuple):
+    grade: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One line of the verdict."""
+
+    aspect: str
+    grade: str
+    because: str  # the numbers that decided
+    rule: str
+    advice: str  # what to do next; empty where all is good
+
+    def lines(self) -> list[str]:
+        """As a terminal shows it: what it is and why; under it what to do next."""
+        return [f"{self.aspect:14}{self.grade:14}{self.because}"] + [f"{'':28}{self.advice}"] * bool(self.advice)
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """A question, how its numbers are read, its rule in words, and what helps where the answer is not good."""
+
+    name: str
+    read: Callable[[Numbers], Iterable[Finding]]
+    rule: str
+    missing: str
+    advice: str
+
+    def judge(self, numbers: Numbers) -> Judgement:
+        """The worst finding decides, and is told."""
+        findings = list(self.read(numbers))
+        if not findings:
+            return Judgement(self.name, UNKNOWN, self.missing, self.rule, "")
+        grade = max((finding.grade for finding in findings), key=ORDER.index)
+        because = ", ".join(finding.words for finding in findings if finding.grade == grade)
+        return Judgement(self.name, grade, because, self.rule, self.advice if grade != GOOD else "")
+
+
+def verdict(numbers: Numbers) -> list[Judgement]:
+    """The five lines, in their order. What a report did not measure is said to be so."""
+    return [aspect.judge(numbers) for aspect in ASPECTS]
+
+
+# ---------------------------------------------------------------- how numbers are read
+
+
+def _realism(numbers: Numbers) -> Iterable[Finding]:
+    for name in numbers["class_names"]:
+        key = f"kid.{name}"
+        if key in numbers:
+            yield _distance(numbers, key, f"KID {name}")
+        if f"spectrum.{name}.finest" in numbers:
+            power = numbers[f"spectrum.{name}.finest"]
+            grade = _within(power, FINEST, (FINEST[0] ** 2, FINEST[1] ** 2))
+            yield Finding(grade, f"finest detail {name} {power:.2f} of the reals'")
+    if "corners" in numbers:
+        above = numbers["corners"] - numbers["corners.real"]
+        grade = GOOD if above <= CORNERS[0] else UNCLEAR if above <= CORNERS[1] else BAD
+        yield Finding(grade, f"corners {above:.1f} gray levels above the reals'")
+
+
+def _distance(numbers: Numbers, key: str, words: str) -> Finding:
+    """A distance beside that of two real samples. With too few people for intervals it is never good."""
+    value, baseline = numbers[key], numbers[f"{key}.baseline"]
+    top = numbers.get(f"{key}.baseline.high")
+    if top is None or f"{key}.low" not in numbers:
+        noise = numbers.get(f"{key}.untrained")
+        bad = noise is not None and value > (baseline + noise) / 2
+        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} beside {baseline:.3f}, too few people to judge")
+    grade = GOOD if value <= top else BAD if numbers[f"{key}.low"] > top else UNCLEAR
+    return Finding(grade, f"{words} {value:.3f}, real samples up to {top:.3f}")
+
+
+def _variety(numbers: Numbers) -> Iterable[Finding]:
+    for key in ("coverage", "recall"):
+        for name in numbers["class_names"]:
+            if f"{key}.{name}" in numbers:
+                yield _share(numbers, f"{key}.{name}", f"{key} {name}")
+
+
+def _share(numbers: Numbers, key: str, words: str) -> Finding:
+    """A share, of which more is better, beside that of two real samples."""
+    value, baseline = numbers[key], numbers[f"{key}.baseline"]
+    least = numbers.get(f"{key}.baseline.low")
+    if least is None or f"{key}.high" not in numbers:
+        bad = value < baseline / 2
+        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} of {baseline:.3f}, too few people to judge")
+    grade = GOOD if value >= least else BAD if numbers[f"{key}.high"] < least else UNCLEAR
+    return Finding(grade, f"{words} {value:.3f}, real samples from {least:.3f}")
+
+
+def _class(numbers: Numbers) -> Iterable[Finding]:
+    if "fidelity.auc" not in numbers:
+        return
+    auc, real = numbers["fidelity.auc"], numbers["fidelity.real"]
+    words = f"AUC {auc:.3f}, real people {real:.3f}"
+    if auc <= numbers["fidelity.shuffled.high"]:
+        yield Finding(BAD, f"{words}, no more than shuffled labels")
+    elif numbers["fidelity.high"] < numbers["fidelity.real.low"]:
+        yield Finding(BAD, words)
+    elif auc > numbers["fidelity.real.high"]:
+        yield Finding(UNCLEAR, f"{words}: clearer cases than people are")
+    else:
+        yield Finding(GOOD if auc >= numbers["fidelity.real.low"] else UNCLEAR, words)
+    student = f"a classifier trained on them {numbers['tstr.auc']:.3f}, on reals {real:.3f}"
+    low = numbers["tstr.auc"] <= numbers["tstr.shuffled"]
+    yield Finding(BAD if low else GOOD if numbers["tstr.high"] >= real else UNCLEAR, student)
+
+
+def _disease(numbers: Numbers) -> Iterable[Finding]:
+    if "atrophy.ratio" not in numbers:
+        return
+    ratio = numbers["atrophy.ratio"]
+    ends = ("atrophy.ratio.low", "atrophy.ratio.high")  # people unknown: none
+    low, high = (numbers[key if key in numbers else "atrophy.ratio"] for key in ends)
+    outside = high < SIZE[0] or low > SIZE[1]
+    grade = BAD if outside else GOOD if SIZE[0] <= ratio <= SIZE[1] else UNCLEAR
+    yield Finding(grade, f"{ratio:.2f} of the real difference ({low:.2f} to {high:.2f})")
+
+
+def _copies(numbers: Numbers) -> Iterable[Finding]:
+    if "copies.share" not in numbers:
+        return
+    above = numbers["copies.relative.share"] - numbers["copies.relative.false_alarms"]
+    share, alarms = numbers["copies.share"], numbers["copies.false_alarms"]
+    words = f"{numbers['copies.relative.share']:.1%} of the slices nearer to one person than to others"
+    yield Finding(
+        GOOD if above <= COPIED[0] else UNCLEAR if above <= COPIED[1] else BAD,
+        f"{words}, of held-out people's {numbers['copies.relative.false_alarms']:.1%}",
+    )
+    if share > 0.5:
+        yield Finding(BAD, f"{share:.0%} as near as copies are, of held-out people's {alarms:.1%}")
+    if numbers["copies.found"] < FOUND:
+        yield Finding(UNCLEAR, f"the check finds {numbers['copies.found']:.0%} of planted copies only")
+
+
+def _within(value: float, good: tuple[float, float], endurable: tuple[float, float]) -> str:
+    if good[0] <= value <= good[1]:
+        return GOOD
+    return UNCLEAR if endurable[0] <= value <= endurable[1] else BAD
+
+
+ASPECTS = (
+    Aspect(
+        "realism",
+        _realism,
+        "good: KID of each class within the 95 % of two real samples, power at the finest frequency "
+        f"{FINEST[0]:g} to {FINEST[1]:g} of the reals', corners at most {CORNERS[0]:g} gray level above "
+        f"theirs. Bad: KID's own interval beyond it, the power beyond {FINEST[0] ** 2:.2f} to {FINEST[1] ** 2:.2f}, "
+        f"corners more than {CORNERS[1]:g} above",
+        "the section similarity was not made",
+        "Train longer, and look at the samples of each size: the fault is as old as the first size that shows it",
+    ),
+    Aspect(
+        "variety",
+        _variety,
+        "good: coverage and recall of each class at least at the lower end of the 95 % of two real samples. Bad: their "
+        "own interval below it",
+        "the section similarity was not made",
+        "Train longer while recall rises; with few people try augment.name=ada or --init",
+    ),
+    Aspect(
+        "class",
+        _class,
+        "good: label fidelity within the 95 % of held-out real people, and a classifier trained on generated slices "
+        "as good as one trained on reals within its interval. Bad: below both intervals, or not above shuffled labels",
+        "there is one class, or the section fidelity was not made",
+        "Compare the same z in both classes (section same_brain) before the label is trusted",
+    ),
+    Aspect(
+        "disease size",
+        _disease,
+        f"good: the classes' difference in ventricles {SIZE[0]:g} to {SIZE[1]:g} of the real one. Bad: its interval "
+        "lies outside",
+        "only phantoms have ventricles of known size",
+        "Train longer at the last size; do not measure a disease's size on these slices",
+    ),
+    Aspect(
+        "copies",
+        _copies,
+        f"good: at most {COPIED[0]:.0%} more slices than of held-out people lie nearer to one training person than to "
+        f"others, and planted copies are found ({FOUND:.0%}). Bad: more than {COPIED[1]:.0%}, or half of all slices "
+        "as near as copies",
+        "the section copies was not made",
+        "Look at the closest pairs before a slice leaves the lab; more people or augment.name=ada copy less",
+    ),
+)

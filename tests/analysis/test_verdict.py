@@ -1,0 +1,91 @@
+"""The verdict: what is known gets the word that it deserves, by the rule that is written beside it."""
+
+import pytest
+
+from analysis.verdict import ASPECTS, BAD, GOOD, UNCLEAR, UNKNOWN, verdict
+
+REAL = {  # as two samples of real people have it
+    "class_names": ["CN", "AD"],
+    "kid.untrained": 4.0,
+    "corners": 0.1,
+    "corners.real": 0.0,
+    "fidelity.auc": 0.91,
+    "fidelity.low": 0.88,
+    "fidelity.high": 0.94,
+    "fidelity.real": 0.92,
+    "fidelity.real.low": 0.89,
+    "fidelity.real.high": 0.945,
+    "fidelity.shuffled.high": 0.53,
+    "tstr.auc": 0.9,
+    "tstr.high": 0.93,
+    "tstr.shuffled": 0.5,
+    "atrophy.ratio": 0.97,
+    "atrophy.ratio.low": 0.85,
+    "atrophy.ratio.high": 1.1,
+    "copies.share": 0.02,
+    "copies.false_alarms": 0.012,
+    "copies.found": 1.0,
+    "copies.relative.share": 0.01,
+    "copies.relative.false_alarms": 0.011,
+}
+for name in REAL["class_names"]:
+    REAL |= {f"spectrum.{name}.finest": 1.05, f"kid.{name}": 0.01, f"kid.{name}.untrained": 4.0}
+    for key, (value, low, high) in {"kid": (0.0, -0.08, 0.15), "coverage": (0.97, 0.95, 0.99)}.items():
+        REAL |= {f"{key}.{name}.baseline{end}": v for end, v in (("", value), (".low", low), (".high", high))}
+    REAL |= {f"recall.{name}.baseline{end}": v for end, v in (("", 0.94), (".low", 0.91), (".high", 0.97))}
+    REAL |= {f"kid.{name}.low": -0.05, f"kid.{name}.high": 0.1}
+    for key in ("coverage", "recall"):
+        REAL |= {f"{key}.{name}": 0.95, f"{key}.{name}.low": 0.92, f"{key}.{name}.high": 0.98}
+
+
+def grades(**changed):
+    return {judgement.aspect: judgement.grade for judgement in verdict(REAL | changed)}
+
+
+def test_real_people_are_good_in_all():
+    assert set(grades().values()) == {GOOD} and not any(judgement.advice for judgement in verdict(REAL))
+    assert list(grades()) == ["realism", "variety", "class", "disease size", "copies"]
+
+
+@pytest.mark.parametrize(
+    ("aspect", "grade", "changed"),
+    [
+        ("realism", BAD, {"kid.AD": 5.0, "kid.AD.low": 4.5, "kid.AD.high": 5.5}),  # noise
+        ("realism", UNCLEAR, {"kid.AD": 0.2, "kid.AD.low": 0.1, "kid.AD.high": 0.3}),
+        ("realism", BAD, {"spectrum.CN.finest": 0.3}),  # blurred
+        ("realism", BAD, {"spectrum.CN.finest": 3.0}),  # a checkerboard
+        ("realism", UNCLEAR, {"corners": 2.5}),
+        ("realism", BAD, {"corners": 5.5}),
+        ("variety", BAD, {"recall.CN": 0.63, "recall.CN.low": 0.6, "recall.CN.high": 0.7}),
+        ("variety", UNCLEAR, {"coverage.AD": 0.94, "coverage.AD.low": 0.9, "coverage.AD.high": 0.96}),
+        ("class", BAD, {"fidelity.auc": 0.51, "fidelity.low": 0.45, "fidelity.high": 0.57}),  # one class for both
+        ("class", BAD, {"fidelity.auc": 0.7, "fidelity.low": 0.66, "fidelity.high": 0.74}),
+        ("class", UNCLEAR, {"fidelity.auc": 0.96, "fidelity.low": 0.93, "fidelity.high": 0.98}),
+        ("class", UNCLEAR, {"tstr.auc": 0.85, "tstr.high": 0.9}),
+        ("class", BAD, {"tstr.auc": 0.49, "tstr.high": 0.55}),
+        ("disease size", BAD, {"atrophy.ratio": 0.37, "atrophy.ratio.low": 0.3, "atrophy.ratio.high": 0.45}),
+        ("disease size", UNCLEAR, {"atrophy.ratio": 0.8, "atrophy.ratio.low": 0.7, "atrophy.ratio.high": 0.95}),
+        ("copies", BAD, {"copies.share": 1.0, "copies.relative.share": 0.9}),
+        ("copies", BAD, {"copies.share": 0.9}),
+        ("copies", UNCLEAR, {"copies.relative.share": 0.04}),
+        ("copies", UNCLEAR, {"copies.found": 0.4}),
+    ],
+)
+def test_what_is_known_to_be_broken_is_told(aspect, grade, changed):
+    told = grades(**changed)
+    assert told.pop(aspect) == grade and set(told.values()) == {GOOD}
+    judgement = next(j for j in verdict(REAL | changed) if j.aspect == aspect)
+    assert judgement.advice and judgement.because and judgement.rule
+
+
+def test_with_too_few_people_nothing_is_good_and_noise_is_bad():
+    few = {k: v for k, v in REAL.items() if not (k.startswith(("kid", "cov", "rec")) and k.endswith(("low", "high")))}
+    assert [j.grade for j in verdict(few)][:2] == [UNCLEAR, UNCLEAR]
+    broken = few | {"kid.CN": 3.0, "coverage.AD": 0.2}
+    assert [j.grade for j in verdict(broken)][:2] == [BAD, BAD]
+    assert "too few people" in verdict(few)[0].because
+
+
+def test_what_was_not_measured_is_said_to_be_so():
+    told = verdict({"class_names": ["CN"]})
+    assert [j.grade for j in told] == [UNKNOWN] * len(ASPECTS) and all(j.because for j in told)
