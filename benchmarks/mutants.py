@@ -53,9 +53,9 @@ class Mutant:
 TRAINER, STEP, STATE, LOSSES, AUGMENT, METER, GRAPHS = (
     f"progan_style/training/{name}.py" for name in ("trainer", "step", "state", "losses", "augment", "meter", "graphs")
 )
-LAYERS, DISCRIMINATING, MAPPING, PASSES, RESAMPLING, STYLEGAN1, STYLEGAN2 = (
+LAYERS, DISCRIMINATOR, MAPPING, PASSES, RESAMPLING, STYLEGAN1, STYLEGAN2 = (
     f"progan_style/networks/{name}.py"
-    for name in ("layers", "discriminating", "mapping", "passes", "resampling", "stylegan1", "stylegan2")
+    for name in ("layers", "discriminator", "mapping", "passes", "resampling", "stylegan1", "stylegan2")
 )
 
 MUTANTS = [
@@ -213,7 +213,7 @@ MUTANTS = [
     ),
     Mutant(
         "covariance about the old means",
-        DISCRIMINATING,
+        DISCRIMINATOR,
         " - (moved * counts[:, None]).T @ moved)",
         ")",
     ),
@@ -316,13 +316,13 @@ MUTANTS = [
     ),
     Mutant(
         "D does not hear the position",
-        DISCRIMINATING,
+        DISCRIMINATOR,
         "of_position = self.position(condition.position, len(features))",
         "of_position = self.position(None, len(features))",
     ),
     Mutant(
         "projection without 1 / sqrt(F)",
-        DISCRIMINATING,
+        DISCRIMINATOR,
         "out = out + (of_class * features).sum(dim=1) / math.sqrt(self.num_features)",
         "out = out + (of_class * features).sum(dim=1)",
     ),
@@ -364,17 +364,12 @@ MUTANTS = [
         "self.to_image = Conv(c_out, 1, 1)",
     ),
     Mutant(
-        "stylegan2's skip with gain 1",
+        "stylegan2's part of the image with gain sqrt 2",
         STYLEGAN2,
-        "self.skip = Conv(c_in, c_out, 1, gain=0.5**0.5, bias=False)",
-        "self.skip = Conv(c_in, c_out, 1, gain=1.0, bias=False)",
+        "self.scale = 1.0 / math.sqrt(channels)",
+        "self.scale = math.sqrt(2.0) / math.sqrt(channels)",
     ),
-    Mutant(
-        "stylegan2's block with gain sqrt 2",
-        STYLEGAN2,
-        "self.second = Conv(c_in, c_out, 3, down=True, gain=1.0)",
-        "self.second = Conv(c_in, c_out, 3, down=True)",
-    ),
+    Mutant("stylegan2's newest part counts in full", STYLEGAN2, "part = part * self.weight", "part = part * 1.0"),
     # ------------------------------------------------------------ augmentation
     Mutant(
         "noise by the numbers of the poses",

@@ -1,7 +1,8 @@
 """The architectures, chosen by name.
 
 An architecture is one file in this folder and its name in the line below; the contract tests run over it at once. What
-its Generator and Discriminator promise stands in contract.py.
+its Generator and Discriminator promise stands in contract.py. Those here bring a generator each, and share ProGAN's
+discriminator.
 
 A module with running statistics gathers a step's sums in `sums` and moves them with `settle()`, once a step: the
 training adds the sums of all ranks in between.

@@ -1,10 +1,10 @@
-"""StyleGAN's generator and ProGAN's discriminator, conditional, growing block by block from 8x8.
+"""StyleGAN's generator, conditional, growing block by block from 8x8.
 
 Karras et al. 2019, "A Style-Based Generator Architecture for GANs"; Karras et al. 2018, "Progressive Growing of GANs".
 Differences from the papers: stride-2 resampling (see layers.Conv), linear output without tanh (saturated outputs go
-black), label embedding and projection, a class head on the features.
+black), label embedding.
 
-Letters: N batch, C channels, R resolution, L styles, W style width, F features, K classes.
+Letters: N batch, C channels, R resolution, L styles, W style width.
 """
 
 from typing import Any, cast
@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from progan_style.networks.discriminating import Discriminating, DownBlock
+from progan_style.networks.discriminator import Discriminator
 from progan_style.networks.generating import Generating
 from progan_style.networks.layers import LEAK, Conv, Linear, leaky_
 from progan_style.networks.passes import leaky_slope_, multiply_add, pixels_of, plus_outer, sum_of_products
 from progan_style.networks.resampling import fade, upsample2
+
+__all__ = ["Discriminator", "Generator"]
 
 TWICE_DIFFERENTIABLE = False  # Styled
 
@@ -120,21 +122,3 @@ class Generator(Generating):
 
     def _to_image(self, block: str, x: Tensor) -> Tensor:
         return cast(Block, self.blocks[block]).to_image(x)
-
-
-class PlainBlock(DownBlock):
-    """Two convolutions; the second halves the resolution (ProGAN, table 2)."""
-
-    def __init__(self, c_in: int, c_out: int):
-        super().__init__(c_in, c_out)
-        self.first = Conv(c_in, c_in, 3)
-        self.second = Conv(c_in, c_out, 3, down=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return leaky_(self.second(leaky_(self.first(x))))
-
-
-class Discriminator(Discriminating):
-    """Images -> features; the rest is Discriminating."""
-
-    block = PlainBlock

@@ -1,12 +1,11 @@
-"""StyleGAN2's generator and discriminator, conditional, growing block by block from 8x8, or at one resolution.
+"""StyleGAN2's generator, conditional, growing block by block from 8x8, or at one resolution.
 
 Karras et al. 2020a, "Analyzing and Improving the Image Quality of StyleGAN"; the conditioning is that of Karras et al.
-2020b, "Training Generative Adversarial Networks with Limited Data". Differences from the papers: growth, which
-StyleGAN2 does without; two convolutions at 4x4 too, so that each resolution has two styles and two noise maps as in
-stylegan1; repetition and 2x2 means in both skips, the project's one pair of filters; projection and a class head on the
-features.
+2020b, "Training Generative Adversarial Networks with Limited Data". Differences from the papers: growth, and ProGAN's
+discriminator for it; two convolutions at 4x4 too, so that each resolution has two styles and two noise maps as in
+stylegan1; skips that repeat pixels, the project's one pair of filters.
 
-Letters: N batch, C channels, R resolution, L styles, W style width, F features.
+Letters: N batch, C channels, R resolution, L styles, W style width.
 """
 
 import math
@@ -15,11 +14,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from progan_style.networks.discriminating import Discriminating, DownBlock
+from progan_style.networks.discriminator import Discriminator
 from progan_style.networks.generating import Generating
 from progan_style.networks.layers import Conv, Linear, leaky_, maps
 from progan_style.networks.passes import multiply_add, pixels_of, plus_outer
-from progan_style.networks.resampling import downsample2, upsample2
+from progan_style.networks.resampling import upsample2
+
+__all__ = ["Discriminator", "Generator"]
 
 TWICE_DIFFERENTIABLE = True
 
@@ -110,25 +111,3 @@ class Generator(Generating):
             image = part if image is None else upsample2(image) + part
         assert image is not None
         return image
-
-
-class ResidualBlock(DownBlock):
-    """Two convolutions, the second halves the resolution; a 1x1 one beside them (StyleGAN2, figure 7c).
-
-    The sum's 1 / sqrt(2) stands in the gains of what is added: a leaky ReLU passes a positive factor on.
-    """
-
-    def __init__(self, c_in: int, c_out: int):
-        super().__init__(c_in, c_out)
-        self.first = Conv(c_in, c_in, 3)
-        self.second = Conv(c_in, c_out, 3, down=True, gain=1.0)
-        self.skip = Conv(c_in, c_out, 1, gain=0.5**0.5, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.skip(downsample2(x)).add_(leaky_(self.second(leaky_(self.first(x)))))
-
-
-class Discriminator(Discriminating):
-    """Images -> features by residual blocks; the rest is Discriminating."""
-
-    block = ResidualBlock

@@ -2,7 +2,7 @@
 
 The class head is always there and always learns from the reals: it is the discriminator's classifier. With a weight of
 0 it listens only, and is worked out from the features' running moments; else it is a trained layer that teaches the
-trunk (networks/discriminating.py). A conditioning says what else the label does.
+trunk (networks/discriminator.py). A conditioning says what else the label does.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""StyleGAN's and StyleGAN2's networks, as functions of the tensors in their state dicts.
+"""StyleGAN's and StyleGAN2's generators and ProGAN's discriminator, as functions of the tensors in their state dicts.
 
-stylegan1: Karras et al. 2018 (discriminator) and 2019 (generator). stylegan2: Karras et al. 2020. The convolutions
-that resample have stride 2 and the filter [1, 3, 3, 1]; skips and fades repeat pixels and take 2x2 means.
+Karras et al. 2018 (discriminator), 2019 (stylegan1) and 2020 (stylegan2). The convolutions that resample have stride 2
+and the filter [1, 3, 3, 1]; skips and fades repeat pixels and take 2x2 means.
 
 Letters: N batch, C channels, R resolution, L styles, Z latent width, W style width, F features, K classes.
 """
@@ -153,17 +153,13 @@ def synthesised(G: Tensors, architecture: str, ws: Tensor, noise: Tensor, R: int
 # ---------------------------------------------------------------- discriminator
 
 
-def features(D: Tensors, architecture: str, images: Tensor, R: int, alpha: float) -> tuple[Tensor, Tensor]:
+def features(D: Tensors, images: Tensor, R: int, alpha: float) -> tuple[Tensor, Tensor]:
     """images [N, 1, R, R] -> features [N, F], and the deviation within each group of four images [N / 4]."""
     gain = math.sqrt(2)
     x, r = leaky(conv(D, f"blocks.{R}.from_image", images, gain)), R
     while r > 4:
-        long = leaky(conv(D, f"blocks.{r}.first", x, gain))
-        if architecture == "stylegan1":  # ProGAN's, table 2
-            x = leaky(conv(D, f"blocks.{r}.second", long, gain, "down"))
-        else:  # residual blocks; the gains divide each sum by the root of 2 (StyleGAN2, figure 7c)
-            long = leaky(conv(D, f"blocks.{r}.second", long, gain / math.sqrt(2), "down"))
-            x = long + conv(D, f"blocks.{r}.skip", smaller(x), gain=1 / math.sqrt(2))
+        x = leaky(conv(D, f"blocks.{r}.first", x, gain))
+        x = leaky(conv(D, f"blocks.{r}.second", x, gain, "down"))
         if r == R and alpha < 1:
             old = leaky(conv(D, f"blocks.{R // 2}.from_image", smaller(images), gain))
             x = alpha * x + (1 - alpha) * old

@@ -143,7 +143,7 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
         """images -> features [N, F] and logits [N] in this call of D within the step: D's from 0, G's from 4."""
         if state.p is not None:
             images = changed(images, config["augment"]["operations"], seed, index, call, state.p)
-        f, deviation = networks.features(D, architecture, images, R, now.alpha)
+        f, deviation = networks.features(D, images, R, now.alpha)
         deviations.append(deviation.detach())
         return f, networks.logits(D, f, y, position, label_weight)
 

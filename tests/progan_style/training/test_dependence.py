@@ -13,7 +13,7 @@ import torch
 
 from progan_style import Condition, Dataset, Trainer, load_config, rng, to_float
 from progan_style.networks import ARCHITECTURES
-from progan_style.networks.discriminating import ListeningHead, TaughtHead
+from progan_style.networks.discriminator import ListeningHead, TaughtHead
 from progan_style.training.conditioning import CONDITIONINGS
 from progan_style.training.losses import LOSSES
 

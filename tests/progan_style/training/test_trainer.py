@@ -36,13 +36,7 @@ CUTS = {
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_architecture_resumes_bit_for_bit_with_every_loss_and_ada(make, architecture, loss):
     """Cut two steps after p moved, in a fade or, with the path length, in its one stage."""
-    options = [
-        *OF_ARCHITECTURE[architecture],
-        f"network.name={architecture}",
-        f"loss.name={loss}",
-        *ADA,
-        "schedule.lr_d={8: 0.004, 16: 0.004}",
-    ]
+    options = [*OF_ARCHITECTURE[architecture], f"network.name={architecture}", f"loss.name={loss}", *ADA]
     trainer, whole_dir = make("whole", *options)
     assert trainer.run(whole_dir)
     first, cut_dir = make("cut", *options)

@@ -8,16 +8,12 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from progan_style.networks.conditions import Condition
-from progan_style.networks.discriminating import FAST, Discriminating, DownBlock, ListeningHead, TaughtHead
-
-
-class WithoutConvolutions(Discriminating):
-    block = DownBlock
+from progan_style.networks.discriminator import FAST, Discriminator, ListeningHead, TaughtHead
 
 
 def make(**keys):
     torch.manual_seed(0)
-    D = WithoutConvolutions(max_resolution=8, channel_base=64, channel_max=6, **{"num_classes": 3} | keys)
+    D = Discriminator(max_resolution=8, channel_base=64, channel_max=6, **{"num_classes": 3} | keys)
     D.reduce = lambda images: images[:, :, ::2, ::2].expand(-1, 6, -1, -1).clone()
     return D.eval()
 

@@ -1,16 +1,20 @@
-"""What every discriminator is but for its blocks: images -> 4x4 map -> features -> logits.
+"""ProGAN's discriminator, conditional, growing: images -> 4x4 map -> features -> logits.
+
+Karras et al. 2018, "Progressive Growing of GANs", table 2. Differences: stride-2 resampling (see layers.Conv), label
+and position by projection, a class head on the features. Both generators train against it: StyleGAN2's residual blocks
+were compared, and were behind (docs/experiments/large_sizes.md).
 
 Letters: N batch, C channels, R resolution, F features, K classes.
 """
 
 import math
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from progan_style.networks import contract
 from progan_style.networks.conditions import Condition, PositionEmbedding
-from progan_style.networks.contract import Discriminator
 from progan_style.networks.layers import Conv, Linear, MinibatchStd, channels_last, leaky_, widths
 from progan_style.networks.resampling import downsample2, fade
 
@@ -143,18 +147,20 @@ class ListeningHead(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """What a block begins with where it is the first: image [N, 1, R, R] -> [N, c_in, R, R].
-
-    An architecture adds `forward`: [N, c_in, R, R] -> [N, c_out, R/2, R/2].
-    """
+    """Two convolutions, the second halves the resolution. Where a block is the first, it begins with `from_image`."""
 
     def __init__(self, c_in: int, c_out: int):
         super().__init__()
         self.from_image = Conv(1, c_in, 1)
+        self.first = Conv(c_in, c_in, 3)
+        self.second = Conv(c_in, c_out, 3, down=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return leaky_(self.second(leaky_(self.first(x))))
 
 
-class Discriminating(Discriminator):
-    """Images -> feature maps, block by block to 4x4 -> features -> logits. An architecture says what a `block` is.
+class Discriminator(contract.Discriminator):
+    """Images -> feature maps, block by block to 4x4 -> features -> logits.
 
     Block r of `blocks` takes a map at r to one at r / 2. While D fades, what the newest block makes is mixed with what
     the one below begins with (ProGAN, figure 2).
@@ -166,7 +172,6 @@ class Discriminating(Discriminator):
 
     class_head: TaughtHead | ListeningHead
     per_class = ("embed.weight", *(f"class_head.{name}" for name in ("weight", "bias", "offsets", "shares")))
-    block: ClassVar[type[DownBlock]]
 
     def __init__(
         self,
@@ -181,7 +186,7 @@ class Discriminating(Discriminator):
     ):
         super().__init__(max_resolution)
         channels = widths(channel_base, channel_max, max_resolution)
-        self.blocks = nn.ModuleDict({str(r): self.block(channels[r], channels[r // 2]) for r in channels if r > 4})
+        self.blocks = nn.ModuleDict({str(r): DownBlock(channels[r], channels[r // 2]) for r in channels if r > 4})
         self.num_classes, self.num_features = num_classes, channels[4]
         self.head = Head(channels[4])
         self.logit = Linear(self.num_features, 1)
