@@ -60,7 +60,8 @@ FROM = "saved_output/study/projection-{loss}-gamma-{gamma:g}-s0/checkpoint.pt"
 
 def recipe(loss: str, gamma: float, *more: str, name: str = "", pace: str = "", size: int = 32, **kind: Any) -> Arm:
     """pace: of the name, what changes the speed."""
-    settings = (f"loss.name={loss}", *LOSSES[loss][1], *gammas(size, gamma), *more)
+    network = () if "config" in kind else ("network.name=stylegan1",)  # as its rows were made
+    settings = (*network, f"loss.name={loss}", *LOSSES[loss][1], *gammas(size, gamma), *more)
     last = "" if size == 32 else f"{size}px"
     full, timed = (
         "-".join(part for part in parts if part)

@@ -54,7 +54,7 @@ PRESETS = {
 def make_trainer(
     preset: Preset, resolution: int, device: torch.device, *changes: Change, overrides: tuple[str, ...] = ()
 ) -> Trainer:
-    """The product's Trainer at one fixed resolution, on 64 random slices, with the reference's loss."""
+    """The product's Trainer at one fixed resolution, on 64 random slices, with the reference's networks and loss."""
     base, most = preset.widths
     config = load_config(
         overrides=[
@@ -65,7 +65,7 @@ def make_trainer(
             f"network.channel_max={most}",
             f"network.z_dim={preset.latent}",
             f"network.w_dim={preset.latent}",
-            "loss.name=logistic",
+            *("network.name=stylegan1", "loss.name=logistic"),  # the reference's
             *overrides,
         ]
     )

@@ -48,7 +48,7 @@ def test_a_stage_that_does_not_fit_is_told_and_ends_nothing(make, monkeypatch):
 
 def test_what_a_cpu_cannot_hold_is_reckoned_and_not_tried(make, ticking, monkeypatch):
     trainer, _ = make("run")
-    of_16 = 8 * memory.bytes_of_image("stylegan1", *widths(trainer), 16)
+    of_16 = 8 * memory.bytes_of_image(trainer.config.network.name, *widths(trainer), 16)
     monkeypatch.setattr(memory, "free_bytes", lambda: of_16)
     assert seconds_of_stages(trainer, 0, 16) == ({8: 48.0, 16: 160.0}, "")
     monkeypatch.setattr(memory, "free_bytes", lambda: of_16 - 1)

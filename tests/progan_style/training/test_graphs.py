@@ -33,7 +33,7 @@ EXTRAS = {
     "auxiliary": ("conditioning.name=auxiliary", "schedule.label_kimg=[0.01,0.2]"),
     "positions": ("data.position_column=slice_mm",),
     "bf16": ("training.precision=bf16",),
-    "stylegan2, growing": ("network.name=stylegan2",),
+    "stylegan1": ("network.name=stylegan1",),
 }
 
 
