@@ -17,8 +17,8 @@ MESSAGES = {
     "schedule.resolutions=[8,32]": "schedule.resolutions: each resolution must be twice the one before, got [8, 32]",
     "schedule.resolutions=[256,512]": "schedule.fade_kimg.512: the row for stage 512 is missing",
     "network.name=foo": "network.name: expected one of stylegan1, stylegan2, got foo",
-    "loss.path_length=2 network.name=stylegan1": "loss.path_length: stylegan1 does not have it, its generator is differentiated once; "
-    "expected 0, or network.name stylegan2, got 2.0",
+    "loss.path_length=2 network.name=stylegan1": "loss.path_length: stylegan1 does not have it, its generator is "
+    "differentiated once; expected 0, or network.name stylegan2, got 2.0",
     "loss.path_length_interval=0": "loss.path_length_interval: expected greater than or equal to 1, got 0",
     "loss.name=foo": "loss.name: expected one of logistic, relativistic, wgan-gp, hinge, got foo",
     "conditioning.name=foo": "conditioning.name: expected one of projection, auxiliary, got foo",
