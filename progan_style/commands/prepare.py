@@ -15,6 +15,12 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p.add_argument("source", metavar="SOURCE", nargs="?", help="folder of scans (or one scan), or of slices")
     p.add_argument("--to", metavar="DIR", help="folder to write; with --audit default DIR/audit")
     p.add_argument("--labels", metavar="FILE", help="CSV or TSV with subject, group and further columns")
+    p.add_argument(
+        "--names",
+        metavar="PATTERN",
+        default="",
+        help="where names tell their person: '{subject}_{session}_*', '{subject}/*/*'; * is any text",
+    )
     p.add_argument("--alias", metavar="NAME=CLASS", action="append", default=[], help="a group's class; - leaves out")
     p.add_argument(
         "--split", metavar="A/B/C", default="80/10/10", help="train/validate/test in %% (default: %(default)s)"
@@ -62,7 +68,7 @@ def prepare(args: argparse.Namespace) -> int:
     from progan_style.scans.study import prepare_study
 
     terms = Path(args.terms).read_text(encoding="utf-8") if args.terms else ""
-    settings = PrepareSettings(args.labels, tuple(args.alias), args.split, args.seed, terms, args.strict)
+    settings = PrepareSettings(args.labels, tuple(args.alias), args.names, args.split, args.seed, terms, args.strict)
     given = {name: getattr(args, name) for name in FOR_SCANS if getattr(args, name) is not None}
     if holds_scans(args.source):
         done = prepare_study(args.source, args.to, settings, cut=Cut(**given), workers=args.workers, say=print)
@@ -76,9 +82,11 @@ def prepare(args: argparse.Namespace) -> int:
 
 def report(to: str, rows: list[dict[str, str]], failed: dict[str, str]) -> int:
     """What was written, then what could not be; the exit code."""
-    from progan_style.scans.writing import count_table
+    from progan_style.data.persons import STATED
+    from progan_style.scans.writing import count_table, persons_are
 
-    print(f"{'split':10}{'class':14}{'persons':>8}{'scans':>8}{'slices':>8}")
+    people = "persons" if persons_are(rows) == STATED else "guessed"
+    print(f"{'split':10}{'class':14}{people:>8}{'scans':>8}{'slices':>8}")
     for split, label, persons, scans, slices in count_table(rows):
         print(f"{split:10}{label:14}{persons:8}{scans:8}{slices:8}")
     if {row["split"] for row in rows} == {"train"}:
@@ -96,7 +104,7 @@ def audit(args: argparse.Namespace) -> int:
     from progan_style.audit.audit import audit_folder
 
     to = Path(args.to) if args.to else Path(args.audit) / "audit"
-    found = audit_folder(args.audit, to, aliases=args.alias)
+    found = audit_folder(args.audit, to, aliases=args.alias, names=args.names)
     for line in found.lines():
         print(line)
     print(f"look at {to / 'audit.html'}")

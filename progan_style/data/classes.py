@@ -58,3 +58,20 @@ def find_classes(root: str, aliases: Sequence[str] = ()) -> dict[str, str]:
         names |= {row["label"] for _, row in lines if row["label"]}
     table = alias_table(aliases)
     return {name: table.get(plain(name), name) for name in sorted(names)}
+
+
+def folders_inside(root: str) -> list[str]:
+    """The folders directly in one that holds no classes, which hold some: several data sets lie side by side there."""
+    return [f"{root}/{name}" for name in _folders(root) if find_classes(f"{root}/{name}")]
+
+
+def advice(root: str, class_names: Sequence[str]) -> str:
+    """What to change so that the classes of a folder are found, as the end of an error's line; "" if unknown."""
+    if not os.path.isdir(root):
+        return ""
+    class_of = {name: label for name, label in find_classes(root).items() if plain(name) != plain(label)}
+    if set(class_names) & set(class_of.values()):
+        pairs = ", ".join(f"{name}: {label}" for name, label in class_of.items())
+        return f"; these names of classes are known: --set 'data.aliases={{{pairs}}}'"
+    inside = [] if class_of else folders_inside(root)
+    return f"; did you mean {' or '.join(inside)}?" if inside else ""

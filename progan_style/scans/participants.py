@@ -1,9 +1,7 @@
-"""Who was scanned: persons, sessions and diagnoses, from file names and from a spreadsheet.
+"""Who was scanned: persons, sessions and diagnoses, from a spreadsheet.
 
-File names: BIDS entities (sub-01, ses-M00), ADNI (123_S_4567, image I12345), OASIS (OAS1_0001_MR1, OAS2_0001_MR2,
-OAS30001_MR_d0129). A spreadsheet is a CSV (or TSV) with one row per person, per session or per image; its columns may
-carry the names that ADNI, OASIS and BIDS give them. Rows find their files by path, image id, subject and session, or
-subject.
+It is a CSV (or TSV) with one row per person, per session or per image; its columns may carry the names that ADNI, OASIS
+and BIDS give them.
 """
 
 import csv
@@ -12,12 +10,13 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from progan_style.data.classes import GROUPS, LEAVE_OUT
 from progan_style.data.folder import plain, some
+from progan_style.data.persons import Person, from_path
 
 # The clinical dementia rating, where the column of groups is one; other numbers are codes that only their owner knows
 CDR = {"0": "CN", "0.5": "AD", "1": "AD", "2": "AD", "3": "AD"}
@@ -37,16 +36,7 @@ NAMES_OF_PEOPLE = (
 )  # fmt: skip
 # What the manifest says itself; a column of the sheet with such a name gets sheet_ before it
 OWN_COLUMNS = ("path", "label", "subject", "split", "session", "scan", "plane", "slice_mm", "mm_per_pixel", "middle",
-               "low", "high", "group")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Person:
-    """What is known about one scan's person and visit; "" is not known."""
-
-    subject: str = ""
-    session: str = ""
-    image: str = ""
+               "low", "high", "group", "guessed_subject")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,6 +49,7 @@ class Row:
     group: str  # as given
     label: str  # its class, "" without a group
     columns: dict[str, str]  # the rest, age and sex under these names
+    stated: bool = True  # its subject stands in the sheet, not in a path alone
 
 
 @dataclass
@@ -71,32 +62,15 @@ class Sheet:
 
 
 def squeezed(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def key(name: str) -> str:
     """A subject or session by which spellings meet: sub-ADNI002S0295, 002_S_0295 -> 002s0295."""
-    text = squeezed(name)
+    text = squeezed(name) or name
     for start in ("sub", "ses", "adni"):
         text = text.removeprefix(start) or text
     return text
-
-
-def from_path(path: str) -> Person:
-    """Subject, session and image id that a path names by BIDS, ADNI or OASIS; "" where it does not."""
-    if found := re.findall(r"(?:^|[/_])sub-([A-Za-z0-9]+)", path):
-        session = re.findall(r"(?:^|[/_])ses-([A-Za-z0-9]+)", path)
-        return Person(found[-1], session[-1] if session else "")
-    if found := re.findall(r"(?<!\d)(\d{3}_S_\d{4,5})(?!\d)", path):
-        image = re.findall(r"(?<![A-Za-z0-9])(I\d{3,9})(?!\d)", path)
-        return Person(found[-1], "", image[-1] if image else "")
-    if found := re.findall(r"(OAS[12]_\d{4})(?:_(MR\d+))?", path):
-        sessions = [session for _, session in found if session]
-        return Person(found[-1][0], sessions[-1] if sessions else "")
-    if found := re.findall(r"(OAS3\d{4})(?:[^/]*?_(d\d{4}))?", path):
-        sessions = [session for _, session in found if session]
-        return Person(found[-1][0], sessions[-1] if sessions else "")
-    return Person()
 
 
 # --------------------------------------------------------------------------------------------------------- reading
@@ -136,8 +110,12 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
         if not person.subject:
             raise ValueError(f"{path} line {number}: no subject; every row needs one: whose scan is it?")
         columns = {_own_name(c, ours): v for c, v in cells.items() if _carried(c, ours) and c not in dropped}
-        sheet.rows.append(Row(number, person, posixpath.normpath(where) if where else "", group, label, columns))
+        path_of = posixpath.normpath(where) if where else ""
+        stated = bool(cells.get(ours["subject"], ""))
+        sheet.rows.append(Row(number, person, path_of, group, label, columns, stated))
     _refuse_duplicates(sheet)
+    first = {key(row.person.subject): row.person.subject for row in reversed(sheet.rows)}  # one spelling of a person
+    sheet.rows = [replace(r, person=replace(r.person, subject=first[key(r.person.subject)])) for r in sheet.rows]
     return sheet
 
 
@@ -192,11 +170,23 @@ def _own_name(column: str, ours: Mapping[str, str]) -> str:
     return f"sheet_{column}" if column.lower() in OWN_COLUMNS else column
 
 
+def _apart(name: str) -> str:
+    """A subject with the separators between its digits: 1_1 is not 11."""
+    return key(re.sub(r"(?<=\d)[^A-Za-z0-9]+(?=\d)", "s", name.lower()))
+
+
 def _refuse_duplicates(sheet: Sheet) -> None:
     """Two rows that would claim the same scans are an error: which of them is right?"""
     seen: dict[tuple[str, ...], Row] = {}
+    spelled: dict[str, Row] = {}
     for row in sheet.rows:
         person = row.person
+        first = spelled.setdefault(key(person.subject), row)
+        if _apart(first.person.subject) != _apart(person.subject):
+            raise ValueError(
+                f"{sheet.name} lines {first.line} and {row.line}: subjects {first.person.subject} and "
+                f"{person.subject} differ in their separators alone; expected one spelling of a person, or other names"
+            )
         claim = (row.path, person.image.lower(), key(person.subject), key(person.session))
         if row.path:
             claim = (row.path, "", "", "")
@@ -208,64 +198,6 @@ def _refuse_duplicates(sheet: Sheet) -> None:
                 f"row per person, or a column session, image or path that tells them apart"
             )
         seen[claim] = row
-
-
-# -------------------------------------------------------------------------------------------------------- matching
-
-
-@dataclass(frozen=True)
-class Match:
-    person: Person
-    row: Row | None
-
-
-def match(paths: Sequence[str], sheet: Sheet | None) -> list[Match]:
-    """Who each scan (path relative to SOURCE) is of, and its row. Raises ValueError if a path fits two persons.
-
-    Without a row the person is what the path names, Person() if it names nobody.
-    """
-    rows = sheet.rows if sheet else []
-    by_path = {row.path: row for row in rows if row.path}
-    by_image = {row.person.image.lower(): row for row in rows if row.person.image and not row.path}
-    by_subject: dict[str, list[Row]] = {}
-    for one in rows:
-        if not one.path:
-            by_subject.setdefault(key(one.person.subject), []).append(one)
-    found = []
-    for path in paths:
-        person = from_path(path)
-        person = person if person.subject or not rows else _from_sheet(path, by_subject)
-        row = by_path.get(path) or by_image.get(person.image.lower()) or _by_session(person, by_subject)
-        if row is not None:
-            session = person.session or row.person.session
-            person = replace(person, subject=row.person.subject, session=session)
-        found.append(Match(person, row))
-    return found
-
-
-def _from_sheet(path: str, by_subject: Mapping[str, list[Row]]) -> Person:
-    """The sheet's subject whose name a part of the path is, or begins with (p01/scan.nii, p01_T1.nii.gz)."""
-    parts = path.split("/")
-    parts[-1] = parts[-1].partition(".")[0]
-    for part in reversed(parts):
-        words = re.split(r"[^A-Za-z0-9]+", part)
-        starts = [key("".join(words[:n])) for n in range(len(words), 0, -1)]
-        for start in starts:  # the longest first
-            if start in by_subject:
-                return Person(by_subject[start][0].person.subject)
-    return Person()
-
-
-def _by_session(person: Person, by_subject: Mapping[str, list[Row]]) -> Row | None:
-    """The row of a person's session; a row without a session speaks for all, a single row for a scan without one."""
-    mine = by_subject.get(key(person.subject), []) if person.subject else []
-    if person.session:
-        session = key(person.session)
-        exact = [row for row in mine if row.person.session and key(row.person.session) == session]
-        general = [row for row in mine if not row.person.session and not row.person.image]
-        return next(iter(exact + general), None)
-    rows = [row for row in mine if not row.person.image]
-    return rows[0] if len(rows) == 1 else None
 
 
 # ----------------------------------------------------------------------------------------------------------- names

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from progan_style.data.classes import LEAVE_OUT, UNLABELLED, alias_table
 from progan_style.data.folder import some
+from progan_style.data.persons import Names
 from progan_style.files import printable
 from progan_style.scans import dicom
 from progan_style.scans.finding import Scan, find_scans
-from progan_style.scans.participants import Match, Sheet, describe, match, participants_tsv, read_sheet
+from progan_style.scans.matching import Match, match
+from progan_style.scans.participants import Sheet, describe, participants_tsv, read_sheet
 
 WITHHELD = "(withheld: it holds the patient's name)"
 
@@ -21,10 +23,11 @@ def name_scans(
     """Who each scan is of, by a name that may be written -> matches, paths that may be written, names that may not (of
     patients, "" where there is none), unknown persons.
 
-    A scan whose path and sheet name nobody is a person of its own, under a running number; so is one whose name in path
-    or sheet is that of the patient in its DICOM header.
+    A scan whose path and sheet name nobody is a person of its own, under a running number; so is a person whose name in
+    path or sheet is that of the patient in a DICOM header.
     """
     named, paths, patients, unknown = [], [], [], 0
+    number_of: dict[str, int] = {}  # a person whose name may not be written -> the number of the first scan
     for number, (scan, who) in enumerate(zip(scans, matches, strict=True), 1):
         name = dicom.patient_name(root / scan.path) if scan.series else ""
         patients.append(name)
@@ -32,14 +35,15 @@ def name_scans(
         person = who.person
         if not person.subject or dicom.carries_name(person.subject, name):
             unknown += not person.subject
-            person = replace(person, subject=f"p{number:04d}")
+            own = number_of.setdefault(person.subject, number) if person.subject else number
+            person = replace(person, subject=f"p{own:04d}")
         if dicom.carries_name(person.session, name):
             person = replace(person, session="")
         row = who.row
         if row is not None and name:
             clean = {c: v for c, v in row.columns.items() if not dicom.carries_name(v, name)}
             row = replace(row, columns=clean)
-        named.append(Match(person, row))
+        named.append(Match(person, row, who.stated))
     return named, paths, patients, unknown
 
 
@@ -64,9 +68,12 @@ class Plan:
     classes: list[str]  # "" is left out
     remarks: list[str]  # for DATASET.md
     lines: list[str]  # to print
+    who_says: str  # whose the scans are
 
 
-def make_plan(source: Path, labels: str | os.PathLike[str] | None, aliases: Sequence[str]) -> Plan:
+def make_plan(
+    source: Path, labels: str | os.PathLike[str] | None, aliases: Sequence[str], names: Names | None = None
+) -> Plan:
     """Find the scans, read the sheet, bring both together. Raises FileNotFoundError or ValueError, one line."""
     root = source if source.is_dir() else source.parent
     scans, remarks = find_scans(source)
@@ -74,16 +81,19 @@ def make_plan(source: Path, labels: str | os.PathLike[str] | None, aliases: Sequ
         raise FileNotFoundError(f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files")
     table = Path(labels) if labels is not None else participants_tsv(source)
     sheet = read_sheet(table, alias_table(aliases)) if table else None
-    matches, paths, patients, unknown = name_scans(scans, match([scan.path for scan in scans], sheet), root)
+    matches, paths, patients, unknown = name_scans(scans, match([scan.path for scan in scans], sheet, names), root)
     classes = [label_of(who, sheet) for who in matches]
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
     lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
     if unknown:
-        lines.append(f"PERSONS   {unknown} scans name no person: each counts as a person of its own (p0001 and on)")
-        remarks.append(f"{unknown} scans name no person; each counts as a person of its own")
+        lines.append(
+            f"PERSONS   {unknown} scans name no person: each is guessed to be a person of its own (p0001 and on)"
+        )
+        remarks.append(f"{unknown} scans name no person; each is guessed to be a person of its own")
     own = source.resolve().name
     name = "scans" if any(dicom.carries_name(own, patient) for patient in patients) else own
-    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines)
+    says = f"--names '{names.text}'" if names else "the sheet" if sheet else "nobody states them"
+    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines, says)
 
 
 def unmatched(paths: Sequence[str], matches: Sequence[Match], classes: Sequence[str], sheet: Sheet | None) -> list[str]:

@@ -17,12 +17,14 @@ from tqdm import tqdm
 
 from progan_style.data.folder import some
 from progan_style.data.manifest import write_manifest
+from progan_style.data.persons import Names
 from progan_style.files import new_folder, printable, refuse_used, write_table
 from progan_style.pool import cores, in_processes
 from progan_style.scans import dicom, volumes, writing
 from progan_style.scans.cutting import BRIGHTEST, DARKEST, FIELD_MM, Cut, cut_slices
 from progan_style.scans.finding import Scan
-from progan_style.scans.participants import Match, safe_names
+from progan_style.scans.matching import Match
+from progan_style.scans.participants import safe_names
 from progan_style.scans.plan import WITHHELD, Plan, make_plan
 from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
@@ -115,7 +117,8 @@ def prepare_study(
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
     refuse_used(to)
-    plan = make_plan(source, settings.labels, settings.aliases)
+    names = Names(settings.names) if settings.names else None
+    plan = make_plan(source, settings.labels, settings.aliases, names)
     for line in plan.lines:
         say(line)
     used = [index for index, label in enumerate(plan.classes) if label]
@@ -140,8 +143,10 @@ def prepare_study(
         if len(good) < len(used):
             remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
         name = to.resolve().name
-        writing.write_card(making, name, plan.name, rows, _card(cut, settings), remarks, settings.terms)
+        card = _card(cut, settings) | {"persons": plan.who_says}
+        writing.write_card(making, name, plan.name, rows, card, remarks, settings.terms)
         write_manifest(making, rows, writing.FIRST_COLUMNS)
+    say(writing.persons_line(pictures, plan.who_says))
     for line in told(plan, {i: outcomes[i] for i in used}, cut):
         say(line)
     failed = {printable(plan.scans[i].path): outcomes[i].error for i in used if outcomes[i].error}
@@ -213,9 +218,9 @@ def _pictures(folder: Path, who: Match, label: str, scan: str, outcome: Outcome,
             "high": f"{outcome.high:.6g}",
         }
         path = folder / f"{k:03d}.png"
-        pictures.append(
-            writing.Picture(path, label, who.person.subject, who.person.session, {**own, **given, **columns})
-        )
+        person = who.person
+        named = {**own, **given, **columns}
+        pictures.append(writing.Picture(path, label, person.subject, person.session, named, not who.stated))
     return pictures
 
 

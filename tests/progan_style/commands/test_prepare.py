@@ -213,7 +213,7 @@ def test_a_mask_beside_a_scan_is_applied(scan_tools, call_shell, tmp_path):
     (tmp_path / "in" / "sub-1" / "sub-1_T1w.nii.gz").rename(tmp_path / "in" / "sub-1" / "sub-1.nii.gz")
     done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "both", *CUT)
     assert done.returncode == 1 and "4-D" in done.stderr  # without T1w in the names, nothing is left out
-    assert {row["middle"] for row in manifest_rows(tmp_path / "both") if row["subject"] == "2"} == {"mask"}
+    assert {row["middle"] for row in manifest_rows(tmp_path / "both") if row["guessed_subject"] == "2"} == {"mask"}
 
 
 def test_a_full_disk_is_named_and_nothing_is_left(study, call_shell, tmp_path):

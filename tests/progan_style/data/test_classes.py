@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from progan_style.data.classes import UNLABELLED, alias_table, find_classes
@@ -39,3 +40,28 @@ def test_an_alias_that_is_none_is_refused(text):
 def test_an_alias_goes_before_the_table():
     assert alias_table(("dementia=FTD", "cn=-"))["dementia"] == "FTD"
     assert alias_table(("cn=-",))["cn"] == "-"
+
+
+KAGGLE = ("MildDemented", "ModerateDemented", "NonDemented", "VeryMildDemented")
+
+
+def test_folders_by_other_names_are_proposed_as_aliases(root, load):
+    for name in KAGGLE:
+        slice_in(root / "train" / name)
+    with pytest.raises(
+        FileNotFoundError, match=r"no images of class CN .*; these names of classes are known: "
+    ) as told:
+        load(resolution=8)
+    proposed = str(told.value).rpartition("data.aliases=")[2].strip("'")
+    assert proposed == "{MildDemented: AD, ModerateDemented: AD, NonDemented: CN, VeryMildDemented: AD}"
+    assert len(load(resolution=8, aliases=yaml.safe_load(proposed)).train) == 4
+
+
+def test_data_sets_side_by_side_are_named(root, load):
+    for name in KAGGLE:
+        slice_in(root / "OriginalDataset" / name)
+        slice_in(root / "AugmentedAlzheimerDataset" / name)
+    with pytest.raises(
+        FileNotFoundError, match=r"; did you mean \S+/AugmentedAlzheimerDataset or \S+/OriginalDataset\?"
+    ):
+        load()

@@ -1,33 +1,15 @@
-"""Who was scanned: names in paths, columns of sheets, and what may become part of a file name."""
+"""Who was scanned: columns of sheets, and what may become part of a file name."""
 
 import pytest
 
 from progan_style.data.classes import alias_table
+from progan_style.data.persons import Person
 from progan_style.scans.participants import (
-    Person,
     describe,
-    from_path,
-    match,
     read_sheet,
     safe,
     safe_names,
 )
-
-PATHS = {
-    "sub-01/ses-M12/anat/sub-01_ses-M12_T1w.nii.gz": Person("01", "M12"),
-    "ADNI/123_S_4567/MPRAGE/2010/I98765/x.nii": Person("123_S_4567", "", "I98765"),
-    "ADNI_002_S_0295_MR_MPRAGE_br_raw_S1_I40966.nii": Person("002_S_0295", "", "I40966"),
-    "disc1/OAS1_0001_MR1/PROCESSED/OAS1_0001_MR1_mpr.img": Person("OAS1_0001", "MR1"),
-    "OAS2_0001_MR2/mpr-1.nifti.img": Person("OAS2_0001", "MR2"),
-    "OAS30001_MR_d0129/anat2/sub-OAS30001_ses-d0129_T1w.nii.gz": Person("OAS30001", "d0129"),
-    "chris_t1.nii.gz": Person(),
-    "series/IM0001": Person(),
-}
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_names_in_paths(path):
-    assert from_path(path) == PATHS[path]
 
 
 def sheet(tmp_path, text, name="labels.csv", aliases=()):
@@ -61,28 +43,9 @@ def test_the_sheets_of_adni_oasis_and_bids(tmp_path):
     assert [row.person.subject for row in bids.rows] == ["01", "02"] and bids.rows[1].columns["age"] == ""
 
 
-def test_rows_find_their_scans(tmp_path):
-    found = sheet(
-        tmp_path, "subject,session,group\n002_S_0295,,CN\nOAS1_0001,MR1,CN\nOAS1_0001,MR2,AD\np01,,AD\nzz,,AD\n"
-    )
-    paths = [
-        "sub-ADNI002S0295/anat/sub-ADNI002S0295_T1w.nii.gz",
-        "OAS1_0001_MR1/a.img",
-        "OAS1_0001_MR2/a.img",
-        "P01_T1.nii.gz",
-        "p012/a.nii",
-    ]
-    rows = [who.row and who.row.line for who in match(paths, found)]
-    assert rows == [2, 3, 4, 5, None]
-    assert match(paths, found)[0].person.subject == "002_S_0295"
-
-
-def test_rows_find_their_scans_by_image_and_path(tmp_path):
-    found = sheet(tmp_path, "subject,image,group\na,7001,CN\na,7002,AD\n")
-    paths = ["ADNI_002_S_0295_I7002.nii", "ADNI_002_S_0295_I7001.nii"]
-    assert [who.row.label for who in match(paths, found)] == ["AD", "CN"]
-    found = sheet(tmp_path, "path,subject,group\nx/one.nii,a,CN\n../../two.nii,b,AD\n")
-    assert [bool(who.row) for who in match(["x/one.nii", "two.nii"], found)] == [True, False]
+def test_one_person_has_one_spelling_and_other_alphabets_are_names(tmp_path):
+    found = sheet(tmp_path, "path,subject,group\na,P01,AD\nb,p01,AD\nc,sub-p01,AD\nd,Ö,CN\ne,Ü,CN\n")
+    assert [row.person.subject for row in found.rows] == ["P01", "P01", "P01", "Ö", "Ü"]
 
 
 def test_columns_that_may_name_people_are_dropped(tmp_path):
@@ -101,6 +64,7 @@ BAD = {
     "subject,subject\na,b\n": "expected a first line of different column names",
     "subject,group\n": "no rows",
     'subject,group\n"a,AD\n': "not CSV",
+    "subject,session,group\n1_1,1,AD\n11,2,CN\n": "lines 2 and 3: subjects 1_1 and 11 differ in their separators alone",
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from progan_style.scans.finding import Scan
-from progan_style.scans.participants import Match
+from progan_style.scans.matching import Match
 from progan_style.scans.plan import WITHHELD, make_plan, name_scans
 
 
@@ -47,6 +47,15 @@ def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(monkeypatc
     named, paths, patients, unknown = name_scans([Scan("doe_jane/t1", series=True)], [who], tmp_path)
     assert named[0].person.subject == "p0001" and named[0].person.session == ""
     assert paths == [WITHHELD] and patients == ["Doe^Jane"] and unknown == 0
+
+
+def test_two_scans_of_one_patient_whose_name_is_withheld_stay_one_person(monkeypatch, tmp_path):
+    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
+    from progan_style.scans.participants import Person
+
+    scans = [Scan(f"{k}/t1", series=True) for k in "ab"]
+    named, *_ = name_scans(scans, [Match(Person("Jane Doe"), None, stated=True)] * 2, tmp_path)
+    assert [who.person.subject for who in named] == ["p0001", "p0001"] and all(who.stated for who in named)
 
 
 def test_a_folder_without_scans_is_refused(tmp_path):

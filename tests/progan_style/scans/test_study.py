@@ -47,7 +47,7 @@ def test_two_masks_beside_a_scan_are_a_fault_of_it(scans, tmp_path):
 def test_one_bad_scan_is_listed_and_the_others_are_written(scans, tmp_path):
     (scans / "sub-09_T1w.nii.gz").write_bytes(b"none")
     done = prepare_study(scans, tmp_path / "out", cut=CUT, workers=1, progress=False)
-    assert list(done.failed) == ["sub-09_T1w.nii.gz"] and {row["subject"] for row in done.rows} == {"00", "01"}
+    assert list(done.failed) == ["sub-09_T1w.nii.gz"] and {row["guessed_subject"] for row in done.rows} == {"00", "01"}
     states = {r["source"]: r["state"] for r in csv.DictReader((done.folder / "scans.csv").read_text().splitlines())}
     assert states == {f"sub-0{k}_T1w.nii.gz": "failed" if k == 9 else "used" for k in (0, 1, 9)}
     with pytest.raises(ValueError, match=r"sub-09_T1w.nii.gz: .* \(--strict: nothing was written\)"):
