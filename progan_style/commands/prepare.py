@@ -21,6 +21,9 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         default="",
         help="where names tell their person: '{subject}_{session}_*', '{subject}/*/*'; * is any text",
     )
+    p.add_argument(
+        "--nearest-visit", metavar="DAYS", type=int, help="a scan without a row of its own takes the nearest visit's"
+    )
     p.add_argument("--alias", metavar="NAME=CLASS", action="append", default=[], help="a group's class; - leaves out")
     p.add_argument(
         "--split", metavar="A/B/C", default="80/10/10", help="train/validate/test in %% (default: %(default)s)"
@@ -58,6 +61,8 @@ def prepare(args: argparse.Namespace) -> int:
         raise ValueError("--to: expected the folder to write")
     if not Path(args.source).exists():
         raise FileNotFoundError(f"{args.source}: no such folder; expected scans (NIfTI, DICOM, ...) or slices")
+    if args.nearest_visit is not None and args.nearest_visit < 0:
+        raise ValueError(f"--nearest-visit: expected days, 0 or more, got {args.nearest_visit}")
     if not 0 <= args.seed < 2**32:
         raise ValueError(f"--seed: expected 0 to 2^32 - 1, got {args.seed}")
 
@@ -68,7 +73,16 @@ def prepare(args: argparse.Namespace) -> int:
     from progan_style.scans.study import prepare_study
 
     terms = Path(args.terms).read_text(encoding="utf-8") if args.terms else ""
-    settings = PrepareSettings(args.labels, tuple(args.alias), args.names, args.split, args.seed, terms, args.strict)
+    settings = PrepareSettings(
+        labels=args.labels,
+        aliases=tuple(args.alias),
+        names=args.names,
+        nearest_visit=args.nearest_visit,
+        split=args.split,
+        seed=args.seed,
+        terms=terms,
+        strict=args.strict,
+    )
     given = {name: getattr(args, name) for name in FOR_SCANS if getattr(args, name) is not None}
     if holds_scans(args.source):
         done = prepare_study(args.source, args.to, settings, cut=Cut(**given), workers=args.workers, say=print)

@@ -12,7 +12,7 @@ UNLABELLED = "unlabelled"
 LEAVE_OUT = "-"  # --alias NAME=-
 # Class -> other names of it, by plain(); the names are data.classes' own
 GROUPS = {
-    "CN": ("cn", "nc", "hc", "normal", "control", "controls", "healthy", "healthy control", "cognitively normal",
+    "CN": ("cn", "nc", "nl", "hc", "normal", "control", "controls", "healthy", "healthy control", "cognitively normal",
            "cognitively unimpaired", "cu", "nondemented", "non demented", "no dementia"),
     "MCI": ("mci", "emci", "lmci", "smci", "pmci", "mild cognitive impairment", "early mci", "late mci",
             "cognitive impairment"),

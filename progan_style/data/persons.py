@@ -9,7 +9,7 @@ OAS2_0001_MR2, OAS30001_MR_d0129).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Person:
     subject: str = ""
     session: str = ""
     image: str = ""
+    date: str = ""  # of the scan or the visit, YYYY-MM-DD
 
 
 def persons_in(path: str) -> list[Person]:
@@ -62,8 +63,8 @@ def _last(pattern: str, path: str) -> str:
 
 
 def from_path(path: str) -> Person:
-    """Subject, session and image id that a path names by BIDS, ADNI or OASIS; "" where it does not."""
-    return next(iter(persons_in(path)), Person())
+    """Subject, session and image id that a path names by BIDS, ADNI or OASIS, and its date; "" where it does not."""
+    return replace(next(iter(persons_in(path)), Person()), date=_last(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)", path))
 
 
 class Names:
@@ -84,7 +85,8 @@ class Names:
         found = self.pattern.fullmatch(path)
         if not found:
             raise ValueError(f"--names '{self.text}': {path} is not of this form; change the pattern, or the name")
-        return Person(found["subject"], found.groupdict().get("session") or "", from_path(path).image)
+        read = from_path(path)
+        return replace(read, subject=found["subject"], session=found.groupdict().get("session") or read.session)
 
 
 def subjects_of(

@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,13 +20,17 @@ from progan_style.data.persons import Person, from_path
 
 # The clinical dementia rating, where the column of groups is one; other numbers are codes that only their owner knows
 CDR = {"0": "CN", "0.5": "AD", "1": "AD", "2": "AD", "3": "AD"}
+CDR_COLUMNS = ("cdr", "cdrtot", "cdrglob")
 # Ours -> what others call the column, by squeezed()
 COLUMNS = {
     "path": ("path", "file", "filename", "filepath", "scanpath"),
     "image": ("image", "imageid", "imagedataid", "imageuid"),
-    "subject": ("subject", "subjectid", "participantid", "participant", "ptid", "person", "patientid", "id", "mrid"),
+    "scan": ("mriid", "mrid", "mrsession", "oasissessionlabel"),  # names subject and session at once: OAS2_0001_MR1
+    "subject": ("subject", "subjectid", "participantid", "participant", "ptid", "person", "patientid", "oasisid", "id"),
     "session": ("session", "sessionid", "visit", "viscode", "visitcode"),
-    "group": ("group", "diagnosis", "dx", "dxgroup", "dxbl", "researchgroup", "label", "class", "cdr"),
+    "day": ("daystovisit",),  # since the person came into the study, as OASIS-3 counts
+    "date": ("examdate", "acqdate", "scandate", "visitdate", "acquisitiondate", "studydate", "date"),
+    "group": ("group", "diagnosis", "dx", "dxgroup", "dxbl", "researchgroup", "label", "class", *CDR_COLUMNS),
     "age": ("age", "ageatvisit", "ageatscan", "ageatentry", "ageyears"),
     "sex": ("sex", "gender", "mf", "ptgender"),
 }
@@ -59,6 +63,7 @@ class Sheet:
     has_groups: bool = False
     mapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (group as given, class) -> rows
     dropped: tuple[str, ...] = ()  # columns that may hold names of people
+    ours: dict[str, str] = field(default_factory=dict)  # a name in COLUMNS -> the sheet's column, "" if it has none
 
 
 def squeezed(name: str) -> str:
@@ -73,6 +78,15 @@ def key(name: str) -> str:
     return text
 
 
+def visit(session: str) -> str:
+    """A session by which spellings meet: MR1 and visit 01 -> 1, bl and M000 -> m0, m06 -> m6."""
+    text = key(session)
+    for start in ("visit", "mr"):
+        text = text.removeprefix(start) or text
+    text = "m0" if text in ("bl", "baseline") else text
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text)
+
+
 # --------------------------------------------------------------------------------------------------------- reading
 
 
@@ -82,13 +96,14 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
     ours: dict[str, str] = {}
     for name, others in COLUMNS.items():  # by the order of preference within COLUMNS, not that of the sheet
         ours[name] = next((column for other in others for column in header if squeezed(column) == other), "")
-    if not ours["subject"] and not ours["path"]:
+    if not ours["subject"] and not ours["path"] and not ours["scan"]:
         raise ValueError(f"{path}: no column subject or path; its columns are {', '.join(header)}: rename one")
-    if squeezed(ours["group"]) == "cdr":
+    if squeezed(ours["group"]) in CDR_COLUMNS:
         aliases = {**CDR, **{f"{rating}.0": label for rating, label in CDR.items()}, **aliases}
     used = set(ours.values())
     dropped = tuple(column for column in header if column not in used and squeezed(column) in NAMES_OF_PEOPLE)
-    sheet = Sheet(str(path), has_groups=bool(ours["group"]), dropped=dropped)
+    sheet = Sheet(str(path), has_groups=bool(ours["group"]), dropped=dropped, ours=ours)
+    read_date = date_reader([cells.get(ours["date"], "") for _, cells in lines], f"{path}: column {ours['date']}")
     for number, cells in lines:
         group = cells.get(ours["group"], "")
         label = aliases.get(plain(group), "") if group else ""
@@ -99,24 +114,57 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
             )
         if group:
             sheet.mapped[group, label] += 1
-        named = from_path(cells.get(ours["path"], ""))
-        from_subject = from_path(cells.get(ours["subject"], ""))  # OASIS writes OAS1_0001_MR1 into its column ID
-        person = Person(
-            from_subject.subject or cells.get(ours["subject"], "") or named.subject,
-            cells.get(ours["session"], "") or from_subject.session or named.session,
-            _image_id(cells.get(ours["image"], "")) or named.image,
-        )
+        person = _person(cells, ours, read_date)
         where = cells.get(ours["path"], "").replace("\\", "/")
         if not person.subject:
             raise ValueError(f"{path} line {number}: no subject; every row needs one: whose scan is it?")
         columns = {_own_name(c, ours): v for c, v in cells.items() if _carried(c, ours) and c not in dropped}
         path_of = posixpath.normpath(where) if where else ""
-        stated = bool(cells.get(ours["subject"], ""))
+        stated = bool(cells.get(ours["subject"], "") or cells.get(ours["scan"], ""))
         sheet.rows.append(Row(number, person, path_of, group, label, columns, stated))
     _refuse_duplicates(sheet)
     first = {key(row.person.subject): row.person.subject for row in reversed(sheet.rows)}  # one spelling of a person
     sheet.rows = [replace(r, person=replace(r.person, subject=first[key(r.person.subject)])) for r in sheet.rows]
     return sheet
+
+
+def _person(cells: Mapping[str, str], ours: Mapping[str, str], read_date: Callable[[str], str]) -> Person:
+    """Who a row is of, and which visit."""
+    named = from_path(cells.get(ours["path"], ""))
+    scan = from_path(cells.get(ours["scan"], ""))
+    subject = from_path(cells.get(ours["subject"], ""))  # OASIS-1 writes OAS1_0001_MR1 into its column ID
+    day = cells.get(ours["day"], "")
+    return Person(
+        subject.subject
+        or cells.get(ours["subject"], "")
+        or scan.subject
+        or cells.get(ours["scan"], "")
+        or named.subject,
+        scan.session or cells.get(ours["session"], "") or subject.session or named.session or (day and f"d{day}"),
+        _image_id(cells.get(ours["image"], "")) or named.image,
+        read_date(cells.get(ours["date"], "")) or named.date,
+    )
+
+
+def date_reader(cells: Sequence[str], where: str) -> Callable[[str], str]:
+    """How a column writes its dates: a function to YYYY-MM-DD, "" for what is none.
+
+    Raises ValueError if the days cannot be told from the months.
+    """
+    slashed = [(int(a), int(b)) for a, b in re.findall(r"^(\d{1,2})[/.](\d{1,2})[/.]\d{4}", "\n".join(cells), re.M)]
+    day_first, month_first = any(a > 12 for a, _ in slashed), any(b > 12 for _, b in slashed)
+    if slashed and day_first == month_first and any(a != b for a, b in slashed):
+        raise ValueError(f"{where}: days and months cannot be told apart; expected dates such as 2005-08-26")
+
+    def read(cell: str) -> str:
+        if found := re.match(r"\d{4}-\d{2}-\d{2}(?!\d)", cell):
+            return found[0]
+        if found := re.match(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", cell):
+            day, month = (found[1], found[2]) if day_first else (found[2], found[1])
+            return f"{found[3]}-{int(month):02d}-{int(day):02d}"
+        return ""
+
+    return read
 
 
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -187,11 +235,9 @@ def _refuse_duplicates(sheet: Sheet) -> None:
                 f"{sheet.name} lines {first.line} and {row.line}: subjects {first.person.subject} and "
                 f"{person.subject} differ in their separators alone; expected one spelling of a person, or other names"
             )
-        claim = (row.path, person.image.lower(), key(person.subject), key(person.session))
-        if row.path:
-            claim = (row.path, "", "", "")
-        elif person.image:
-            claim = ("", person.image.lower(), "", "")
+        claim: tuple[str, ...] = (key(person.subject), visit(person.session), person.date)
+        if row.path or person.image:
+            claim = (row.path, "" if row.path else person.image.lower())
         if claim in seen:
             raise ValueError(
                 f"{sheet.name} lines {seen[claim].line} and {row.line}: subject {person.subject} twice; expected one "

@@ -43,7 +43,8 @@ def name_scans(
         if row is not None and name:
             clean = {c: v for c, v in row.columns.items() if not dicom.carries_name(v, name)}
             row = replace(row, columns=clean)
-        named.append(Match(person, row, who.stated))
+        why_not = "" if dicom.carries_name(who.why_not, name) else who.why_not
+        named.append(Match(person, row, who.stated, why_not))
     return named, paths, patients, unknown
 
 
@@ -72,7 +73,11 @@ class Plan:
 
 
 def make_plan(
-    source: Path, labels: str | os.PathLike[str] | None, aliases: Sequence[str], names: Names | None = None
+    source: Path,
+    labels: str | os.PathLike[str] | None,
+    aliases: Sequence[str],
+    names: Names | None = None,
+    nearest: int | None = None,
 ) -> Plan:
     """Find the scans, read the sheet, bring both together. Raises FileNotFoundError or ValueError, one line."""
     root = source if source.is_dir() else source.parent
@@ -81,7 +86,9 @@ def make_plan(
         raise FileNotFoundError(f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files")
     table = Path(labels) if labels is not None else participants_tsv(source)
     sheet = read_sheet(table, alias_table(aliases)) if table else None
-    matches, paths, patients, unknown = name_scans(scans, match([scan.path for scan in scans], sheet, names), root)
+    matches, paths, patients, unknown = name_scans(
+        scans, match([scan.path for scan in scans], sheet, names, nearest), root
+    )
     classes = [label_of(who, sheet) for who in matches]
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
     lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
@@ -105,6 +112,8 @@ def unmatched(paths: Sequence[str], matches: Sequence[Match], classes: Sequence[
     if without:
         what = "left out" if sheet.has_groups else "used without their columns"
         lines.append(f"NO ROW    {len(without)} scans have no row in {sheet.name}, {what}: {some(without)}")
+        first = next(i for i, who in enumerate(matches) if who.row is None)
+        lines.append(f"          the first: {matches[first].why_not or WITHHELD}")
     left = [p for p, who, label in zip(paths, matches, classes, strict=True) if who.row is not None and not label]
     if left:
         lines.append(f"LEFT OUT  {len(left)} scans whose row has no group in use: {some(left)}")

@@ -113,7 +113,7 @@ def prepare_slices(
         sheet = read_sheet(settings.labels, alias_table(settings.aliases))
         for line in describe(sheet):
             say(line)
-        _ask_sheet(sheet, found, pictures, names)
+        _ask_sheet(sheet, found, pictures, settings)
     if not all(picture.subject for picture in pictures):
         raise ValueError(
             f"{source}: persons unknown ({found.why}), so nothing can be split by person; say where a name tells its "
@@ -153,9 +153,10 @@ def _picture(found: SliceSet, i: int, names: Names | None) -> writing.Picture:
     )
 
 
-def _ask_sheet(sheet: Sheet, found: SliceSet, pictures: Sequence[writing.Picture], names: Names | None) -> None:
+def _ask_sheet(sheet: Sheet, found: SliceSet, pictures: Sequence[writing.Picture], settings: PrepareSettings) -> None:
     """Give the pictures the sheet's persons, classes and columns. Raises ValueError where it contradicts a folder."""
-    matches = match([item.path for item in found.slices], sheet, names)
+    names = Names(settings.names) if settings.names else None
+    matches = match([item.path for item in found.slices], sheet, names, settings.nearest_visit)
     for item, picture, who in zip(found.slices, pictures, matches, strict=True):
         row = who.row
         if row is None:

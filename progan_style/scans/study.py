@@ -118,12 +118,13 @@ def prepare_study(
     shares = parse_shares(settings.split)
     refuse_used(to)
     names = Names(settings.names) if settings.names else None
-    plan = make_plan(source, settings.labels, settings.aliases, names)
+    plan = make_plan(source, settings.labels, settings.aliases, names, settings.nearest_visit)
     for line in plan.lines:
         say(line)
     used = [index for index, label in enumerate(plan.classes) if label]
     if not used:
-        raise ValueError(f"{source}: no scan has a row with a group; see the scans and rows listed above")
+        why = plan.matches[0].why_not or "its row has no group in use"
+        raise ValueError(f"{source}: no scan has a row with a group; the first: {plan.paths[0]}: {why}")
     with new_folder(to) as making, tempfile.TemporaryDirectory(dir=making) as cut_to:
         tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}") for i in used]
         outcomes = dict(zip(used, _cut_all(tasks, workers, settings.strict, progress), strict=True))

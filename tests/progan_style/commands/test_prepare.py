@@ -237,6 +237,8 @@ BAD = {
     "size": (("{study}/nifti", "--to", "{to}", "--size", "100"), "--size: expected a power of two"),
     "workers": (("{study}/nifti", "--to", "{to}", "--workers", "0"), "--workers: expected 1 or more, got 0"),
     "seed": (("{study}/nifti", "--to", "{to}", "--seed", "-1"), "--seed: expected 0"),
+    "visit": (("{study}/nifti", "--to", "{to}", "--nearest-visit", "-1"), "--nearest-visit: expected days, 0 or more"),
+    "names": (("{study}/nifti", "--to", "{to}", "--names", "x"), "--names: expected a pattern such as"),
     "labels": (("{study}/nifti", "--to", "{to}", "--labels", "nowhere.csv"), "nowhere.csv: no such file"),
     "alias": (("{study}/nifti", "--to", "{to}", "--labels", "{study}/labels.csv", "--alias", "x"), "--alias: expected"),
     "audit and source": (("{study}", "--audit", "{study}"), "--audit takes its folder itself"),

@@ -64,7 +64,7 @@ def test_two_persons_in_a_path_are_both_read():
         ("{subject}_*", "train/AD/p01_080.png", Person("p01")),
         ("{subject}_{session}.nii.gz", "1_2.nii.gz", Person("1", "2")),
         ("{subject}/{session}/*", "in/10/1/T1.nii.gz", Person("10", "1")),
-        ("{subject}_MR*", "OAS1_0001_MR1_mpr-1.png", Person("OAS1_0001")),
+        ("{subject}_MR*", "OAS1_0001_MR1_mpr-1.png", Person("OAS1_0001", "MR1")),
     ],
 )
 def test_a_pattern_states_persons(form, path, person):

@@ -78,3 +78,29 @@ def test_what_the_sheet_does_not_state_is_a_guess(tmp_path):
     found = sheet(tmp_path, "path,group\na/sub-01_T1w.nii,CN\n")
     assert [who.stated for who in match(["a/sub-01_T1w.nii"], found)] == [False]
     assert [who.stated for who in match(["sub-01_T1w.nii"], None)] == [False]
+
+
+def test_visits_meet_by_name_by_date_or_nearest(tmp_path):
+    text = "PTID,VISCODE,EXAMDATE,DX\n011_S_0002,bl,2005-09-08,CN\n011_S_0002,m06,2006-03-07,MCI\n011_S_0002,m12,,AD\n"
+    found = sheet(tmp_path, text)
+
+    def label(path, nearest=None):
+        who = match([path], found, None, nearest)[0]
+        return who.row and who.row.label
+
+    assert label("sub-ADNI011S0002/ses-M006/sub-ADNI011S0002_ses-M006_T1w.nii.gz") == "MCI"
+    assert label("ADNI/011_S_0002/MPRAGE/2006-03-07_10_30_00.0/I7/a.nii") == "MCI"
+    path = "ADNI/011_S_0002/MPRAGE/2005-08-26_10_30_00.0/I7/a.nii"
+    assert label(path) is None and label(path, 12) is None and label(path, 13) == "CN"
+    assert match([path], found, None, 13)[0].row.columns["visit_days"] == "13"
+    assert label("ADNI/011_S_0002/MPRAGE/2005-12-07_10_30_00.0/I7/a.nii", 90) is None  # between two: 90 days to both
+    why = match([path], found)[0].why_not
+    assert why.startswith("of subject 011_S_0002 looked for 2005-08-26 in column VISCODE and EXAMDATE, which has bl, ")
+    assert "the nearest is 13 days away, and --nearest-visit is not given" in why
+
+
+def test_a_scan_without_a_row_says_what_was_looked_for(tmp_path):
+    found = sheet(tmp_path, "PTID,DX\n011_S_0002,CN\n011_S_0003,AD\n")
+    why = [who.why_not for who in match(["sub-9_T1w.nii", "scan.nii"], found)]
+    assert why[0] == "looked for subject 9 in column PTID, which has 011_S_0002, 011_S_0003"
+    assert why[1].startswith("looked for a subject that begins a part of the path in column PTID")
