@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import combinations
@@ -41,8 +41,9 @@ def audit_folder(
     aliases: Sequence[str] = (),
     names: str = "",
     workers: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Audit:
-    """A data folder -> Audit; audit.json and audit.html in `to`, if it is named.
+    """A data folder -> Audit; audit.json and audit.html in `to`, if it is named. say: takes what was found, before.
 
     Raises FileNotFoundError or ValueError, one line, if it is no data folder or if `to` holds something else.
     """
@@ -68,6 +69,8 @@ def audit_folder(
     _look_at_pixels(result, found, workers)
     sizes = _sizes(result)
     result.imbalance = max(sizes) / min(sizes)
+    for line in result.lines():
+        say(line)
     if to is not None:
         passed_on = replace(result, folder=os.path.basename(os.path.realpath(folder)))  # without places of this machine
         found_all = asdict(passed_on) | {"crosses": result.crosses}

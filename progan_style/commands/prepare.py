@@ -118,8 +118,6 @@ def audit(args: argparse.Namespace) -> int:
     from progan_style.audit.audit import audit_folder
 
     to = Path(args.to) if args.to else Path(args.audit) / "audit"
-    found = audit_folder(args.audit, to, aliases=args.alias, names=args.names)
-    for line in found.lines():
-        print(line)
+    found = audit_folder(args.audit, to, aliases=args.alias, names=args.names, say=print)
     print(f"look at {to / 'audit.html'}")
     return 1 if found.crosses or found.unreadable else 0

@@ -1,5 +1,7 @@
 """prepare.py as a user calls it: scans in, a data folder that train.py reads out; what it refuses and what it lists."""
 
+import errno
+import os
 import resource
 
 import numpy as np
@@ -255,6 +257,17 @@ def test_bad_input_is_refused_in_one_line(case, study, call_shell, tmp_path):
 
 
 # --------------------------------------------------------------------------------------------------------- slices
+
+
+def test_findings_are_told_where_their_page_cannot_be_written(call_shell, tmp_path, monkeypatch):
+    def read_only(path, content):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr("progan_style.audit.audit.write_whole", read_only)
+    source = write_noise(tmp_path / "in")
+    done = call_shell("prepare.py", "--audit", source)
+    assert done.stdout.startswith(f"audit     {source}: 72 slices") and "result    nothing was found" in done.stdout
+    refused(done, "audit/audit.json: Read-only file system")
 
 
 def test_an_audit_that_finds_something_exits_1(call_shell, tmp_path):
