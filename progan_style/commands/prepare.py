@@ -22,6 +22,10 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="where names tell their person: '{subject}_{session}_*', '{subject}/*/*'; * is any text",
     )
     p.add_argument(
+        "--include", metavar="PATTERN", action="append", default=[], help="cut these scans alone; * is any text"
+    )
+    p.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="do not cut these scans")
+    p.add_argument(
         "--nearest-visit", metavar="DAYS", type=int, help="a scan without a row of its own takes the nearest visit's"
     )
     p.add_argument("--alias", metavar="NAME=CLASS", action="append", default=[], help="a group's class; - leaves out")
@@ -77,6 +81,8 @@ def prepare(args: argparse.Namespace) -> int:
         labels=args.labels,
         aliases=tuple(args.alias),
         names=args.names,
+        include=tuple(args.include),
+        exclude=tuple(args.exclude),
         nearest_visit=args.nearest_visit,
         split=args.split,
         seed=args.seed,

@@ -78,13 +78,22 @@ def read_series(folder: str | Path) -> Volume:
 
 def patient_name(folder: str | Path) -> str:
     """PatientName of a folder's first DICOM file, only to keep it out of what is written; "" if there is none."""
+    return _first(folder, "PatientName")
+
+
+def series_description(folder: str | Path) -> str:
+    """What the scanner called the series; "" if it says nothing."""
+    return _first(folder, "SeriesDescription")
+
+
+def _first(folder: str | Path, tag: str) -> str:
     import pydicom
 
     for path in sorted(Path(folder).iterdir()):
         if path.is_file() and not path.name.startswith(".") and is_dicom(path):
             try:
-                header = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=["PatientName"])
-                return str(header.get("PatientName", ""))
+                header = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=[tag])
+                return str(header.get(tag, ""))
             except Exception:  # the file is broken: reading the series will say so
                 return ""
     return ""

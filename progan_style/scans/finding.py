@@ -7,6 +7,7 @@ from pathlib import Path
 
 from progan_style.scans import dicom, volumes
 
+MASKED_BY = ("brain", "bet", "hdbet", "brainmask")  # NAME_bet_mask.nii.gz
 MASK = "_mask"  # a file whose name ends in it is no scan
 NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".json", ".txt", ".md", ".xml", ".html",
             ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".img", ".nii", ".mgz", ".mgh")  # fmt: skip
@@ -55,11 +56,8 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
             outside = os.listdir(Path(here).parent) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
-    remarks = [f"{masks} brain masks (*{MASK}) beside the scans"] if masks else []
-    t1 = [scan for scan in scans if stem(scan.path).endswith("_T1w")]
-    if t1 and len(t1) < len(scans):  # a BIDS folder: functional and diffusion scans are no faults of it
-        remarks.append(f"only *_T1w is used: {len(scans) - len(t1)} other scans are left out")
-        scans = t1
+    used = len({mask for scan in scans for mask in scan.masks})
+    remarks = [f"{masks} brain masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
     return sorted(scans, key=lambda scan: scan.path), remarks
 
 
@@ -69,10 +67,17 @@ def holds_scans(source: str | os.PathLike[str]) -> bool:
 
 
 def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, ...]:
-    """The masks that belong to a scan: NAME_mask.nii.gz, or for BIDS sub-01_desc-brain_mask.nii.gz with sub-01_T1w."""
+    """The masks that belong to a scan: NAME_mask.nii.gz, NAME_brain_mask.nii.gz, or for BIDS
+    sub-01_desc-brain_mask.nii.gz with sub-01_T1w and with sub-01_desc-preproc_T1w."""
     base = stem(name)
     masks = [other for other in beside if other.lower().endswith(volumes.SUFFIXES) and stem(other).endswith(MASK)]
     own = [other for other in masks if stem(other) == base + MASK]
+    own = own or [other for other in masks if stem(other) in [f"{base}_{made}{MASK}" for made in MASKED_BY]]
     if not own and base.startswith("sub-") and "_" in base:
-        own = [other for other in masks if other.startswith(base.rpartition("_")[0] + "_")]
+        own = [other for other in masks if _entities(other) == _entities(name)]
     return tuple(prefix + other for other in sorted(own))
+
+
+def _entities(name: str) -> list[str]:
+    """What a BIDS name says of its scan, without desc- (what was made of it) and the suffix: sub-01, ses-1, space-x."""
+    return [part for part in stem(name).split("_")[:-1] if not part.startswith(("desc-", "label-"))]

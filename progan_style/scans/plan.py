@@ -1,6 +1,7 @@
 """Which scans there are, whose they are and what they are called, before any is opened."""
 
-import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from progan_style.data.folder import some
 from progan_style.data.persons import Names
 from progan_style.files import printable
 from progan_style.scans import dicom
+from progan_style.scans.choosing import Wanted, leave_out, one_per_session
 from progan_style.scans.finding import Scan, find_scans
 from progan_style.scans.matching import Match, match
 from progan_style.scans.participants import Sheet, describe, participants_tsv, read_sheet
+from progan_style.scans.settings import USUAL, PrepareSettings
 
 WITHHELD = "(withheld: it holds the patient's name)"
 
@@ -70,37 +73,55 @@ class Plan:
     remarks: list[str]  # for DATASET.md
     lines: list[str]  # to print
     who_says: str  # whose the scans are
+    left: list[tuple[str, str]]  # volumes that are not to be cut, as they may be written, and why
 
 
-def make_plan(
-    source: Path,
-    labels: str | os.PathLike[str] | None,
-    aliases: Sequence[str],
-    names: Names | None = None,
-    nearest: int | None = None,
-) -> Plan:
-    """Find the scans, read the sheet, bring both together. Raises FileNotFoundError or ValueError, one line."""
+def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
+    """Find the scans, choose among them, read the sheet, bring all together.
+
+    Raises FileNotFoundError or ValueError, one line.
+    """
     root = source if source.is_dir() else source.parent
-    scans, remarks = find_scans(source)
+    names = Names(settings.names) if settings.names else None
+    found, remarks = find_scans(source)
+    scans, left = _choose(found, root, settings)
     if not scans:
-        raise FileNotFoundError(f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files")
-    table = Path(labels) if labels is not None else participants_tsv(source)
-    sheet = read_sheet(table, alias_table(aliases)) if table else None
-    matches, paths, patients, unknown = name_scans(
-        scans, match([scan.path for scan in scans], sheet, names, nearest), root
-    )
+        why = f"; {len(left)} volumes are left out, the first: {left[0][0]}: {left[0][1]}" if left else ""
+        raise FileNotFoundError(
+            f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files{why}"
+        )
+    table = Path(settings.labels) if settings.labels is not None else participants_tsv(source)
+    sheet = read_sheet(table, alias_table(settings.aliases)) if table else None
+    found_by = match([scan.path for scan in scans], sheet, names, settings.nearest_visit)
+    matches, paths, patients, unknown = name_scans(scans, found_by, root)
     classes = [label_of(who, sheet) for who in matches]
+    if not settings.include:
+        used = [i for i, label in enumerate(classes) if label]
+        one_per_session([scans[i] for i in used], [found_by[i] for i in used])
+    if left:
+        kinds = Counter(re.sub(r"(made from|of FreeSurfer;) .*", r"\1 another", why) for _, why in left)
+        counted = ", ".join(f"{why} ({count})" for why, count in kinds.items())
+        remarks.append(f"{len(left)} other volumes are left out: {counted}")
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
     lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
     if unknown:
-        lines.append(
-            f"PERSONS   {unknown} scans name no person: each is guessed to be a person of its own (p0001 and on)"
-        )
-        remarks.append(f"{unknown} scans name no person; each is guessed to be a person of its own")
+        remarks.append(f"{unknown} scans name no person: each is guessed to be a person of its own")
+        lines.append(f"PERSONS   {remarks[-1]} (p0001 and on)")
     own = source.resolve().name
     name = "scans" if any(dicom.carries_name(own, patient) for patient in patients) else own
     says = f"--names '{names.text}'" if names else "the sheet" if sheet else "nobody states them"
-    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines, says)
+    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines, says, left)
+
+
+def _choose(found: Sequence[Scan], root: Path, settings: PrepareSettings) -> tuple[list[Scan], list[tuple[str, str]]]:
+    """The scans to be cut, and the others: their paths, as they may be written, and why not."""
+    reasons = leave_out(found, root, Wanted(settings.include, settings.exclude))
+    left = []
+    for scan, why in zip(found, reasons, strict=True):
+        if why:
+            patient = dicom.patient_name(root / scan.path) if scan.series else ""
+            left.append((WITHHELD if dicom.carries_name(scan.path, patient) else printable(scan.path), printable(why)))
+    return [scan for scan, why in zip(found, reasons, strict=True) if not why], left
 
 
 def unmatched(paths: Sequence[str], matches: Sequence[Match], classes: Sequence[str], sheet: Sheet | None) -> list[str]:

@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from progan_style.data.folder import some
 from progan_style.data.manifest import write_manifest
-from progan_style.data.persons import Names
 from progan_style.files import new_folder, printable, refuse_used, write_table
 from progan_style.pool import cores, in_processes
 from progan_style.scans import dicom, volumes, writing
@@ -72,6 +71,7 @@ def cut_scan(task: Task) -> Outcome:
     path = Path(task.root) / task.scan.path
     try:
         volume = dicom.read_series(path) if task.scan.series else volumes.read_volume(path)
+        volumes.refuse_labels(volume.data)
         if len(task.scan.masks) > 1:
             raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")
         mask = volumes.read_mask(Path(task.root) / task.scan.masks[0], volume) if task.scan.masks else None
@@ -117,8 +117,7 @@ def prepare_study(
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
     refuse_used(to)
-    names = Names(settings.names) if settings.names else None
-    plan = make_plan(source, settings.labels, settings.aliases, names, settings.nearest_visit)
+    plan = make_plan(source, settings)
     for line in plan.lines:
         say(line)
     used = [index for index, label in enumerate(plan.classes) if label]
@@ -137,7 +136,9 @@ def prepare_study(
         for i in good:
             pictures += _pictures(Path(cut_to) / f"{i:06d}", plan.matches[i], plan.classes[i], ids[i], outcomes[i], cut)
         rows = writing.place(pictures, writing.split_of_persons(pictures, shares, settings.seed), making, move=True)
-        write_table(making / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))])
+        cut_or_not = [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))]
+        left = [{"source": path, "state": "left out", "remark": why} for path, why in plan.left]
+        write_table(making / "scans.csv", cut_or_not + left)
         sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane])
         notes = Counter(note for i in used for note in outcomes[i].notes)
         remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]

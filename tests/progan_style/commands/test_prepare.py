@@ -211,7 +211,8 @@ def test_a_mask_beside_a_scan_is_applied(scan_tools, call_shell, tmp_path):
     assert call_shell("prepare.py", tmp_path / "in" / "sub-1", "--to", tmp_path / "one", *CUT).returncode == 0
     assert {row["middle"] for row in manifest_rows(tmp_path / "one")} == {"mask"}
     done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "all", *CUT)
-    assert done.returncode == 0 and "only *_T1w is used: 2 other scans are left out" in done.stdout
+    assert done.returncode == 0 and "1 other volumes are left out: no *_T1w (1)" in done.stdout
+    assert {row["middle"] for row in manifest_rows(tmp_path / "all")} == {"mask"}
     (tmp_path / "in" / "sub-1" / "sub-1_T1w.nii.gz").rename(tmp_path / "in" / "sub-1" / "sub-1.nii.gz")
     done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "both", *CUT)
     assert done.returncode == 1 and "4-D" in done.stderr  # without T1w in the names, nothing is left out

@@ -35,15 +35,15 @@ def test_a_mask_is_no_scan_and_belongs_to_its_own(tmp_path):
     make(tmp_path, "p1.nii.gz", "p1_mask.nii.gz", "p2.nii.gz", "p11_mask.nii.gz")
     scans, remarks = find_scans(tmp_path)
     assert {scan.path: scan.masks for scan in scans} == {"p1.nii.gz": ("p1_mask.nii.gz",), "p2.nii.gz": ()}
-    assert remarks == ["2 brain masks (*_mask) beside the scans"]
+    assert remarks == ["2 brain masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_of_a_bids_folder_the_t1_is_used_with_its_masks(tmp_path):
     names = ("sub-01_T1w.nii.gz", "sub-01_desc-brain_mask.nii.gz", "sub-01_bold.nii.gz", "sub-02_desc-x_mask.nii.gz")
     scans, remarks = find_scans(make(tmp_path / "anat", *names).parent)
-    assert [scan.path for scan in scans] == ["anat/sub-01_T1w.nii.gz"]
+    assert [scan.path for scan in scans] == ["anat/sub-01_T1w.nii.gz", "anat/sub-01_bold.nii.gz"]
     assert scans[0].masks == ("anat/sub-01_desc-brain_mask.nii.gz",)
-    assert "only *_T1w is used: 1 other scans are left out" in remarks
+    assert remarks == ["2 brain masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_a_folder_of_dicom_files_is_one_scan(scan_tools, tmp_path):
