@@ -16,8 +16,9 @@ NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".
 @dataclass(frozen=True)
 class Scan:
     path: str  # relative to SOURCE, with /
-    series: bool = False  # a folder of DICOM files
+    series: bool = False  # a folder of DICOM files, or the first file of one series in it
     masks: tuple[str, ...] = ()  # relative to SOURCE; one at most, if the scan is to be used
+    files: tuple[str, ...] = ()  # names of the series' files, where their folder holds several series
 
 
 def stem(name: str) -> str:
@@ -59,6 +60,19 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
     used = len({mask for scan in scans for mask in scan.masks})
     remarks = [f"{masks} brain masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
     return sorted(scans, key=lambda scan: scan.path), remarks
+
+
+def apart(scans: Sequence[Scan], root: Path) -> list[Scan]:
+    """Every series of DICOM files a scan of its own, also where several lie in one folder."""
+    found = []
+    for scan in scans:
+        several = dicom.series_in(root / scan.path) if scan.series else []
+        if len(several) < 2:
+            found.append(scan)
+        else:
+            prefix = "" if scan.path == "." else f"{scan.path}/"
+            found += [Scan(prefix + files[0], True, (), tuple(files)) for files in several]
+    return sorted(found, key=lambda scan: scan.path)
 
 
 def holds_scans(source: str | os.PathLike[str]) -> bool:

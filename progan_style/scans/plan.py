@@ -12,7 +12,7 @@ from progan_style.data.persons import Names
 from progan_style.files import printable
 from progan_style.scans import dicom
 from progan_style.scans.choosing import Wanted, leave_out, one_per_session
-from progan_style.scans.finding import Scan, find_scans
+from progan_style.scans.finding import Scan, apart, find_scans
 from progan_style.scans.matching import Match, match
 from progan_style.scans.participants import Sheet, describe, participants_tsv, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
@@ -38,7 +38,10 @@ def name_scans(
         person = who.person
         if not person.subject or dicom.carries_name(person.subject, name):
             unknown += not person.subject
-            own = number_of.setdefault(person.subject, number) if person.subject else number
+            # Series in one folder are of one patient, unless their headers say otherwise
+            of_folder = f"{Path(scan.path).parent}/{dicom.patient(root / scan.path)}" if scan.files else ""
+            who_else = person.subject or of_folder
+            own = number_of.setdefault(who_else, number) if who_else else number
             person = replace(person, subject=f"p{own:04d}")
         if dicom.carries_name(person.session, name):
             person = replace(person, session="")
@@ -84,7 +87,7 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     root = source if source.is_dir() else source.parent
     names = Names(settings.names) if settings.names else None
     found, remarks = find_scans(source)
-    scans, left = _choose(found, root, settings)
+    scans, left = _choose(apart(found, root), root, settings)
     if not scans:
         why = f"; {len(left)} volumes are left out, the first: {left[0][0]}: {left[0][1]}" if left else ""
         raise FileNotFoundError(

@@ -70,7 +70,8 @@ def cut_scan(task: Task) -> Outcome:
     """One scan -> its slices as PNG in a folder of their own. Faults of the scan are told, those of the disk raised."""
     path = Path(task.root) / task.scan.path
     try:
-        volume = dicom.read_series(path) if task.scan.series else volumes.read_volume(path)
+        folder = path.parent if task.scan.files else path
+        volume = dicom.read_series(folder, task.scan.files) if task.scan.series else volumes.read_volume(path)
         volumes.refuse_labels(volume.data)
         if len(task.scan.masks) > 1:
             raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")

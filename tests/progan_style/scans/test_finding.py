@@ -2,7 +2,9 @@
 
 import pytest
 
-from progan_style.scans.finding import find_scans, holds_scans, stem
+from progan_style import Cut, prepare_study
+from progan_style.scans.finding import apart, find_scans, holds_scans, stem
+from progan_style.scans.plan import make_plan
 
 
 def make(root, *names):
@@ -57,3 +59,22 @@ def test_a_single_file_is_a_scan(tmp_path):
     make(tmp_path, "p1.nii", "p1_mask.nii", "p2.nii")
     (scan,), _ = find_scans(tmp_path / "p1.nii")
     assert scan.path == "p1.nii" and scan.masks == ("p1_mask.nii",)
+
+
+def test_series_in_one_flat_folder_are_scans_apart(scan_tools, tmp_path):
+    """A localizer, a T1 of two patients, and files that are no series, in one folder."""
+    series = (("1.1", "localizer", "Doe"), ("1.2", "T1 MPRAGE", "Doe"), ("1.3", "T1 MPRAGE", "Roe"))
+    for uid, text, patient in series:
+        header = dict(SeriesInstanceUID=uid, SeriesDescription=text, PatientName=patient)
+        made = scan_tools.write_dicom(tmp_path / "made", *scan_tools.head(12.0), **header)
+        for path in made.iterdir():
+            path.rename(tmp_path / "made" / f"{uid[-1]}-{path.name}") if path.name[1] != "-" else None
+    (tmp_path / "made").rename(tmp_path / "in")
+    make(tmp_path / "in", "readme.txt")
+    found = apart(find_scans(tmp_path / "in")[0], tmp_path / "in")
+    assert [(scan.path[:2], len(scan.files)) for scan in found] == [("1-", 20), ("2-", 20), ("3-", 20)]
+    plan = make_plan(tmp_path / "in")
+    assert [why for _, why in plan.left] == ["a localizer"]
+    assert [who.person.subject for who in plan.matches] == ["p0001", "p0002"]
+    done = prepare_study(tmp_path / "in", tmp_path / "out", cut=Cut(slices=2, size=32), workers=1, progress=False)
+    assert not done.failed and len(done.rows) == 4
