@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from progan_style.data.classes import ARCHIVES
 from progan_style.scans import dicom, volumes
 
 MASKED_BY = ("brain", "bet", "hdbet", "brainmask")  # NAME_bet_mask.nii.gz
@@ -33,14 +34,17 @@ def stem(name: str) -> str:
 def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
     """All scans under a folder, sorted by path, and remarks on what was not taken for one."""
     if source.is_file():
+        if source.name.lower().endswith(ARCHIVES) and not source.name.lower().endswith(volumes.SUFFIXES):
+            raise ValueError(f"{source}: an archive; unpack it, and name the folder")
         return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
-    scans, masks = [], 0
+    scans, masks, archives = [], 0, 0
     for here, folders, files in os.walk(source):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
         # Regular files alone: to open a pipe is to wait for ever
         files = sorted(n for n in files if not n.startswith(".") and os.path.isfile(os.path.join(here, n)))
+        archives += sum(n.lower().endswith(ARCHIVES) and not n.lower().endswith(volumes.SUFFIXES) for n in files)
         lower = {name.lower() for name in files}
         found = []
         for name in files:
@@ -59,6 +63,8 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
     used = len({mask for scan in scans for mask in scan.masks})
     remarks = [f"{masks} brain masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
+    if archives:
+        remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
     return sorted(scans, key=lambda scan: scan.path), remarks
 
 

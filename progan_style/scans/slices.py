@@ -7,7 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from progan_style.data.classes import GROUPS, UNLABELLED, alias_table, find_classes, folders_inside, has_pictures
+from progan_style.data.classes import (
+    GROUPS,
+    UNLABELLED,
+    alias_table,
+    find_classes,
+    folders_inside,
+    has_pictures,
+    not_read,
+)
 from progan_style.data.folder import SPLITS, Slice, plain, read_folder, some
 from progan_style.data.gray import SUFFIXES, read_gray
 from progan_style.data.manifest import MANIFEST, write_manifest
@@ -52,6 +60,9 @@ def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = (), names
     """
     root = os.fspath(root).rstrip("/") or "/"
     class_of = find_classes(root, aliases)
+    named = [name for name in class_of if not name.isdigit()]  # StyleGAN's folders are numbers
+    if not named and not has_pictures(root) and (unread := not_read(root)):
+        raise ValueError(f"{root}: no folder of slices{unread}")
     if not class_of:
         if not has_pictures(root):
             inside = folders_inside(root)

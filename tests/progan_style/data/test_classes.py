@@ -6,6 +6,7 @@ import yaml
 from PIL import Image
 
 from progan_style.data.classes import UNLABELLED, alias_table, find_classes
+from progan_style.scans.slices import open_slices
 
 
 def slice_in(folder):
@@ -65,3 +66,22 @@ def test_data_sets_side_by_side_are_named(root, load):
         FileNotFoundError, match=r"; did you mean \S+/AugmentedAlzheimerDataset or \S+/OriginalDataset\?"
     ):
         load()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("dataset.json", "of StyleGAN's dataset_tool"),
+        ("train-0.parquet", "parquet"),
+        ("s.tar.gz", r"archives .*\(s.tar"),
+    ],
+)
+def test_data_that_is_not_read_is_said_to_be_such(name, told, root, load):
+    slice_in(root / "00000")
+    (root / name).write_text("{}")
+    with pytest.raises(FileNotFoundError, match=told):
+        load()
+    with pytest.raises(ValueError, match=f"no folder of slices; .*{told}"):
+        open_slices(root)
+    slice_in(root / "AD")
+    assert "AD" in open_slices(root).class_names  # beside classes it is only a file

@@ -78,3 +78,10 @@ def test_series_in_one_flat_folder_are_scans_apart(scan_tools, tmp_path):
     assert [who.person.subject for who in plan.matches] == ["p0001", "p0002"]
     done = prepare_study(tmp_path / "in", tmp_path / "out", cut=Cut(slices=2, size=32), workers=1, progress=False)
     assert not done.failed and len(done.rows) == 4
+
+
+def test_archives_are_told_and_not_taken_for_damaged_scans(call_shell, tmp_path):
+    make(tmp_path / "in", "p1.nii.gz", "more.zip", "most.tar.gz")
+    assert find_scans(tmp_path / "in")[1] == ["2 archives (.zip, .tar, ...) are not unpacked"]
+    done = call_shell("prepare.py", tmp_path / "in" / "more.zip", "--to", tmp_path / "out")
+    assert done.returncode == 2 and "more.zip: an archive; unpack it, and name the folder" in done.stderr
