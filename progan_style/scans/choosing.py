@@ -100,7 +100,7 @@ def _freesurfer(scan: Scan, left: Mapping[str, Scan]) -> str:
         return ""
     folder = "/".join(parts[: parts.index("mri") + 1]).lower()
     best = next((left[f"{folder}/{name}"] for name in ("t1", "orig") if f"{folder}/{name}" in left), scan)
-    return f"of FreeSurfer; {best.path} is used" if best is not scan else ""
+    return f"of FreeSurfer, beside {best.path}" if best is not scan else ""
 
 
 def _made_from_another(scan: Scan, left: Mapping[str, Scan], said: str) -> str:
@@ -185,6 +185,10 @@ def _question(mine: Sequence[Scan], person: Person, count: int) -> str:
 def _pattern(scan: Scan, mine: Sequence[Scan], names: Sequence[str]) -> str:
     """A pattern that fits this scan of a session alone and, where names are regular, its like in other sessions."""
     parts = scan.path.split("/")
+    folders = [f"*/{part}/*" for part in reversed(parts[1:-1]) if not re.search(r"[0-9]{4}", part)]
+    for pattern in folders:  # a name that its like in other sessions has too, not a date or a number
+        if [other for other in mine if fnmatchcase(other.path, pattern)] == [scan]:
+            return pattern
     for depth in range(1, len(parts) + 1):
         text = "/".join(parts[-depth:])
         for name in names:

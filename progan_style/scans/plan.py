@@ -102,7 +102,7 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
         used = [i for i, label in enumerate(classes) if label]
         one_per_session([scans[i] for i in used], [found_by[i] for i in used])
     if left:
-        kinds = Counter(re.sub(r"(made from|of FreeSurfer;) .*", r"\1 another", why) for _, why in left)
+        kinds = Counter(re.sub(r"(made from|of FreeSurfer, beside) .*", r"\1 another", why) for _, why in left)
         counted = ", ".join(f"{why} ({count})" for why, count in kinds.items())
         remarks.append(f"{len(left)} other volumes are left out: {counted}")
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]

@@ -97,7 +97,8 @@ def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str) -> list
         scans: dict[str, list[Path]] = {}
         for row in rows:
             if row["label"] == label:
-                caption = " ".join(part for part in (person_of(row), row["session"], row["split"]) if part)
+                whose = row.get("scan") or " ".join(filter(None, (person_of(row), row["session"])))
+                caption = f"{whose} {row['split']}"
                 scans.setdefault(caption, []).append(to / row["path"])
         title = f"{label}: {len(scans)} scans, {sum(map(len, scans.values()))} slices"
         path = to / SHEETS / f"{label}.png"

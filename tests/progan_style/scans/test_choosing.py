@@ -20,7 +20,7 @@ LAYOUTS = {
     "FreeSurfer": (
         ("p1/mri/T1.mgz", "p1/mri/aseg.mgz", "p1/mri/orig.mgz", "p1/mri/orig/001.mgz", "p1/mri/brainmask.mgz"),
         ["p1/mri/T1.mgz"],
-        {"p1/mri/aseg.mgz": "of FreeSurfer; p1/mri/T1.mgz is used"},
+        {"p1/mri/aseg.mgz": "of FreeSurfer, beside p1/mri/T1.mgz"},
     ),
     "dcm2niix": (
         ("p1/t1_mprage.nii.gz", "p1/t1_mprage_Eq_1.nii.gz", "p1/t1_mprage_ROI1.nii.gz", "p1/localizer.nii.gz"),
@@ -106,6 +106,14 @@ def test_scans_of_other_visits_and_scans_named_by_the_sheet_are_no_question(tmp_
     (tmp_path / "l.csv").write_text("subject,group\np1,AD\n")
     with pytest.raises(ValueError, match=r"p1, has p1/a.nii, p1/b.nii; expected one .* --include '\*a.nii' or"):
         make_plan(tmp_path / "other", PrepareSettings(labels=tmp_path / "l.csv"))
+
+
+def test_a_folder_that_tells_scans_apart_is_the_pattern(tmp_path):
+    names = ("2005-08-26_10/I7128/a.nii", "2005-08-26_10/I7129/b.nii")
+    touched(tmp_path, *(f"011_S_0002/{kind}/{n}" for kind, n in zip(("MP-RAGE", "MP-RAGE_REPEAT"), names, strict=True)))
+    with pytest.raises(ValueError, match=r"--include '\*/MP-RAGE/\*' or --include '\*/MP-RAGE_REPEAT/\*'") as told:
+        make_plan(tmp_path)
+    assert "011_S_0002 2005-08-26, has" in str(told.value)
 
 
 def test_fmriprep_native_and_mni_are_a_question(tmp_path):
