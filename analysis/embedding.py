@@ -5,8 +5,14 @@ Letters: M images, F features.
 
 from __future__ import annotations
 
+import atexit
+import importlib
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -57,12 +63,27 @@ def umap_map(features: NDArray[Any], seed: int = 0) -> tuple[Map, NDArray[np.flo
     features = np.asarray(features, dtype=np.float32)
     if not NEIGHBOURS < len(features) <= MOST_POINTS:
         raise ValueError(f"UMAP needs {NEIGHBOURS + 1} to {MOST_POINTS} images, got {len(features)}")
-    import umap  # here: importing it takes seconds, and most of a minute the first time
-
+    umap = load_umap()
     pca = _pca(features, 50, seed)
     reducer = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=MIN_DIST, random_state=seed, n_jobs=1)
     points = np.asarray(reducer.fit_transform(pca.transform(features)), dtype=np.float32)
     return Map(lambda rows: reducer.transform(pca.transform(rows))), points
+
+
+def load_umap() -> ModuleType:
+    """The package, which takes seconds, and most of a minute the first time. Where the environment cannot be written
+    and there is no home, numba finds no folder for what it compiles: it gets one that goes with this process."""
+    try:
+        return importlib.import_module("umap")
+    except RuntimeError as error:
+        from numba.core import config
+
+        if "no locator" not in str(error):
+            raise
+        os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
+        atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
+        config.reload_config()
+        return importlib.import_module("umap")
 
 
 def umap_embed(features: NDArray[Any], seed: int = 0) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
 
     Of several processes, the first tells what all of them find, each what happens to it after they have joined.
     """
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's own, inherited, may not be there; nothing is shown in a window
     try:
         return work(args)
     except OSError as error:

@@ -48,3 +48,19 @@ def write_noise(root, splits=("Training Set", "Validate Set"), persons=12):
                     folder / f"{name.lower()}{p:03d}_{k}.png"
                 )
     return root
+
+
+def write_repeats(root, names, persons=24):
+    """Two slices of each person, taken anew for every name of names(person), in AD or CN unless it names a folder, with
+    a {k} for the slice; the same slice of a person looks alike in each, to the audit too."""
+    y, x = np.mgrid[:32, :32] / 16 - 1
+    for p in range(persons):
+        for again, name in enumerate(names(p)):
+            for k in (100, 140):
+                own = np.random.default_rng([p, k]).normal(0, 30, (32, 32))
+                noise = np.random.default_rng([p, k, again]).normal(0, 8, (32, 32))
+                values = np.clip(120 + own + noise, 0, 255) * (x * x + y * y < 0.8)
+                path = root / ("" if "/" in name else ("AD", "CN")[p % 2]) / name.format(k=k)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(values.astype(np.uint8)).resize((64, 64)).save(path)
+    return root

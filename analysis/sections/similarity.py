@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +20,8 @@ PRDC = ("precision", "recall", "density", "coverage")
 FEWEST_IN_HALF = 10  # persons in half of a set; below, an interval would be noise
 Sets = dict[str, SliceTable]
 
-DISTANCE = {**INTERVAL, **BASELINE, ".untrained": NO_GENERATOR}
+TOO_FEW = "with too few people of a class"
+DISTANCE = {**INTERVAL, **BASELINE, ".baseline": TOO_FEW, ".untrained": NO_GENERATOR}
 WITH_95 = (
     "95 % {.low} to {.high}",
     "real-vs-real baseline {.baseline}",
@@ -47,6 +51,7 @@ NUMBERS = (
         "whether it lies within the baseline's interval",
         beside=(*WITH_95, UNTRAINED),
         also=DISTANCE,
+        unless=TOO_FEW,
     ),
     Number(
         "fid.<CLASS>",
@@ -54,6 +59,7 @@ NUMBERS = (
         "Frechet distance. It is biased upwards in small sets, so read it only beside its baseline",
         beside=WITH_95[:2],
         also=DISTANCE,
+        unless=TOO_FEW,
     ),
     Number(
         "precision.<CLASS>",
@@ -62,6 +68,7 @@ NUMBERS = (
         "large: noise had 0.5 and 0.9 against 12 people, where density had 0.1 and 0.3, coverage 0.04 and 0.13",
         beside=WITH_95[1:2],
         also=DISTANCE,
+        unless=TOO_FEW,
     ),
     Number(
         "recall.<CLASS>",
@@ -69,6 +76,7 @@ NUMBERS = (
         "share of reals inside the generated slices' balls",
         beside=WITH_95[1:2],
         also=DISTANCE,
+        unless=TOO_FEW,
     ),
     Number(
         "density.<CLASS>",
@@ -76,13 +84,15 @@ NUMBERS = (
         "real balls around a generated slice, over 5. It is 1 in expectation for equal distributions",
         beside=(WITH_95[1], EQUAL),
         also=DISTANCE | {".expected": ""},
+        unless=TOO_FEW,
     ),
     Number(
         "coverage.<CLASS>",
         "coverage <CLASS>",
         "share of reals with a generated slice in their ball, and its expectation for equal distributions at this n",
         beside=(*WITH_95[1:], EQUAL, UNTRAINED),
-        also=DISTANCE | {".expected": ""},
+        also=DISTANCE | {".expected": TOO_FEW},
+        unless=TOO_FEW,
     ),
     Number(
         "ms_ssim.<CLASS>",
@@ -90,7 +100,8 @@ NUMBERS = (
         "mean likeness of random pairs of different people, of generated, training and held-out slices. Above the "
         "reals' there is less variety",
         beside=("held-out reals {.real}",),
-        also={".baseline": "", ".real": ""},
+        also={".baseline": TOO_FEW, ".real": TOO_FEW},
+        unless=TOO_FEW,
     ),
     Number(
         "histogram.<CLASS>",
@@ -123,7 +134,7 @@ def measure(context: Context) -> tuple[Numbers, dict[str, Sets]]:
         held_out = context.held_out.take(context.held_out.labels == label)
         sets = same_size(context, label)
         numbers |= _distances(context, name, held_out, sets)
-        numbers |= _pixels(name, held_out, sets)
+        numbers |= _pixels(context, name, held_out, sets)
         curves[name] = {"held-out reals": held_out, "training reals": sets[".baseline"], "generated": sets[""]}
     return numbers, curves
 
@@ -158,20 +169,33 @@ def _distances(context: Context, name: str, held_out: SliceTable, sets: Sets) ->
         f"n.{name}.held_out": len(held_out),
         f"n.{name}.held_out.persons": count_persons(held_out.subjects),
         f"n.{name}.neighbours": count,
-        f"coverage.{name}.expected": distances.coverage_expected(count, count),
         f"density.{name}.expected": 1.0,
     }
+    numbers |= _had(context, f"coverage.{name}.expected", distances.coverage_expected, count, count)
     for suffix, y in tables.items():
+        both, groups = (x.features, y.features), (x.subjects, y.subjects)
         values = {
-            "fid": distances.fid(x.features, y.features),
-            "kid": distances.kid(x.features, y.features, x.subjects, y.subjects),
-            **distances.prdc_of_persons(x.features, y.features, x.subjects, y.subjects, count),
+            **_had(context, "fid", distances.fid, *both, where=f" of {name}{suffix}"),
+            **_had(context, "kid", distances.kid, *both, *groups, where=f" of {name}{suffix}"),
+            **_had(
+                context, ", ".join(PRDC), distances.prdc_of_persons, *both, *groups, count, where=f" of {name}{suffix}"
+            ),
         }
         numbers |= {f"{key}.{name}{suffix}": value for key, value in values.items()}
         if suffix != ".untrained":
             for key, (low, high) in _intervals(x, y, values).items():
                 numbers |= {f"{key}.{name}{suffix}.low": low, f"{key}.{name}{suffix}.high": high}
     return numbers
+
+
+def _had(context: Context, key: str, make: Callable[..., Any], *given: Any, where: str = "") -> Numbers:
+    """What `make` makes of `given`, a number or several, or a note that there are too few for it: the others stay."""
+    try:
+        made = make(*given)
+    except ValueError as error:
+        context.note(f"{key}{where} left out: {error}")
+        return {}
+    return made if isinstance(made, dict) else {key: made}
 
 
 def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dict[str, tuple[float, float]]:
@@ -194,15 +218,16 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
     return found | bounded
 
 
-def _pixels(name: str, held_out: SliceTable, sets: Sets) -> Numbers:
+def _pixels(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Numbers:
     """Variety, intensities and frequencies, from the pixels."""
-    numbers: Numbers = {f"ms_ssim.{name}.real": pixels.ms_ssim(held_out.images, held_out.subjects)}
+    numbers: Numbers = {}
+    for suffix, slices in ((".real", held_out), ("", sets[""]), (".baseline", sets[".baseline"])):
+        numbers |= _had(context, f"ms_ssim.{name}{suffix}", pixels.ms_ssim, slices.images, slices.subjects)
     levels, power = pixels.histogram(held_out.images), pixels.radial_spectrum(held_out.images)
     for suffix in ("", ".baseline"):
         slices = sets[suffix]
         rings = pixels.radial_spectrum(slices.images)
         numbers |= {
-            f"ms_ssim.{name}{suffix}": pixels.ms_ssim(slices.images, slices.subjects),
             f"histogram.{name}{suffix}": pixels.histogram_distance(levels, pixels.histogram(slices.images)),
             f"spectrum.{name}{suffix}": pixels.spectrum_distance(power, rings),
             f"spectrum.{name}.finest{suffix}": float(rings[-1] / power[-1]),
@@ -211,8 +236,8 @@ def _pixels(name: str, held_out: SliceTable, sets: Sets) -> Numbers:
 
 
 def _with_interval(numbers: Numbers, key: str) -> tuple[float, ...]:
-    """The number; behind it the ends of its interval, where it has one."""
-    return tuple(numbers[k] for k in (key, f"{key}.low", f"{key}.high") if k in numbers)
+    """The number, nan where it could not be had; behind it the ends of its interval, where it has one."""
+    return numbers.get(key, np.nan), *(numbers[k] for k in (f"{key}.low", f"{key}.high") if k in numbers)
 
 
 def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import combinations
@@ -23,6 +23,7 @@ from progan_style.audit.confounds import confounds
 from progan_style.audit.findings import Audit, Near
 from progan_style.audit.page import page
 from progan_style.data.gray import read_gray
+from progan_style.data.persons import Names
 from progan_style.files import refuse_used, write_whole
 from progan_style.pool import cores
 from progan_style.scans.slices import SliceSet, in_splits, open_slices, unreadable
@@ -38,16 +39,18 @@ def audit_folder(
     to: str | os.PathLike[str] | None = None,
     *,
     aliases: Sequence[str] = (),
+    names: str = "",
     workers: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Audit:
-    """A data folder -> Audit; audit.json and audit.html in `to`, if it is named.
+    """A data folder -> Audit; audit.json and audit.html in `to`, if it is named. say: takes what was found, before.
 
     Raises FileNotFoundError or ValueError, one line, if it is no data folder or if `to` holds something else.
     """
     to = Path(to) if to is not None else None
     if to is not None:
         refuse_used(to, OWN, "an audit", "name another folder with --to")
-    found = open_slices(folder, aliases)
+    found = open_slices(folder, aliases, Names(names) if names else None)
     workers = workers or cores()
     bad = unreadable(found)
     keep = [i for i, item in enumerate(found.slices) if item.path not in bad]
@@ -59,12 +62,15 @@ def audit_folder(
         _count(found, lambda indices: len(indices)),
         _count(found, lambda indices: len(set(found.subjects[indices]))) if found.known else {},
         f"{len(set(found.subjects))} {found.subjects_are}: {found.why}" if found.known else f"unknown: {found.why}",
+        found.stated,
         persons_crossing=crossing_persons(found),
         unreadable=bad,
     )
     _look_at_pixels(result, found, workers)
     sizes = _sizes(result)
     result.imbalance = max(sizes) / min(sizes)
+    for line in result.lines():
+        say(line)
     if to is not None:
         passed_on = replace(result, folder=os.path.basename(os.path.realpath(folder)))  # without places of this machine
         found_all = asdict(passed_on) | {"crosses": result.crosses}
@@ -90,7 +96,7 @@ def _sizes(result: Audit) -> list[int]:
 
 
 def crossing_persons(found: SliceSet) -> dict[str, list[str]]:
-    """ "train/test" -> persons (or groups of file names) that stand in both. Empty if unknown."""
+    """ "train/test" -> persons, stated or guessed, that stand in both. Empty if unknown."""
     if not found.known:
         return {}
     sets = {name: set(found.subjects[indices].tolist()) for name, indices in in_splits(found).items()}
@@ -125,9 +131,10 @@ def _find_pairs(
     held_out: set[int] = set()
     for a, b in combinations(parts, 2):
         fewer, more = sorted((parts[a], parts[b]), key=len)  # the smaller part is turned
-        persons = (found.subjects[fewer], found.subjects[more]) if found.known else None
+        persons = (found.subjects[fewer], found.subjects[more]) if found.stated else None
         pairs = likeness.find_pairs(smalls[fewer], smalls[more], persons, workers)
         result.threshold = max(result.threshold, pairs.threshold)
+        result.alarm |= pairs.alarm
         result.strangers += pairs.strangers
         result.strangers_above += pairs.strangers_above
         if pairs.strangers:

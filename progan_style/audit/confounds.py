@@ -24,14 +24,14 @@ def confounds(found: SliceSet, intensity: Any) -> list[Confound]:
         if min(map(len, groups)) < 2:
             continue
         means = [np.array([float(np.mean(intensity[mine])) for mine in group]) for group in groups]
-        result.append(_difference("mean intensity", names, means[0], means[1], found.known))
+        result.append(_difference("mean intensity", names, means[0], means[1], found.stated))
         ages = [[_number(found.slices[mine[0]].extra.get("age", "")) for mine in group] for group in groups]
         known = [np.array([age for age in group if age is not None]) for group in ages]
         if min(map(len, known)) > 1:
-            result.append(_difference("age", names, known[0], known[1], found.known))
+            result.append(_difference("age", names, known[0], known[1], found.stated))
         sexes = [[s for mine in group if (s := found.slices[mine[0]].extra.get("sex", ""))] for group in groups]
         if all(sexes) and len(set(sexes[0] + sexes[1])) > 1:
-            result.append(_sexes(names, sexes[0], sexes[1], found.known))
+            result.append(_sexes(names, sexes[0], sexes[1], found.stated))
     return result
 
 

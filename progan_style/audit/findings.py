@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from progan_style.audit.likeness import PERSON
+from progan_style.audit.likeness import HIGHEST, PERSON
 from progan_style.data.folder import some
+from progan_style.data.persons import GUESSED, STATED
 
 UNEVEN = 1.5  # one class has this many times the persons of another
 
@@ -38,6 +39,7 @@ class Audit:
     slices: dict[str, dict[str, int]]  # split -> class -> number
     persons: dict[str, dict[str, int]]  # likewise; empty if unknown
     persons_are: str
+    persons_stated: bool = False  # by a manifest or --names; else guessed or unknown
     persons_crossing: dict[str, list[str]] = field(default_factory=dict)  # "train/test" -> ids
     pairs_found: dict[str, int] = field(default_factory=dict)  # kind -> pairs across splits
     slices_found: int = 0  # slices of held-out parts with a pair in another split
@@ -46,6 +48,7 @@ class Audit:
     threshold: float = PERSON
     strangers: int = 0
     strangers_above: int = 0
+    alarm: bool = False  # the pixels contradict what is said of persons
     most_alike_strangers: float | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
     blank: list[str] = field(default_factory=list)
@@ -58,13 +61,25 @@ class Audit:
         """Whether a person or a copy stands on both sides of a split."""
         return bool(self.persons_crossing or self.pairs_found)
 
+    @property
+    def verdict(self) -> str:
+        """The result in a sentence. What nobody states is not certified."""
+        if self.alarm:
+            return "the pixels contradict what is said of persons: one crosses a split, or nothing can be told"
+        if self.crosses:
+            return "a person or a copy crosses a split"
+        if self.persons_stated:
+            return "nothing crosses a split"
+        return "nothing was found, but nobody states the persons: that one of them crosses a split is not excluded"
+
     def lines(self) -> list[str]:
         """What a person has to know, line by line."""
         total = sum(sum(of.values()) for of in self.slices.values())
         splits = ", ".join(f"{split} {sum(of.values())}" for split, of in self.slices.items())
         lines = [f"audit     {self.folder}: {total} slices ({splits})", f"persons   {self.persons_are}"]
         for where, ids in self.persons_crossing.items():
-            lines.append(f"CROSSING  {len(ids)} persons stand in both of {where}: {some(ids)}")
+            people = STATED if self.persons_stated else GUESSED
+            lines.append(f"CROSSING  {len(ids)} {people} stand in both of {where}: {some(ids)}")
         names = {"identical": "identical", "copy": "copies, altered or not", "person": "of one person"}
         for kind, count in self.pairs_found.items():
             lines.append(f"CROSSING  {count} pairs of slices across splits are {names[kind]}, by their pixels")
@@ -73,6 +88,11 @@ class Audit:
         if self.pairs:
             first = self.pairs[0]
             lines.append(f"          the most alike: {first.first} and {first.second} ({first.likeness:.2f})")
+        if self.alarm:
+            lines.append(
+                f"ALARM     more than 1 in 1,000 pairs of slices said to be of different persons are as alike as "
+                f"{HIGHEST:g}: the persons are wrong, or these pictures are too smooth to tell; look at the pairs"
+            )
         if self.strangers:
             lines.append(
                 f"pixels    threshold {self.threshold:.3f}; {self.strangers_above} of {self.strangers} pairs of slices "
@@ -93,7 +113,6 @@ class Audit:
                 f"{c.classes[0]} {c.values[0]:.2f}, {c.classes[1]} {c.values[1]:.2f}; effect {c.effect:+.2f}{chance}"
             )
             lines.append(f"{'CONFOUND' if c.flagged else 'balance':9} {c.what}: {numbers}")
-        result = "a person or a copy crosses a split" if self.crosses else "nothing crosses a split"
         unread = f"; {len(self.unreadable)} files could not be read, and were not looked at" if self.unreadable else ""
-        lines.append(f"result    {result}{unread}")
+        lines.append(f"result    {self.verdict}{unread}")
         return lines

@@ -29,6 +29,7 @@ FINE, COARSE = 0.7, 2.0  # standard deviations of the band's Gaussians, pixels
 ANGLES = (-2.0, 0.0, 2.0)  # degrees
 PERSON = 0.82  # from here on two slices are of one person
 COPY = 0.97  # from here on of one slice, or of two less than a voxel apart
+HIGHEST = 0.9  # no calibration rises above this, half way from a person to a copy: it is an alarm then
 FALSE = 1e-3  # at most this share of the pairs of strangers may be called one person
 BINS = 400  # of likeness from -1 to 1
 BLOCK = 512  # slices compared with all others at a time
@@ -43,6 +44,7 @@ class Pairs:
     strangers: int  # pairs known to be of different persons; 0 if persons are unknown
     strangers_above: int  # of them, how many are as alike as `threshold`
     most_alike_strangers: float  # upper end of the highest bin in use
+    alarm: bool = False  # too many pairs said to be of strangers are alike: the persons cannot be right, or the pixels
 
 
 def read_small(path: Path) -> Array:
@@ -108,7 +110,8 @@ def find_pairs(
     """All pairs across two sets of small pictures that are of one person by their pixels.
 
     Where persons are known, pairs of different ones calibrate: the threshold rises above PERSON until at most FALSE of
-    them lie above it, which a set of very smooth pictures may need.
+    them lie above it, which a set of smooth pictures may need. Where it would rise above HIGHEST, the persons may as
+    well be wrong: it stays, and that is an alarm.
     """
     histogram = np.zeros(BINS, np.int64)
     found: list[tuple[int, int, float]] = []
@@ -121,12 +124,14 @@ def find_pairs(
             histogram += np.histogram(np.clip(best[strangers], -1, 1), BINS, (-1, 1))[0]
     edges = np.linspace(-1, 1, BINS + 1)
     above = histogram[::-1].cumsum()[::-1]  # pairs from each bin's lower edge on
-    threshold = PERSON
+    threshold, alarm = PERSON, False
     if above[0] and above[np.searchsorted(edges, PERSON - 1e-9)] > FALSE * above[0]:
         threshold = float(edges[:-1][above <= FALSE * above[0]].min(initial=1.0))
+        alarm = threshold > HIGHEST
+        threshold = PERSON if alarm else threshold
     found = sorted((pair for pair in found if pair[2] >= threshold), key=lambda pair: -pair[2])
     highest = float(edges[1:][histogram > 0].max(initial=-1.0))
     strange = 0
     if persons is not None:
         strange = sum(persons[0][i] != persons[1][j] for i, j, _ in found)
-    return Pairs(found, threshold, int(above[0]), int(strange), highest)
+    return Pairs(found, threshold, int(above[0]), int(strange), highest, alarm)

@@ -17,6 +17,7 @@ STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #222; }
 table { border-collapse: collapse; margin: 0.5em 0 1.5em; } td, th { padding: 0.15em 0.9em 0.15em 0; text-align: left; }
 td.n { text-align: right; } .bad { color: #a00; font-weight: 600; } .good { color: #060; font-weight: 600; }
+.open { font-weight: 600; }
 figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; width: 30em; }
 figure img { width: 9.6em; image-rendering: auto; background: #000; }
 figcaption { font-size: 13px; word-break: break-all; }
@@ -49,11 +50,8 @@ def table(counts: dict[str, dict[str, int]], what: str) -> str:
 
 def page(result: Audit, root: Path) -> str:
     """The whole page."""
-    verdict = (
-        '<p class="bad">A person or a copy crosses a split.</p>'
-        if result.crosses
-        else '<p class="good">Nothing was found that crosses a split.</p>'
-    )
+    quality = "bad" if result.crosses else "good" if result.persons_stated else "open"
+    verdict = f'<p class="{quality}">{result.verdict[0].upper()}{result.verdict[1:]}.</p>'
     shown = result.pairs[:PICTURED]
     pairs = "".join(figure(root, near) for near in shown)
     total = sum(result.pairs_found.values())

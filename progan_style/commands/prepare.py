@@ -15,6 +15,19 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p.add_argument("source", metavar="SOURCE", nargs="?", help="folder of scans (or one scan), or of slices")
     p.add_argument("--to", metavar="DIR", help="folder to write; with --audit default DIR/audit")
     p.add_argument("--labels", metavar="FILE", help="CSV or TSV with subject, group and further columns")
+    p.add_argument(
+        "--names",
+        metavar="PATTERN",
+        default="",
+        help="where names tell their person: '{subject}_{session}_*', '{subject}/*/*'; * is any text",
+    )
+    p.add_argument(
+        "--include", metavar="PATTERN", action="append", default=[], help="cut these scans alone; * is any text"
+    )
+    p.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="do not cut these scans")
+    p.add_argument(
+        "--nearest-visit", metavar="DAYS", type=int, help="a scan without a row of its own takes the nearest visit's"
+    )
     p.add_argument("--alias", metavar="NAME=CLASS", action="append", default=[], help="a group's class; - leaves out")
     p.add_argument(
         "--split", metavar="A/B/C", default="80/10/10", help="train/validate/test in %% (default: %(default)s)"
@@ -52,6 +65,8 @@ def prepare(args: argparse.Namespace) -> int:
         raise ValueError("--to: expected the folder to write")
     if not Path(args.source).exists():
         raise FileNotFoundError(f"{args.source}: no such folder; expected scans (NIfTI, DICOM, ...) or slices")
+    if args.nearest_visit is not None and args.nearest_visit < 0:
+        raise ValueError(f"--nearest-visit: expected days, 0 or more, got {args.nearest_visit}")
     if not 0 <= args.seed < 2**32:
         raise ValueError(f"--seed: expected 0 to 2^32 - 1, got {args.seed}")
 
@@ -62,7 +77,18 @@ def prepare(args: argparse.Namespace) -> int:
     from progan_style.scans.study import prepare_study
 
     terms = Path(args.terms).read_text(encoding="utf-8") if args.terms else ""
-    settings = PrepareSettings(args.labels, tuple(args.alias), args.split, args.seed, terms, args.strict)
+    settings = PrepareSettings(
+        labels=args.labels,
+        aliases=tuple(args.alias),
+        names=args.names,
+        include=tuple(args.include),
+        exclude=tuple(args.exclude),
+        nearest_visit=args.nearest_visit,
+        split=args.split,
+        seed=args.seed,
+        terms=terms,
+        strict=args.strict,
+    )
     given = {name: getattr(args, name) for name in FOR_SCANS if getattr(args, name) is not None}
     if holds_scans(args.source):
         done = prepare_study(args.source, args.to, settings, cut=Cut(**given), workers=args.workers, say=print)
@@ -76,9 +102,11 @@ def prepare(args: argparse.Namespace) -> int:
 
 def report(to: str, rows: list[dict[str, str]], failed: dict[str, str]) -> int:
     """What was written, then what could not be; the exit code."""
-    from progan_style.scans.writing import count_table
+    from progan_style.data.persons import STATED
+    from progan_style.scans.writing import count_table, persons_are
 
-    print(f"{'split':10}{'class':14}{'persons':>8}{'scans':>8}{'slices':>8}")
+    people = "persons" if persons_are(rows) == STATED else "guessed"
+    print(f"{'split':10}{'class':14}{people:>8}{'scans':>8}{'slices':>8}")
     for split, label, persons, scans, slices in count_table(rows):
         print(f"{split:10}{label:14}{persons:8}{scans:8}{slices:8}")
     if {row["split"] for row in rows} == {"train"}:
@@ -96,8 +124,6 @@ def audit(args: argparse.Namespace) -> int:
     from progan_style.audit.audit import audit_folder
 
     to = Path(args.to) if args.to else Path(args.audit) / "audit"
-    found = audit_folder(args.audit, to, aliases=args.alias)
-    for line in found.lines():
-        print(line)
+    found = audit_folder(args.audit, to, aliases=args.alias, names=args.names, say=print)
     print(f"look at {to / 'audit.html'}")
     return 1 if found.crosses or found.unreadable else 0

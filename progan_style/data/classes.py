@@ -4,15 +4,16 @@ import os
 import re
 from collections.abc import Sequence
 
-from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, plain
+from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, plain, some
 from progan_style.data.gray import SUFFIXES
-from progan_style.data.manifest import read_manifest
+from progan_style.data.manifest import MANIFEST, read_manifest
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 UNLABELLED = "unlabelled"
 LEAVE_OUT = "-"  # --alias NAME=-
 # Class -> other names of it, by plain(); the names are data.classes' own
 GROUPS = {
-    "CN": ("cn", "nc", "hc", "normal", "control", "controls", "healthy", "healthy control", "cognitively normal",
+    "CN": ("cn", "nc", "nl", "hc", "normal", "control", "controls", "healthy", "healthy control", "cognitively normal",
            "cognitively unimpaired", "cu", "nondemented", "non demented", "no dementia"),
     "MCI": ("mci", "emci", "lmci", "smci", "pmci", "mild cognitive impairment", "early mci", "late mci",
             "cognitive impairment"),
@@ -58,3 +59,35 @@ def find_classes(root: str, aliases: Sequence[str] = ()) -> dict[str, str]:
         names |= {row["label"] for _, row in lines if row["label"]}
     table = alias_table(aliases)
     return {name: table.get(plain(name), name) for name in sorted(names)}
+
+
+def folders_inside(root: str) -> list[str]:
+    """The folders directly in one that holds no classes, which hold some: several data sets lie side by side there."""
+    return [f"{root}/{name}" for name in _folders(root) if find_classes(f"{root}/{name}")]
+
+
+def not_read(root: str) -> str:
+    """What lies in a folder that looks like data and is not read, as the end of an error's line; "" without any."""
+    with os.scandir(root) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_file() and entry.name[0] != ".")
+    if "dataset.json" in names and MANIFEST not in names:
+        return "; dataset.json (of StyleGAN's dataset_tool) is not read: name the classes by folders or in manifest.csv"
+    if any(name.lower().endswith(".parquet") for name in names):
+        return "; parquet files are not read: write their pictures into CLASS/ folders"
+    if packed := [name for name in names if name.lower().endswith(ARCHIVES)]:
+        return f"; archives are not read ({some(packed)}): unpack them"
+    return ""
+
+
+def advice(root: str, class_names: Sequence[str]) -> str:
+    """What to change so that the classes of a folder are found, as the end of an error's line; "" if unknown."""
+    if not os.path.isdir(root):
+        return ""
+    if unread := not_read(root):
+        return unread
+    class_of = {name: label for name, label in find_classes(root).items() if plain(name) != plain(label)}
+    if set(class_names) & set(class_of.values()):
+        pairs = ", ".join(f"{name}: {label}" for name, label in class_of.items())
+        return f"; these names of classes are known: --set 'data.aliases={{{pairs}}}'"
+    inside = [] if class_of else folders_inside(root)
+    return f"; did you mean {' or '.join(inside)}?" if inside else ""

@@ -14,6 +14,7 @@ import numpy as np
 
 from progan_style.data.folder import some
 from progan_style.data.manifest import MANIFEST
+from progan_style.data.persons import STATED
 
 if TYPE_CHECKING:  # torch takes seconds to import and only batch() needs it
     import torch
@@ -175,7 +176,7 @@ class Data:
     resolution: int
     key: str  # hash of the files' names, sizes and times and of all data settings
     subjects_known: bool
-    subjects_are: str  # "persons" (manifest), "groups of the file names", "unknown"
+    subjects_are: str  # persons.STATED, GUESSED or UNKNOWN
     why_subjects: str = ""  # the reason in words
     class_folders: dict[str, tuple[str, ...]] = field(default_factory=dict)  # class -> names of its folders
     source_sizes: dict[str, int] = field(default_factory=dict)  # "240x256" (width x height) -> images
@@ -199,7 +200,7 @@ class Data:
         return "", self.test
 
     def shared_subjects(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Persons (or groups) with images on both sides of a split: {("train", "test"): ids}. Empty if unknown."""
+        """Who, stated or guessed, has images on both sides of a split: {("train", "test"): ids}. Empty if unknown."""
         if not self.subjects_known:
             return {}
         sets = {name: set(split.subjects.tolist()) for name, split in self.splits.items()}
@@ -207,8 +208,8 @@ class Data:
         return {(a, b): tuple(sorted(sets[a] & sets[b])) for a, b in pairs if sets[a] & sets[b]}
 
     def summary(self) -> str:
-        """One screen: classes in order, images, persons, sizes, intensities, what the groups are, what is left out."""
-        people = "persons" if self.subjects_are == "persons" else "groups"
+        """One screen: classes in order, images, persons, sizes, intensities, whose they are, what is left out."""
+        people = "persons" if self.subjects_are == STATED else "guessed"
         total = sum(map(len, self.splits.values()))
         origin = {
             name: ", ".join(sorted({os.path.basename(f) for f in folders})) or MANIFEST
@@ -237,12 +238,12 @@ class Data:
         low, high = self.intensity_range
         lines.append(f"intensity {self.bits}-bit, {low}..{high} for the whole data set, packed as 0..255")
         ids = {name for split in self.splits.values() for name in split.subjects.tolist()}
-        state = f"{len(ids)} {people}" if self.subjects_known else "PERSONS UNKNOWN"
+        state = f"{len(ids)} {self.subjects_are}" if self.subjects_known else "PERSONS UNKNOWN"
         lines.append(f"persons   {state}: {self.why_subjects}")
         return "\n".join(lines + self._warnings())
 
     def _warnings(self) -> list[str]:
-        people = "persons" if self.subjects_are == "persons" else "groups"
+        people = self.subjects_are
         lines = [
             f"WARNING   {len(shared)} {people} stand in both {a} and {b} ({some(shared)}): "
             f"numbers on {b} are not numbers on unseen persons"

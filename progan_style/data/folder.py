@@ -15,8 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from progan_style.data.gray import SUFFIXES
 from progan_style.data.manifest import MANIFEST, read_manifest
 from progan_style.files import check_part
@@ -28,16 +26,6 @@ SPLITS = {
     "test": ("test", "testing", "test set", "testing set"),
 }
 SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
-FEWEST_GROUPS = 10  # per class; fewer groups of file names are numbering, not persons
-# What a file name may begin with that names patients as a kind, not one of them: mild_10.jpg, non_12.jpg
-# fmt: off
-CLASS_WORDS = frozenset([
-    "ad", "cn", "nc", "hc", "mci", "emci", "lmci", "smci", "pmci", "mild", "moderate", "severe", "very", "verymild",
-    "non", "none", "demented", "nondemented", "verymilddemented", "milddemented", "moderatedemented", "dementia",
-    "normal", "cognitivelynormal", "control", "healthy", "patient", "alzheimer", "alzheimers", "train", "training",
-    "validate", "validation", "val", "test", "image", "img", "slice", "scan", "mri", "brain",
-])
-# fmt: on
 
 
 @dataclass
@@ -124,8 +112,6 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
     hint = f" (not used: {some(folder.unused)})" if folder.unused else ""
     expected = " and ".join(f"{name}/" for name in class_names)
     if not folder.splits:
-        nested = next((n for n in folder.unused if n.endswith("/") and _is_data_folder(os.path.join(root, n))), None)
-        hint = f"; did you mean {os.path.join(root, nested[:-1])}?" if nested else hint
         raise FileNotFoundError(f"{root}: no class folders; expected {expected}, alone or in train/{hint}")
     if "train" not in folder.splits:
         raise FileNotFoundError(f"{root}: nothing to train on; expected train/ beside {', '.join(folder.splits)}{hint}")
@@ -143,11 +129,6 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
                 f"{root}: no images of class {name} for {split}; expected {where}: add it, or change data.classes or "
                 f"data.aliases{hint}"
             )
-
-
-def _is_data_folder(path: str) -> bool:
-    with os.scandir(path) as entries:
-        return any(plain(entry.name) in SPLIT_OF for entry in entries)
 
 
 class _Scan:
@@ -281,48 +262,3 @@ def _outside(root: str, path: str, where: str, label_of: Mapping[str, int]) -> S
     split = SPLIT_OF.get(parts[0], "") if parts else ""
     parts = parts[1:] if split else parts
     return Slice(path, stat.st_size, stat.st_mtime_ns, split, label_of.get(parts[0], -1) if parts else -1)
-
-
-# ------------------------------------------------------------------------------------------------------ persons
-
-
-def subjects_of(
-    slices: Sequence[Slice], has_subjects: bool, subject_column: str, class_names: Sequence[str], words: Iterable[str]
-) -> tuple[np.ndarray, str, str]:
-    """Persons or groups of the slices -> ids [M]; "persons", "groups of the file names" or "unknown"; why.
-
-    A manifest states persons, so it is believed however few they are; file names only suggest them, so fewer than ten
-    groups in a class, or groups that are words for a class (`words`: names and aliases), are no persons. All ids are ""
-    when unknown.
-    """
-    nobody = np.full(len(slices), "", dtype=np.str_)
-    if has_subjects:
-        without = sum(not item.subject for item in slices)
-        if without:
-            return (
-                nobody,
-                "unknown",
-                f"column {subject_column} of {MANIFEST} is empty for {without} of {len(slices)} images",
-            )
-        return np.array([item.subject for item in slices]), "persons", f"column {subject_column} of {MANIFEST}"
-    groups = [posixpath.basename(item.path).rpartition(".")[0].rpartition("_")[0] for item in slices]
-    of_class: dict[int, set[str]] = {label: set() for label in range(len(class_names))}
-    for item, group in zip(slices, groups, strict=True):
-        of_class[item.label].add(group)
-    class_words = CLASS_WORDS | {plain(word).replace(" ", "") for word in words}
-    found = sorted({g for g in set(groups) if plain(g).replace(" ", "") in class_words})
-    if found:
-        return nobody, "unknown", f"the file names begin with words for a class ({some(found)}), not with persons"
-    without = groups.count("")
-    if without:
-        return nobody, "unknown", f"{without} of {len(slices)} file names have no id before a last _"
-    fewest, label = min((len(names), label) for label, names in of_class.items())
-    if fewest < FEWEST_GROUPS:
-        name = class_names[label]
-        return (
-            nobody,
-            "unknown",
-            f"class {name} has {fewest} groups of file names (id before the last _), fewer than 10",
-        )
-    why = "the id before the last _ of the file names; they are scans, if a person was scanned more than once"
-    return np.array(groups), "groups of the file names", why

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from progan_style.data.classes import advice
 from progan_style.data.dataset import Data, Dataset
-from progan_style.data.folder import SPLITS, Folder, check_classes, read_folder, subjects_of
+from progan_style.data.folder import SPLITS, Folder, check_classes, read_folder
 from progan_style.data.packing import FORMAT, NO_FAULTS, SMALLEST, Allow, Job, open_cache, pack
+from progan_style.data.persons import UNKNOWN, subjects_of
 
 
 def load_folder(
@@ -42,7 +44,10 @@ def load_folder(
     aliases = {"NC": "CN"} if aliases is None else dict(aliases)
     class_names = tuple(classes)
     root = os.fspath(root)
-    folder = read_folder(root, class_names, aliases, subject_column)
+    try:
+        folder = read_folder(root, class_names, aliases, subject_column)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}{advice(root, class_names)}") from None
     settings = {
         "format": FORMAT,
         "root": os.path.realpath(root),
@@ -112,7 +117,7 @@ def _data(
         root=root,
         resolution=resolution,
         key=key,
-        subjects_known=subjects_are != "unknown",
+        subjects_known=subjects_are != UNKNOWN,
         subjects_are=subjects_are,
         why_subjects=why,
         class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)},

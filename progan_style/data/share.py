@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from progan_style.data.dataset import Data
 from progan_style.data.manifest import write_manifest
+from progan_style.data.persons import STATED
 from progan_style.files import new_folder
 
 
@@ -47,8 +48,7 @@ def write_share(data: Data, share: float, to: Path | str, subject_column: str = 
     to = Path(to)
     chosen = persons_of_share(data.train.subjects, data.train.labels, share)
     train = data.train.subset(chosen)
-    # Groups that were only read from file names stay that: the column would make persons of them.
-    named = data.subjects_are == "persons"
+    named = data.subjects_are == STATED  # a guess stays one: the column would make a fact of it
     with new_folder(to) as making:
         rows = []
         for split, part in (("train", train), ("validate", data.validate), ("test", data.test)):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from progan_style.scans.volumes import LARGEST, BadScan, Volume, check_affine, make_volume
 
 SUFFIXES = (".dcm", ".dicom", ".ima", "")
+ASKED = 8  # files of a folder that are asked for their series, at first
 UNEVEN = 0.1  # steps may differ by this share of the usual step; a gap of more is a missing slice
 
 
@@ -45,12 +46,35 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def read_series(folder: str | Path) -> Volume:
-    """The series in a folder -> Volume. Raises BadScan, one line, if it is not one whole series."""
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and is_dicom(p))
+
+
+def series_in(folder: str | Path) -> list[list[str]]:
+    """The names of the files of each series in a folder, by SeriesInstanceUID; files that name none are of no series.
+
+    If a few files, spread over the folder, are of one series, the others are not asked.
+    """
+    files = _files(Path(folder))
+    few = files[:: max(1, len(files) // ASKED)]
+    if len({_tag(path, "SeriesInstanceUID") for path in few}) < 2:
+        return []
+    series: dict[str, list[str]] = {}
+    for path in files:
+        if uid := _tag(path, "SeriesInstanceUID"):
+            series.setdefault(uid, []).append(path.name)
+    return list(series.values())
+
+
+def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
+    """The series in a folder -> Volume; names: of its files, where there are others.
+
+    Raises BadScan, one line, if it is not one whole series.
+    """
     import pydicom
     from pydicom.errors import InvalidDicomError
 
-    files = sorted(p for p in Path(folder).iterdir() if p.is_file() and not p.name.startswith(".") and is_dicom(p))
+    files = [Path(folder) / name for name in names] or _files(Path(folder))
     headers = []
     for path in files:
         try:
@@ -76,18 +100,35 @@ def read_series(folder: str | Path) -> Volume:
     return make_volume(data, affine, str(folder))
 
 
-def patient_name(folder: str | Path) -> str:
-    """PatientName of a folder's first DICOM file, only to keep it out of what is written; "" if there is none."""
+def patient_name(path: str | Path) -> str:
+    """PatientName of a series (a folder, or its first file), only to keep it out of what is written; "" without one."""
+    return _first(path, "PatientName")
+
+
+def series_description(path: str | Path) -> str:
+    """What the scanner called a series (a folder, or its first file); "" if it says nothing."""
+    return _first(path, "SeriesDescription")
+
+
+def patient(path: str | Path) -> str:
+    """What tells the patients of one folder apart, never to be written."""
+    return f"{_first(path, 'PatientID')} {_first(path, 'PatientName')}"
+
+
+def _first(path: str | Path, tag: str) -> str:
+    """A tag of a file, or of a folder's first DICOM file."""
+    path = Path(path)
+    files = [path] if path.is_file() else (p for p in sorted(path.iterdir()) if p.is_file() and p.name[0] != ".")
+    return next((_tag(p, tag) for p in files if is_dicom(p)), "")
+
+
+def _tag(path: Path, tag: str) -> str:
     import pydicom
 
-    for path in sorted(Path(folder).iterdir()):
-        if path.is_file() and not path.name.startswith(".") and is_dicom(path):
-            try:
-                header = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=["PatientName"])
-                return str(header.get("PatientName", ""))
-            except Exception:  # the file is broken: reading the series will say so
-                return ""
-    return ""
+    try:
+        return str(pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=[tag]).get(tag, ""))
+    except Exception:  # the file is broken: reading the series will say so
+        return ""
 
 
 def carries_name(text: str, name: str) -> bool:

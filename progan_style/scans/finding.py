@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from progan_style.data.classes import ARCHIVES
 from progan_style.scans import dicom, volumes
 
+MASKED_BY = ("brain", "bet", "hdbet", "brainmask")  # NAME_bet_mask.nii.gz
 MASK = "_mask"  # a file whose name ends in it is no scan
 NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".json", ".txt", ".md", ".xml", ".html",
             ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".img", ".nii", ".mgz", ".mgh")  # fmt: skip
@@ -15,8 +17,9 @@ NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".
 @dataclass(frozen=True)
 class Scan:
     path: str  # relative to SOURCE, with /
-    series: bool = False  # a folder of DICOM files
+    series: bool = False  # a folder of DICOM files, or the first file of one series in it
     masks: tuple[str, ...] = ()  # relative to SOURCE; one at most, if the scan is to be used
+    files: tuple[str, ...] = ()  # names of the series' files, where their folder holds several series
 
 
 def stem(name: str) -> str:
@@ -31,14 +34,17 @@ def stem(name: str) -> str:
 def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
     """All scans under a folder, sorted by path, and remarks on what was not taken for one."""
     if source.is_file():
+        if source.name.lower().endswith(ARCHIVES) and not source.name.lower().endswith(volumes.SUFFIXES):
+            raise ValueError(f"{source}: an archive; unpack it, and name the folder")
         return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
-    scans, masks = [], 0
+    scans, masks, archives = [], 0, 0
     for here, folders, files in os.walk(source):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
         # Regular files alone: to open a pipe is to wait for ever
         files = sorted(n for n in files if not n.startswith(".") and os.path.isfile(os.path.join(here, n)))
+        archives += sum(n.lower().endswith(ARCHIVES) and not n.lower().endswith(volumes.SUFFIXES) for n in files)
         lower = {name.lower() for name in files}
         found = []
         for name in files:
@@ -55,12 +61,24 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
             outside = os.listdir(Path(here).parent) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
-    remarks = [f"{masks} brain masks (*{MASK}) beside the scans"] if masks else []
-    t1 = [scan for scan in scans if stem(scan.path).endswith("_T1w")]
-    if t1 and len(t1) < len(scans):  # a BIDS folder: functional and diffusion scans are no faults of it
-        remarks.append(f"only *_T1w is used: {len(scans) - len(t1)} other scans are left out")
-        scans = t1
+    used = len({mask for scan in scans for mask in scan.masks})
+    remarks = [f"{masks} brain masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
+    if archives:
+        remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
     return sorted(scans, key=lambda scan: scan.path), remarks
+
+
+def apart(scans: Sequence[Scan], root: Path) -> list[Scan]:
+    """Every series of DICOM files a scan of its own, also where several lie in one folder."""
+    found = []
+    for scan in scans:
+        several = dicom.series_in(root / scan.path) if scan.series else []
+        if len(several) < 2:
+            found.append(scan)
+        else:
+            prefix = "" if scan.path == "." else f"{scan.path}/"
+            found += [Scan(prefix + files[0], True, (), tuple(files)) for files in several]
+    return sorted(found, key=lambda scan: scan.path)
 
 
 def holds_scans(source: str | os.PathLike[str]) -> bool:
@@ -69,10 +87,17 @@ def holds_scans(source: str | os.PathLike[str]) -> bool:
 
 
 def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, ...]:
-    """The masks that belong to a scan: NAME_mask.nii.gz, or for BIDS sub-01_desc-brain_mask.nii.gz with sub-01_T1w."""
+    """The masks that belong to a scan: NAME_mask.nii.gz, NAME_brain_mask.nii.gz, or for BIDS
+    sub-01_desc-brain_mask.nii.gz with sub-01_T1w and with sub-01_desc-preproc_T1w."""
     base = stem(name)
     masks = [other for other in beside if other.lower().endswith(volumes.SUFFIXES) and stem(other).endswith(MASK)]
     own = [other for other in masks if stem(other) == base + MASK]
+    own = own or [other for other in masks if stem(other) in [f"{base}_{made}{MASK}" for made in MASKED_BY]]
     if not own and base.startswith("sub-") and "_" in base:
-        own = [other for other in masks if other.startswith(base.rpartition("_")[0] + "_")]
+        own = [other for other in masks if _entities(other) == _entities(name)]
     return tuple(prefix + other for other in sorted(own))
+
+
+def _entities(name: str) -> list[str]:
+    """What a BIDS name says of its scan, without desc- (what was made of it) and the suffix: sub-01, ses-1, space-x."""
+    return [part for part in stem(name).split("_")[:-1] if not part.startswith(("desc-", "label-"))]

@@ -1,9 +1,7 @@
-"""Who was scanned: persons, sessions and diagnoses, from file names and from a spreadsheet.
+"""Who was scanned: persons, sessions and diagnoses, from a spreadsheet.
 
-File names: BIDS entities (sub-01, ses-M00), ADNI (123_S_4567, image I12345), OASIS (OAS1_0001_MR1, OAS2_0001_MR2,
-OAS30001_MR_d0129). A spreadsheet is a CSV (or TSV) with one row per person, per session or per image; its columns may
-carry the names that ADNI, OASIS and BIDS give them. Rows find their files by path, image id, subject and session, or
-subject.
+It is a CSV (or TSV) with one row per person, per session or per image; its columns may carry the names that ADNI, OASIS
+and BIDS give them.
 """
 
 import csv
@@ -12,22 +10,27 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from progan_style.data.classes import GROUPS, LEAVE_OUT
 from progan_style.data.folder import plain, some
+from progan_style.data.persons import Person, from_path
 
 # The clinical dementia rating, where the column of groups is one; other numbers are codes that only their owner knows
 CDR = {"0": "CN", "0.5": "AD", "1": "AD", "2": "AD", "3": "AD"}
+CDR_COLUMNS = ("cdr", "cdrtot", "cdrglob")
 # Ours -> what others call the column, by squeezed()
 COLUMNS = {
     "path": ("path", "file", "filename", "filepath", "scanpath"),
     "image": ("image", "imageid", "imagedataid", "imageuid"),
-    "subject": ("subject", "subjectid", "participantid", "participant", "ptid", "person", "patientid", "id", "mrid"),
+    "scan": ("mriid", "mrid", "mrsession", "oasissessionlabel"),  # names subject and session at once: OAS2_0001_MR1
+    "subject": ("subject", "subjectid", "participantid", "participant", "ptid", "person", "patientid", "oasisid", "id"),
     "session": ("session", "sessionid", "visit", "viscode", "visitcode"),
-    "group": ("group", "diagnosis", "dx", "dxgroup", "dxbl", "researchgroup", "label", "class", "cdr"),
+    "day": ("daystovisit",),  # since the person came into the study, as OASIS-3 counts
+    "date": ("examdate", "acqdate", "scandate", "visitdate", "acquisitiondate", "studydate", "date"),
+    "group": ("group", "diagnosis", "dx", "dxgroup", "dxbl", "researchgroup", "label", "class", *CDR_COLUMNS),
     "age": ("age", "ageatvisit", "ageatscan", "ageatentry", "ageyears"),
     "sex": ("sex", "gender", "mf", "ptgender"),
 }
@@ -37,16 +40,7 @@ NAMES_OF_PEOPLE = (
 )  # fmt: skip
 # What the manifest says itself; a column of the sheet with such a name gets sheet_ before it
 OWN_COLUMNS = ("path", "label", "subject", "split", "session", "scan", "plane", "slice_mm", "mm_per_pixel", "middle",
-               "low", "high", "group")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Person:
-    """What is known about one scan's person and visit; "" is not known."""
-
-    subject: str = ""
-    session: str = ""
-    image: str = ""
+               "low", "high", "group", "guessed_subject")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,7 @@ class Row:
     group: str  # as given
     label: str  # its class, "" without a group
     columns: dict[str, str]  # the rest, age and sex under these names
+    stated: bool = True  # its subject stands in the sheet, not in a path alone
 
 
 @dataclass
@@ -68,35 +63,28 @@ class Sheet:
     has_groups: bool = False
     mapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (group as given, class) -> rows
     dropped: tuple[str, ...] = ()  # columns that may hold names of people
+    ours: dict[str, str] = field(default_factory=dict)  # a name in COLUMNS -> the sheet's column, "" if it has none
 
 
 def squeezed(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def key(name: str) -> str:
     """A subject or session by which spellings meet: sub-ADNI002S0295, 002_S_0295 -> 002s0295."""
-    text = squeezed(name)
+    text = squeezed(name) or name
     for start in ("sub", "ses", "adni"):
         text = text.removeprefix(start) or text
     return text
 
 
-def from_path(path: str) -> Person:
-    """Subject, session and image id that a path names by BIDS, ADNI or OASIS; "" where it does not."""
-    if found := re.findall(r"(?:^|[/_])sub-([A-Za-z0-9]+)", path):
-        session = re.findall(r"(?:^|[/_])ses-([A-Za-z0-9]+)", path)
-        return Person(found[-1], session[-1] if session else "")
-    if found := re.findall(r"(?<!\d)(\d{3}_S_\d{4,5})(?!\d)", path):
-        image = re.findall(r"(?<![A-Za-z0-9])(I\d{3,9})(?!\d)", path)
-        return Person(found[-1], "", image[-1] if image else "")
-    if found := re.findall(r"(OAS[12]_\d{4})(?:_(MR\d+))?", path):
-        sessions = [session for _, session in found if session]
-        return Person(found[-1][0], sessions[-1] if sessions else "")
-    if found := re.findall(r"(OAS3\d{4})(?:[^/]*?_(d\d{4}))?", path):
-        sessions = [session for _, session in found if session]
-        return Person(found[-1][0], sessions[-1] if sessions else "")
-    return Person()
+def visit(session: str) -> str:
+    """A session by which spellings meet: MR1 and visit 01 -> 1, bl and M000 -> m0, m06 -> m6."""
+    text = key(session)
+    for start in ("visit", "mr"):
+        text = text.removeprefix(start) or text
+    text = "m0" if text in ("bl", "baseline") else text
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text)
 
 
 # --------------------------------------------------------------------------------------------------------- reading
@@ -108,13 +96,14 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
     ours: dict[str, str] = {}
     for name, others in COLUMNS.items():  # by the order of preference within COLUMNS, not that of the sheet
         ours[name] = next((column for other in others for column in header if squeezed(column) == other), "")
-    if not ours["subject"] and not ours["path"]:
+    if not ours["subject"] and not ours["path"] and not ours["scan"]:
         raise ValueError(f"{path}: no column subject or path; its columns are {', '.join(header)}: rename one")
-    if squeezed(ours["group"]) == "cdr":
+    if squeezed(ours["group"]) in CDR_COLUMNS:
         aliases = {**CDR, **{f"{rating}.0": label for rating, label in CDR.items()}, **aliases}
     used = set(ours.values())
     dropped = tuple(column for column in header if column not in used and squeezed(column) in NAMES_OF_PEOPLE)
-    sheet = Sheet(str(path), has_groups=bool(ours["group"]), dropped=dropped)
+    sheet = Sheet(str(path), has_groups=bool(ours["group"]), dropped=dropped, ours=ours)
+    read_date = date_reader([cells.get(ours["date"], "") for _, cells in lines], f"{path}: column {ours['date']}")
     for number, cells in lines:
         group = cells.get(ours["group"], "")
         label = aliases.get(plain(group), "") if group else ""
@@ -125,20 +114,57 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
             )
         if group:
             sheet.mapped[group, label] += 1
-        named = from_path(cells.get(ours["path"], ""))
-        from_subject = from_path(cells.get(ours["subject"], ""))  # OASIS writes OAS1_0001_MR1 into its column ID
-        person = Person(
-            from_subject.subject or cells.get(ours["subject"], "") or named.subject,
-            cells.get(ours["session"], "") or from_subject.session or named.session,
-            _image_id(cells.get(ours["image"], "")) or named.image,
-        )
+        person = _person(cells, ours, read_date)
         where = cells.get(ours["path"], "").replace("\\", "/")
         if not person.subject:
             raise ValueError(f"{path} line {number}: no subject; every row needs one: whose scan is it?")
         columns = {_own_name(c, ours): v for c, v in cells.items() if _carried(c, ours) and c not in dropped}
-        sheet.rows.append(Row(number, person, posixpath.normpath(where) if where else "", group, label, columns))
+        path_of = posixpath.normpath(where) if where else ""
+        stated = bool(cells.get(ours["subject"], "") or cells.get(ours["scan"], ""))
+        sheet.rows.append(Row(number, person, path_of, group, label, columns, stated))
     _refuse_duplicates(sheet)
+    first = {key(row.person.subject): row.person.subject for row in reversed(sheet.rows)}  # one spelling of a person
+    sheet.rows = [replace(r, person=replace(r.person, subject=first[key(r.person.subject)])) for r in sheet.rows]
     return sheet
+
+
+def _person(cells: Mapping[str, str], ours: Mapping[str, str], read_date: Callable[[str], str]) -> Person:
+    """Who a row is of, and which visit."""
+    named = from_path(cells.get(ours["path"], ""))
+    scan = from_path(cells.get(ours["scan"], ""))
+    subject = from_path(cells.get(ours["subject"], ""))  # OASIS-1 writes OAS1_0001_MR1 into its column ID
+    day = cells.get(ours["day"], "")
+    return Person(
+        subject.subject
+        or cells.get(ours["subject"], "")
+        or scan.subject
+        or cells.get(ours["scan"], "")
+        or named.subject,
+        scan.session or cells.get(ours["session"], "") or subject.session or named.session or (day and f"d{day}"),
+        _image_id(cells.get(ours["image"], "")) or named.image,
+        read_date(cells.get(ours["date"], "")) or named.date,
+    )
+
+
+def date_reader(cells: Sequence[str], where: str) -> Callable[[str], str]:
+    """How a column writes its dates: a function to YYYY-MM-DD, "" for what is none.
+
+    Raises ValueError if the days cannot be told from the months.
+    """
+    slashed = [(int(a), int(b)) for a, b in re.findall(r"^(\d{1,2})[/.](\d{1,2})[/.]\d{4}", "\n".join(cells), re.M)]
+    day_first, month_first = any(a > 12 for a, _ in slashed), any(b > 12 for _, b in slashed)
+    if slashed and day_first == month_first and any(a != b for a, b in slashed):
+        raise ValueError(f"{where}: days and months cannot be told apart; expected dates such as 2005-08-26")
+
+    def read(cell: str) -> str:
+        if found := re.match(r"\d{4}-\d{2}-\d{2}(?!\d)", cell):
+            return found[0]
+        if found := re.match(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", cell):
+            day, month = (found[1], found[2]) if day_first else (found[2], found[1])
+            return f"{found[3]}-{int(month):02d}-{int(day):02d}"
+        return ""
+
+    return read
 
 
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -192,80 +218,32 @@ def _own_name(column: str, ours: Mapping[str, str]) -> str:
     return f"sheet_{column}" if column.lower() in OWN_COLUMNS else column
 
 
+def _apart(name: str) -> str:
+    """A subject with the separators between its digits: 1_1 is not 11."""
+    return key(re.sub(r"(?<=\d)[^A-Za-z0-9]+(?=\d)", "s", name.lower()))
+
+
 def _refuse_duplicates(sheet: Sheet) -> None:
     """Two rows that would claim the same scans are an error: which of them is right?"""
     seen: dict[tuple[str, ...], Row] = {}
+    spelled: dict[str, Row] = {}
     for row in sheet.rows:
         person = row.person
-        claim = (row.path, person.image.lower(), key(person.subject), key(person.session))
-        if row.path:
-            claim = (row.path, "", "", "")
-        elif person.image:
-            claim = ("", person.image.lower(), "", "")
+        first = spelled.setdefault(key(person.subject), row)
+        if _apart(first.person.subject) != _apart(person.subject):
+            raise ValueError(
+                f"{sheet.name} lines {first.line} and {row.line}: subjects {first.person.subject} and "
+                f"{person.subject} differ in their separators alone; expected one spelling of a person, or other names"
+            )
+        claim: tuple[str, ...] = (key(person.subject), visit(person.session), person.date)
+        if row.path or person.image:
+            claim = (row.path, "" if row.path else person.image.lower())
         if claim in seen:
             raise ValueError(
                 f"{sheet.name} lines {seen[claim].line} and {row.line}: subject {person.subject} twice; expected one "
                 f"row per person, or a column session, image or path that tells them apart"
             )
         seen[claim] = row
-
-
-# -------------------------------------------------------------------------------------------------------- matching
-
-
-@dataclass(frozen=True)
-class Match:
-    person: Person
-    row: Row | None
-
-
-def match(paths: Sequence[str], sheet: Sheet | None) -> list[Match]:
-    """Who each scan (path relative to SOURCE) is of, and its row. Raises ValueError if a path fits two persons.
-
-    Without a row the person is what the path names, Person() if it names nobody.
-    """
-    rows = sheet.rows if sheet else []
-    by_path = {row.path: row for row in rows if row.path}
-    by_image = {row.person.image.lower(): row for row in rows if row.person.image and not row.path}
-    by_subject: dict[str, list[Row]] = {}
-    for one in rows:
-        if not one.path:
-            by_subject.setdefault(key(one.person.subject), []).append(one)
-    found = []
-    for path in paths:
-        person = from_path(path)
-        person = person if person.subject or not rows else _from_sheet(path, by_subject)
-        row = by_path.get(path) or by_image.get(person.image.lower()) or _by_session(person, by_subject)
-        if row is not None:
-            session = person.session or row.person.session
-            person = replace(person, subject=row.person.subject, session=session)
-        found.append(Match(person, row))
-    return found
-
-
-def _from_sheet(path: str, by_subject: Mapping[str, list[Row]]) -> Person:
-    """The sheet's subject whose name a part of the path is, or begins with (p01/scan.nii, p01_T1.nii.gz)."""
-    parts = path.split("/")
-    parts[-1] = parts[-1].partition(".")[0]
-    for part in reversed(parts):
-        words = re.split(r"[^A-Za-z0-9]+", part)
-        starts = [key("".join(words[:n])) for n in range(len(words), 0, -1)]
-        for start in starts:  # the longest first
-            if start in by_subject:
-                return Person(by_subject[start][0].person.subject)
-    return Person()
-
-
-def _by_session(person: Person, by_subject: Mapping[str, list[Row]]) -> Row | None:
-    """The row of a person's session; a row without a session speaks for all, a single row for a scan without one."""
-    mine = by_subject.get(key(person.subject), []) if person.subject else []
-    if person.session:
-        session = key(person.session)
-        exact = [row for row in mine if row.person.session and key(row.person.session) == session]
-        general = [row for row in mine if not row.person.session and not row.person.image]
-        return next(iter(exact + general), None)
-    rows = [row for row in mine if not row.person.image]
-    return rows[0] if len(rows) == 1 else None
 
 
 # ----------------------------------------------------------------------------------------------------------- names

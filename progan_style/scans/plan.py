@@ -1,16 +1,21 @@
 """Which scans there are, whose they are and what they are called, before any is opened."""
 
-import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from progan_style.data.classes import LEAVE_OUT, UNLABELLED, alias_table
 from progan_style.data.folder import some
+from progan_style.data.persons import Names
 from progan_style.files import printable
 from progan_style.scans import dicom
-from progan_style.scans.finding import Scan, find_scans
-from progan_style.scans.participants import Match, Sheet, describe, match, participants_tsv, read_sheet
+from progan_style.scans.choosing import Wanted, leave_out, one_per_session
+from progan_style.scans.finding import Scan, apart, find_scans
+from progan_style.scans.matching import Match, match
+from progan_style.scans.participants import Sheet, describe, participants_tsv, read_sheet
+from progan_style.scans.settings import USUAL, PrepareSettings
 
 WITHHELD = "(withheld: it holds the patient's name)"
 
@@ -21,10 +26,11 @@ def name_scans(
     """Who each scan is of, by a name that may be written -> matches, paths that may be written, names that may not (of
     patients, "" where there is none), unknown persons.
 
-    A scan whose path and sheet name nobody is a person of its own, under a running number; so is one whose name in path
-    or sheet is that of the patient in its DICOM header.
+    A scan whose path and sheet name nobody is a person of its own, under a running number; so is a person whose name in
+    path or sheet is that of the patient in a DICOM header.
     """
     named, paths, patients, unknown = [], [], [], 0
+    number_of: dict[str, int] = {}  # a person whose name may not be written -> the number of the first scan
     for number, (scan, who) in enumerate(zip(scans, matches, strict=True), 1):
         name = dicom.patient_name(root / scan.path) if scan.series else ""
         patients.append(name)
@@ -32,14 +38,19 @@ def name_scans(
         person = who.person
         if not person.subject or dicom.carries_name(person.subject, name):
             unknown += not person.subject
-            person = replace(person, subject=f"p{number:04d}")
+            # Series in one folder are of one patient, unless their headers say otherwise
+            of_folder = f"{Path(scan.path).parent}/{dicom.patient(root / scan.path)}" if scan.files else ""
+            who_else = person.subject or of_folder
+            own = number_of.setdefault(who_else, number) if who_else else number
+            person = replace(person, subject=f"p{own:04d}")
         if dicom.carries_name(person.session, name):
             person = replace(person, session="")
         row = who.row
         if row is not None and name:
             clean = {c: v for c, v in row.columns.items() if not dicom.carries_name(v, name)}
             row = replace(row, columns=clean)
-        named.append(Match(person, row))
+        why_not = "" if dicom.carries_name(who.why_not, name) else who.why_not
+        named.append(Match(person, row, who.stated, why_not))
     return named, paths, patients, unknown
 
 
@@ -64,26 +75,56 @@ class Plan:
     classes: list[str]  # "" is left out
     remarks: list[str]  # for DATASET.md
     lines: list[str]  # to print
+    who_says: str  # whose the scans are
+    left: list[tuple[str, str]]  # volumes that are not to be cut, as they may be written, and why
 
 
-def make_plan(source: Path, labels: str | os.PathLike[str] | None, aliases: Sequence[str]) -> Plan:
-    """Find the scans, read the sheet, bring both together. Raises FileNotFoundError or ValueError, one line."""
+def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
+    """Find the scans, choose among them, read the sheet, bring all together.
+
+    Raises FileNotFoundError or ValueError, one line.
+    """
     root = source if source.is_dir() else source.parent
-    scans, remarks = find_scans(source)
+    names = Names(settings.names) if settings.names else None
+    found, remarks = find_scans(source)
+    scans, left = _choose(apart(found, root), root, settings)
     if not scans:
-        raise FileNotFoundError(f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files")
-    table = Path(labels) if labels is not None else participants_tsv(source)
-    sheet = read_sheet(table, alias_table(aliases)) if table else None
-    matches, paths, patients, unknown = name_scans(scans, match([scan.path for scan in scans], sheet), root)
+        why = f"; {len(left)} volumes are left out, the first: {left[0][0]}: {left[0][1]}" if left else ""
+        raise FileNotFoundError(
+            f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files{why}"
+        )
+    table = Path(settings.labels) if settings.labels is not None else participants_tsv(source)
+    sheet = read_sheet(table, alias_table(settings.aliases)) if table else None
+    found_by = match([scan.path for scan in scans], sheet, names, settings.nearest_visit)
+    matches, paths, patients, unknown = name_scans(scans, found_by, root)
     classes = [label_of(who, sheet) for who in matches]
+    if not settings.include:
+        used = [i for i, label in enumerate(classes) if label]
+        one_per_session([scans[i] for i in used], [found_by[i] for i in used])
+    if left:
+        kinds = Counter(re.sub(r"(made from|of FreeSurfer, beside) .*", r"\1 another", why) for _, why in left)
+        counted = ", ".join(f"{why} ({count})" for why, count in kinds.items())
+        remarks.append(f"{len(left)} other volumes are left out: {counted}")
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
     lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
     if unknown:
-        lines.append(f"PERSONS   {unknown} scans name no person: each counts as a person of its own (p0001 and on)")
-        remarks.append(f"{unknown} scans name no person; each counts as a person of its own")
+        remarks.append(f"{unknown} scans name no person: each is guessed to be a person of its own")
+        lines.append(f"PERSONS   {remarks[-1]} (p0001 and on)")
     own = source.resolve().name
     name = "scans" if any(dicom.carries_name(own, patient) for patient in patients) else own
-    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines)
+    says = f"--names '{names.text}'" if names else "the sheet" if sheet else "nobody states them"
+    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines, says, left)
+
+
+def _choose(found: Sequence[Scan], root: Path, settings: PrepareSettings) -> tuple[list[Scan], list[tuple[str, str]]]:
+    """The scans to be cut, and the others: their paths, as they may be written, and why not."""
+    reasons = leave_out(found, root, Wanted(settings.include, settings.exclude))
+    left = []
+    for scan, why in zip(found, reasons, strict=True):
+        if why:
+            patient = dicom.patient_name(root / scan.path) if scan.series else ""
+            left.append((WITHHELD if dicom.carries_name(scan.path, patient) else printable(scan.path), printable(why)))
+    return [scan for scan, why in zip(found, reasons, strict=True) if not why], left
 
 
 def unmatched(paths: Sequence[str], matches: Sequence[Match], classes: Sequence[str], sheet: Sheet | None) -> list[str]:
@@ -95,6 +136,8 @@ def unmatched(paths: Sequence[str], matches: Sequence[Match], classes: Sequence[
     if without:
         what = "left out" if sheet.has_groups else "used without their columns"
         lines.append(f"NO ROW    {len(without)} scans have no row in {sheet.name}, {what}: {some(without)}")
+        first = next(i for i, who in enumerate(matches) if who.row is None)
+        lines.append(f"          the first: {matches[first].why_not or WITHHELD}")
     left = [p for p, who, label in zip(paths, matches, classes, strict=True) if who.row is not None and not label]
     if left:
         lines.append(f"LEFT OUT  {len(left)} scans whose row has no group in use: {some(left)}")

@@ -10,6 +10,10 @@ class PrepareSettings:
 
     labels: str | os.PathLike[str] | None = None  # the sheet of persons, a CSV or TSV
     aliases: tuple[str, ...] = ()  # NAME=CLASS, in addition to data.classes.GROUPS
+    names: str = ""  # pattern of paths that says where they name their person
+    include: tuple[str, ...] = ()  # patterns of paths: these scans alone
+    exclude: tuple[str, ...] = ()  # ... and not these
+    nearest_visit: int | None = None  # days that a scan's row may be away from it
     split: str = "80/10/10"  # train, validate, test in percent
     seed: int = 999  # of the split
     terms: str = ""  # text of the scans' licence

@@ -7,13 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from progan_style.data.classes import GROUPS, UNLABELLED, alias_table, find_classes, has_pictures
-from progan_style.data.folder import SPLITS, Slice, plain, read_folder, some, subjects_of
+from progan_style.data.classes import (
+    GROUPS,
+    UNLABELLED,
+    alias_table,
+    find_classes,
+    folders_inside,
+    has_pictures,
+    not_read,
+)
+from progan_style.data.folder import SPLITS, Slice, plain, read_folder, some
 from progan_style.data.gray import SUFFIXES, read_gray
 from progan_style.data.manifest import MANIFEST, write_manifest
+from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED, UNKNOWN, Names, from_path, subjects_of
 from progan_style.files import new_folder, refuse_used
 from progan_style.scans import writing
-from progan_style.scans.participants import Sheet, describe, match, read_sheet
+from progan_style.scans.matching import match
+from progan_style.scans.participants import Sheet, describe, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
 
@@ -25,47 +35,65 @@ class SliceSet:
     root: Path
     class_names: tuple[str, ...]
     slices: list[Slice]  # [M]; label indexes class_names
-    subjects: np.ndarray  # [M] persons or groups of file names, "" where unknown
-    subjects_are: str  # "persons", "groups of the file names", "unknown"
+    subjects: np.ndarray  # [M] persons, stated or guessed, "" where unknown
+    subjects_are: str  # STATED, GUESSED or UNKNOWN
     why: str  # the reason in words
     unused: tuple[str, ...]
 
     @property
     def known(self) -> bool:
-        return self.subjects_are != "unknown"
+        return self.subjects_are != UNKNOWN
+
+    @property
+    def stated(self) -> bool:
+        return self.subjects_are == STATED
 
     def path(self, index: int) -> Path:
         return self.root / self.slices[index].path
 
 
-def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = ()) -> SliceSet:
+def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = (), names: Names | None = None) -> SliceSet:
     """A folder of slices in any form that train.py reads, or of pictures alone (then unlabelled) -> SliceSet.
 
+    names: says whose they are, whatever a manifest says.
     Raises FileNotFoundError or ValueError, one line, if there are none or if manifest and folders disagree.
     """
     root = os.fspath(root).rstrip("/") or "/"
     class_of = find_classes(root, aliases)
+    named = [name for name in class_of if not name.isdigit()]  # StyleGAN's folders are numbers
+    if not named and not has_pictures(root) and (unread := not_read(root)):
+        raise ValueError(f"{root}: no folder of slices{unread}")
     if not class_of:
         if not has_pictures(root):
+            inside = folders_inside(root)
+            hint = f"; did you mean {' or '.join(inside)}?" if inside else ""
             raise FileNotFoundError(
-                f"{root}: no slices; expected SPLIT/CLASS/, CLASS/ or pictures ({', '.join(SUFFIXES)})"
+                f"{root}: no slices; expected SPLIT/CLASS/, CLASS/ or pictures ({', '.join(SUFFIXES)}){hint}"
             )
         shown = (name for name in os.listdir(root) if name[0] != "." and name.lower().endswith(SUFFIXES))
-        names = sorted(name for name in shown if os.path.isfile(os.path.join(root, name)))
-        stats = [os.stat(os.path.join(root, name)) for name in names]
-        flat = [Slice(n, s.st_size, s.st_mtime_ns, "train", 0) for n, s in zip(names, stats, strict=True)]
-        return _with_subjects(root, (UNLABELLED,), flat, False, ())
+        files = sorted(name for name in shown if os.path.isfile(os.path.join(root, name)))
+        stats = [os.stat(os.path.join(root, name)) for name in files]
+        flat = [Slice(n, s.st_size, s.st_mtime_ns, "train", 0) for n, s in zip(files, stats, strict=True)]
+        return _with_subjects(root, (UNLABELLED,), flat, False, (), names)
     known = [name for name in GROUPS if name in class_of.values()]
     class_names = (*known, *sorted(set(class_of.values()) - set(known)))
     others = {name: label for name, label in class_of.items() if plain(name) != plain(label)}
     folder = read_folder(root, class_names, others, "subject")
-    return _with_subjects(root, class_names, folder.slices, folder.has_subjects, folder.unused)
+    return _with_subjects(root, class_names, folder.slices, folder.has_subjects, folder.unused, names)
 
 
 def _with_subjects(
-    root: str, class_names: tuple[str, ...], slices: list[Slice], stated: bool, unused: tuple[str, ...]
+    root: str,
+    class_names: tuple[str, ...],
+    slices: list[Slice],
+    stated: bool,
+    unused: tuple[str, ...],
+    names: Names | None,
 ) -> SliceSet:
     slices = sorted(slices, key=lambda item: item.path)
+    if names is not None:
+        by_name = np.array([names(item.path).subject for item in slices])
+        return SliceSet(Path(root), class_names, slices, by_name, STATED, f"--names '{names.text}'", unused)
     subjects, subjects_are, why = subjects_of(slices, stated, "subject", class_names, class_names)
     return SliceSet(Path(root), class_names, slices, subjects, subjects_are, why, unused)
 
@@ -80,32 +108,34 @@ def prepare_slices(
     """A folder of slices -> the same files split by person, in `to`: the folder, the manifest's rows, bad files.
 
     Which split a slice stood in before does not matter. Bytes are unchanged. Persons come from the sheet, the manifest
-    or the file names; where none of them tells, nothing is split. Raises FileNotFoundError or ValueError, one line.
+    or are guessed from the file names; where none of them tells, nothing is split. Raises FileNotFoundError or
+    ValueError, one line.
     """
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
     refuse_used(to)
-    found = open_slices(source, settings.aliases)
+    names = Names(settings.names) if settings.names else None
+    found = open_slices(source, settings.aliases, names)
     say(f"source    {source}: {len(found.slices)} slices of {', '.join(found.class_names)}")
     if found.unused:
         say(f"not used  {some(found.unused)}")
-    pictures = [
-        writing.Picture(found.path(i), found.class_names[item.label], str(found.subjects[i]), columns=dict(item.extra))
-        for i, item in enumerate(found.slices)
-    ]
+    pictures = [_picture(found, i, names) for i in range(len(found.slices))]
     if settings.labels is not None:
         sheet = read_sheet(settings.labels, alias_table(settings.aliases))
         for line in describe(sheet):
             say(line)
-        _ask_sheet(sheet, found, pictures)
+        _ask_sheet(sheet, found, pictures, settings)
     if not all(picture.subject for picture in pictures):
         raise ValueError(
-            f"{source}: persons unknown ({found.why}), so nothing can be split by person; add a {MANIFEST} with the "
-            f"columns path and subject, or give a sheet with these columns as --labels"
+            f"{source}: persons unknown ({found.why}), so nothing can be split by person; say where a name tells its "
+            f"person with --names '{{subject}}_*', add a {MANIFEST} with the columns path and subject, or give a sheet "
+            f"with these columns as --labels"
         )
-    kind = found.subjects_are if found.known else "persons"
-    persons = len({picture.subject for picture in pictures})
-    say(f"persons   {persons} {kind}: {found.why if found.known else 'the sheet'}")
+    why = found.why if found.known else "the sheet"
+    if found.subjects_are == GUESSED and settings.labels is not None:
+        of_sheet = sum(not picture.guessed for picture in pictures)
+        why = f"{why}, the sheet for {of_sheet} of {len(pictures)} slices" if of_sheet < len(pictures) else "the sheet"
+    say(writing.persons_line(pictures, why))
     bad = unreadable(found)
     if bad and settings.strict:
         raise ValueError(f"{next(iter(bad.values()))} (--strict: nothing was written)")
@@ -115,7 +145,7 @@ def prepare_slices(
             raise ValueError(f"{source}: none of the {len(found.slices)} slices can be read")
         rows = writing.place(good, writing.split_of_persons(good, shares, settings.seed), making, move=False)
         writing.write_sheets(making, rows, "")
-        card = {"slices": "copied as they were", "persons": found.why, "split": settings.split, "seed": settings.seed}
+        card = {"slices": "copied as they were", "persons": why, "split": settings.split, "seed": settings.seed}
         remarks = [f"{name} cannot be read" for name in bad]
         name = to.resolve().name
         writing.write_card(making, name, source.resolve().name, rows, card, remarks, settings.terms)
@@ -123,13 +153,26 @@ def prepare_slices(
     return to, rows, bad
 
 
-def _ask_sheet(sheet: Sheet, found: SliceSet, pictures: Sequence[writing.Picture]) -> None:
+def _picture(found: SliceSet, i: int, names: Names | None) -> writing.Picture:
+    """One slice on its way, with the session that its name tells where no manifest does."""
+    item = found.slices[i]
+    columns = {name: cell for name, cell in item.extra.items() if name != GUESSED_SUBJECT}
+    session = "" if "session" in columns else (names or from_path)(item.path).session
+    guessed = not found.stated and not item.subject
+    return writing.Picture(
+        found.path(i), found.class_names[item.label], str(found.subjects[i]), session, columns, guessed
+    )
+
+
+def _ask_sheet(sheet: Sheet, found: SliceSet, pictures: Sequence[writing.Picture], settings: PrepareSettings) -> None:
     """Give the pictures the sheet's persons, classes and columns. Raises ValueError where it contradicts a folder."""
-    for item, picture, who in zip(found.slices, pictures, match([s.path for s in found.slices], sheet), strict=True):
+    names = Names(settings.names) if settings.names else None
+    matches = match([item.path for item in found.slices], sheet, names, settings.nearest_visit)
+    for item, picture, who in zip(found.slices, pictures, matches, strict=True):
         row = who.row
         if row is None:
             continue
-        picture.subject = row.person.subject
+        picture.subject, picture.guessed = row.person.subject, not who.stated
         picture.columns |= row.columns
         if row.label and picture.label == UNLABELLED:
             picture.label = row.label

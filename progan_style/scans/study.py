@@ -22,7 +22,8 @@ from progan_style.pool import cores, in_processes
 from progan_style.scans import dicom, volumes, writing
 from progan_style.scans.cutting import BRIGHTEST, DARKEST, FIELD_MM, Cut, cut_slices
 from progan_style.scans.finding import Scan
-from progan_style.scans.participants import Match, safe_names
+from progan_style.scans.matching import Match
+from progan_style.scans.participants import safe_names
 from progan_style.scans.plan import WITHHELD, Plan, make_plan
 from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
@@ -69,7 +70,9 @@ def cut_scan(task: Task) -> Outcome:
     """One scan -> its slices as PNG in a folder of their own. Faults of the scan are told, those of the disk raised."""
     path = Path(task.root) / task.scan.path
     try:
-        volume = dicom.read_series(path) if task.scan.series else volumes.read_volume(path)
+        folder = path.parent if task.scan.files else path
+        volume = dicom.read_series(folder, task.scan.files) if task.scan.series else volumes.read_volume(path)
+        volumes.refuse_labels(volume.data)
         if len(task.scan.masks) > 1:
             raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")
         mask = volumes.read_mask(Path(task.root) / task.scan.masks[0], volume) if task.scan.masks else None
@@ -115,12 +118,13 @@ def prepare_study(
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
     refuse_used(to)
-    plan = make_plan(source, settings.labels, settings.aliases)
+    plan = make_plan(source, settings)
     for line in plan.lines:
         say(line)
     used = [index for index, label in enumerate(plan.classes) if label]
     if not used:
-        raise ValueError(f"{source}: no scan has a row with a group; see the scans and rows listed above")
+        why = plan.matches[0].why_not or "its row has no group in use"
+        raise ValueError(f"{source}: no scan has a row with a group; the first: {plan.paths[0]}: {why}")
     with new_folder(to) as making, tempfile.TemporaryDirectory(dir=making) as cut_to:
         tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}") for i in used]
         outcomes = dict(zip(used, _cut_all(tasks, workers, settings.strict, progress), strict=True))
@@ -133,15 +137,19 @@ def prepare_study(
         for i in good:
             pictures += _pictures(Path(cut_to) / f"{i:06d}", plan.matches[i], plan.classes[i], ids[i], outcomes[i], cut)
         rows = writing.place(pictures, writing.split_of_persons(pictures, shares, settings.seed), making, move=True)
-        write_table(making / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))])
+        cut_or_not = [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))]
+        left = [{"source": path, "state": "left out", "remark": why} for path, why in plan.left]
+        write_table(making / "scans.csv", cut_or_not + left)
         sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane])
         notes = Counter(note for i in used for note in outcomes[i].notes)
         remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
         if len(good) < len(used):
             remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
         name = to.resolve().name
-        writing.write_card(making, name, plan.name, rows, _card(cut, settings), remarks, settings.terms)
+        card = _card(cut, settings) | {"persons": plan.who_says}
+        writing.write_card(making, name, plan.name, rows, card, remarks, settings.terms)
         write_manifest(making, rows, writing.FIRST_COLUMNS)
+    say(writing.persons_line(pictures, plan.who_says))
     for line in told(plan, {i: outcomes[i] for i in used}, cut):
         say(line)
     failed = {printable(plan.scans[i].path): outcomes[i].error for i in used if outcomes[i].error}
@@ -213,9 +221,9 @@ def _pictures(folder: Path, who: Match, label: str, scan: str, outcome: Outcome,
             "high": f"{outcome.high:.6g}",
         }
         path = folder / f"{k:03d}.png"
-        pictures.append(
-            writing.Picture(path, label, who.person.subject, who.person.session, {**own, **given, **columns})
-        )
+        person = who.person
+        named = {**own, **given, **columns}
+        pictures.append(writing.Picture(path, label, person.subject, person.session, named, not who.stated))
     return pictures
 
 

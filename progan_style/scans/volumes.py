@@ -17,6 +17,10 @@ SUFFIXES = (".nii", ".nii.gz", ".img", ".img.gz", ".mgz", ".mgh")
 LARGEST = 2**29  # voxels; 2 GB as float32
 
 
+SAMPLED = 500_000  # voxels that are looked at for label maps
+LABELS = 32  # a volume with fewer different values is a label map or a mask
+
+
 class BadScan(ValueError):
     """A scan that cannot be used; the others can."""
 
@@ -139,3 +143,11 @@ def read_mask(path: str | Path, volume: Volume) -> NDArray[np.bool_]:
     if np.count_nonzero(inside) < 1000:
         raise BadScan(f"{path}: only {np.count_nonzero(inside)} voxels are above 0.5; expected a brain mask of 0 and 1")
     return inside
+
+
+def refuse_labels(data: Array) -> None:
+    """Raise BadScan if a volume holds a few whole numbers alone, as segmentations and masks do and no scan does."""
+    some = data.reshape(-1)[:: max(1, data.size // SAMPLED)]
+    values = np.unique(some)
+    if len(values) < LABELS and (values == np.rint(values)).all():
+        raise BadScan(f"{len(values)} different values: a label map or a mask, not a scan; leave it out with --exclude")

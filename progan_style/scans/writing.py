@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from progan_style.data.folder import SHEETS, SPLITS
+from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED
 from progan_style.files import write_whole
 from progan_style.scans.participants import safe_names
 from progan_style.scans.sheet import contact_sheet
 from progan_style.scans.split import Member, assign
 
-FIRST_COLUMNS = ("path", "label", "subject", "split", "session", "scan")
+FIRST_COLUMNS = ("path", "label", "subject", GUESSED_SUBJECT, "split", "session", "scan")
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Picture:
     subject: str
     session: str = ""
     columns: dict[str, str] = field(default_factory=dict)  # further columns of the manifest
+    guessed: bool = False  # nobody states the subject
 
 
 def split_of_persons(pictures: Sequence[Picture], shares: Mapping[str, int], seed: int) -> dict[str, str]:
@@ -63,9 +65,28 @@ def place(pictures: Sequence[Picture], split_of: Mapping[str, str], to: Path, mo
         target.parent.mkdir(parents=True, exist_ok=True)
         (os.replace if move else shutil.copyfile)(picture.source, target)
         session = sessions.get(picture.session, "")
-        columns = {"path": path, "label": picture.label, "subject": subject, "split": split, "session": session}
+        person = {GUESSED_SUBJECT if picture.guessed else "subject": subject}
+        columns = {"path": path, "label": picture.label, **person, "split": split, "session": session}
         rows.append(columns | picture.columns)
     return rows
+
+
+def person_of(row: Mapping[str, str]) -> str:
+    """The person of a manifest's row, stated or guessed."""
+    return row.get("subject") or row[GUESSED_SUBJECT]
+
+
+def persons_are(rows: Sequence[Mapping[str, str]]) -> str:
+    """What the persons of a manifest are called: guessed, if one of them is."""
+    return GUESSED if any(row.get(GUESSED_SUBJECT) for row in rows) else STATED
+
+
+def persons_line(pictures: Sequence[Picture], why: str) -> str:
+    """How many persons there are, and who says so."""
+    guessed = {picture.subject for picture in pictures if picture.guessed}
+    stated = {picture.subject for picture in pictures} - guessed
+    counts = [(len(stated), STATED), (len(guessed), GUESSED)]
+    return f"persons   {' and '.join(f'{count} {are}' for count, are in counts if count)}: {why}"
 
 
 def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str) -> list[Path]:
@@ -76,7 +97,8 @@ def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str) -> list
         scans: dict[str, list[Path]] = {}
         for row in rows:
             if row["label"] == label:
-                caption = " ".join(part for part in (row["subject"], row["session"], row["split"]) if part)
+                whose = row.get("scan") or " ".join(filter(None, (person_of(row), row["session"])))
+                caption = f"{whose} {row['split']}"
                 scans.setdefault(caption, []).append(to / row["path"])
         title = f"{label}: {len(scans)} scans, {sum(map(len, scans.values()))} slices"
         path = to / SHEETS / f"{label}.png"
@@ -92,9 +114,19 @@ def count_table(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, int, 
         for label in sorted({row["label"] for row in rows}):
             mine = [row for row in rows if row["split"] == split and row["label"] == label]
             if mine:
-                scans = {(row["subject"], row["session"], row.get("scan", "")) for row in mine}
-                table.append((split, label, len({row["subject"] for row in mine}), len(scans), len(mine)))
+                scans = {(person_of(row), row["session"], row.get("scan", "")) for row in mine}
+                table.append((split, label, len({person_of(row) for row in mine}), len(scans), len(mine)))
     return table
+
+
+def promise(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """What may be said of persons and splits, in lines of DATASET.md."""
+    if persons_are(rows) == STATED:
+        return ["No person stands in two splits."]
+    return [
+        f"The persons are {GUESSED.removeprefix('persons ')}; nobody states them. No guessed person stands in two",
+        "splits. A person who goes by two names counts as two, and may.",
+    ]
 
 
 def write_card(
@@ -108,9 +140,9 @@ def write_card(
 ) -> None:
     """DATASET.md: what this is, how much of it, how it was made, under which terms."""
     lines = [f"# {name}", "", f"Brain MR slices made by prepare.py from {source}.", ""]
-    lines += ["| split | class | persons | scans | slices |", "|---|---|---|---|---|"]
+    lines += [f"| split | class | {persons_are(rows)} | scans | slices |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(map(str, row))} |" for row in count_table(rows)]
-    lines += ["", "No person stands in two splits.", "", "## Settings", "", "| setting | value |", "|---|---|"]
+    lines += ["", *promise(rows), "", "## Settings", "", "| setting | value |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in settings.items()]
     lines += ["", "## Remarks", "", *[f"- {remark}" for remark in remarks or ["none"]]]
     lines += ["", "## Terms", "", terms.strip() or "None were given (--terms); ask the owner of the scans."]

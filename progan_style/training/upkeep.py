@@ -285,7 +285,10 @@ class Upkeep:
         folder = stage_dir(self.run_dir, r)
         folder.mkdir(parents=True, exist_ok=True)
         title = f"{self.run_dir.name}: losses up to {r} px"
-        runlog.save_loss_plot(self.run_dir, folder / "losses.png", self.schedule, title)
+        try:
+            runlog.save_loss_plot(self.run_dir, folder / "losses.png", self.schedule, title)
+        except Exception as error:  # a stage is worth more than its picture
+            runlog.say(f"note: {folder / 'losses.png'} is not drawn: {' '.join(str(error).split())}")
         save_samples(state.G_ema, folder / "samples.png")
         save_network(folder / "discriminator.safetensors", state.D, state.header("discriminator", r))
         # Last: with this file a stage counts as finished.

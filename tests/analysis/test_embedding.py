@@ -1,9 +1,13 @@
 """conftest.py sets NUMBA_DISABLE_JIT before anything imports umap: compiling takes a minute, 40 points seconds."""
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from analysis.embedding import pca_embed, umap_embed
+from analysis.embedding import load_umap, pca_embed, umap_embed
 
 
 def test_pca_finds_the_direction_of_largest_variance():
@@ -35,3 +39,23 @@ def test_umap_parts_clusters_and_repeats_for_a_seed():
 def test_umap_says_how_many_images_it_takes(count):
     with pytest.raises(ValueError, match=f"16 to 4000 images, got {count}"):
         umap_embed(np.zeros((count, 3)))
+
+
+def test_umap_without_a_folder_for_its_cache_gets_one(tmp_path, monkeypatch):
+    """As where the environment cannot be written and there is no home: numba refuses while umap is imported."""
+    from numba.core import config
+
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    refusal = "RuntimeError(\"cannot cache function 'rdist': no locator available for file 'layouts.py'\")"
+    (tmp_path / "umap.py").write_text(
+        f"from numba.core import config\nif not config.CACHE_DIR:\n    raise {refusal}\nWHERE = config.CACHE_DIR\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "umap", raising=False)
+    assert Path(load_umap().WHERE).is_dir()
+    monkeypatch.delitem(sys.modules, "umap")
+    (tmp_path / "umap.py").write_text("raise RuntimeError('another fault')\n")
+    importlib.invalidate_caches()
+    with pytest.raises(RuntimeError, match="another fault"):
+        load_umap()

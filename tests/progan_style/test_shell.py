@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -87,3 +88,16 @@ def test_of_several_processes_one_tells_what_all_find(world, rank, joined, lines
 )
 def test_memory_that_ran_out_is_known_in_each_of_torchs_words(error, out):
     assert shell.is_out_of_memory(error) is out
+
+
+def test_the_backend_of_a_notebook_ends_no_command(monkeypatch):
+    """A notebook hands its own to what it starts, where its module may not be installed."""
+    code = (
+        "import argparse\nfrom progan_style import shell\n"
+        "def work(args):\n    from matplotlib.figure import Figure\n"
+        "    Figure().savefig(args.to, format='png')\n    return 0\n"
+        "raise SystemExit(shell.run('x', work, argparse.Namespace(to='/dev/null'), ''))"
+    )
+    monkeypatch.setenv("MPLBACKEND", "rubbish")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """Similarity: an interval holds what it should, and the baseline is nearer than an untrained generator."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,3 +41,19 @@ def test_its_pictures_and_numbers(context_of, made, tiny_run, quick):
     for name in ("CN", "AD"):
         assert numbers[f"kid.{name}.baseline"] < numbers[f"kid.{name}"]
         assert numbers[f"spectrum.{name}.baseline"] < numbers[f"spectrum.{name}"]
+
+
+def test_few_people_of_one_class_cost_its_own_numbers_alone(context_of, made, tiny_run, quick):
+    """One unseen slice of AD, then four persons: what needs more is left out with a note, CN keeps all."""
+    test = tiny_run.data.test
+    for people, has in ((1, set()), (4, {"fid", "kid", "ms_ssim"})):
+        kept = sorted(set(test.subjects[test.labels == 1]))[:people]
+        rows = (test.labels == 0) | np.isin(test.subjects, kept)
+        rows &= (test.labels == 0) | np.array([path.endswith("_0.png") for path in test.paths])
+        data = replace(tiny_run.data, test=test.subset(rows))
+        context = context_of(tiny_run, data)
+        numbers, pictures = made(similarity, context)
+        counted = {"fid", "kid", "precision", "coverage", "ms_ssim"}
+        assert {key for key in counted if f"{key}.AD{'.real' if key == 'ms_ssim' else ''}" in numbers} == has
+        assert {key for key in counted if f"{key}.CN" in numbers} == counted and "histogram.AD" in numbers
+        assert len(pictures) == 2 and any("coverage of AD left out: " in note for note in context.notes)

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from data_tools import manifest, write_repeats
 from PIL import Image
 
 from benchmarks.audit import alter
@@ -31,7 +32,7 @@ def test_an_honest_folder_passes(phantoms, tmp_path):
     report = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert report["crosses"] is False and report["threshold"] == likeness.PERSON
     page = (tmp_path / "out" / "audit.html").read_text()
-    assert "Nothing was found that crosses a split" in page and "http" not in page and "<script" not in page
+    assert "Nothing crosses a split." in page and "http" not in page and "<script" not in page
     assert report["folder"] == phantoms.name and str(phantoms.parent) not in page
     again = audit_folder(phantoms, tmp_path / "out", workers=1)  # its own files may be written anew
     assert again.lines() == found.lines()
@@ -96,3 +97,21 @@ def test_an_audit_never_overwrites_something_else(phantoms, tmp_path):
         audit_folder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="no slices"):
         audit_folder(tmp_path / "out")
+
+
+def test_a_calibration_on_wrong_persons_is_an_alarm(tmp_path):
+    """Three scans of each person under three names, stated to be three persons: most strangers are none."""
+    write_repeats(tmp_path, lambda p: [f"{p}{repeat}_{{k}}.png" for repeat in "abc"])
+    paths = sorted(path.relative_to(tmp_path) for path in tmp_path.glob("*/*.png"))
+    split = {"a": "train", "b": "validate", "c": "test"}
+    rows = [(path, path.stem.split("_")[0], split[path.stem.split("_")[0][-1]]) for path in paths]
+    manifest(tmp_path, rows, ("path", "subject", "split"))
+    found = audit_folder(tmp_path, workers=1)
+    assert found.alarm and found.crosses and found.threshold == likeness.PERSON
+    text = "\n".join(found.lines())
+    assert "ALARM     more than 1 in 1,000 pairs" in text and "the pixels contradict what is said of persons" in text
+    guessed = [(path, path.stem.split("_")[0], split[path.stem.split("_")[0][-1]]) for path in paths]
+    manifest(tmp_path, guessed, ("path", "guessed_subject", "split"))
+    found = audit_folder(tmp_path, workers=1)
+    assert not found.alarm and not found.strangers and found.crosses and not found.persons_stated
+    assert audit_folder(tmp_path, names="{subject}_*", workers=1).alarm  # who says so is believed to say so

@@ -1,5 +1,7 @@
 """prepare.py as a user calls it: scans in, a data folder that train.py reads out; what it refuses and what it lists."""
 
+import errno
+import os
 import resource
 
 import numpy as np
@@ -209,11 +211,12 @@ def test_a_mask_beside_a_scan_is_applied(scan_tools, call_shell, tmp_path):
     assert call_shell("prepare.py", tmp_path / "in" / "sub-1", "--to", tmp_path / "one", *CUT).returncode == 0
     assert {row["middle"] for row in manifest_rows(tmp_path / "one")} == {"mask"}
     done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "all", *CUT)
-    assert done.returncode == 0 and "only *_T1w is used: 2 other scans are left out" in done.stdout
+    assert done.returncode == 0 and "1 other volumes are left out: no *_T1w (1)" in done.stdout
+    assert {row["middle"] for row in manifest_rows(tmp_path / "all")} == {"mask"}
     (tmp_path / "in" / "sub-1" / "sub-1_T1w.nii.gz").rename(tmp_path / "in" / "sub-1" / "sub-1.nii.gz")
     done = call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "both", *CUT)
     assert done.returncode == 1 and "4-D" in done.stderr  # without T1w in the names, nothing is left out
-    assert {row["middle"] for row in manifest_rows(tmp_path / "both") if row["subject"] == "2"} == {"mask"}
+    assert {row["middle"] for row in manifest_rows(tmp_path / "both") if row["guessed_subject"] == "2"} == {"mask"}
 
 
 def test_a_full_disk_is_named_and_nothing_is_left(study, call_shell, tmp_path):
@@ -237,6 +240,8 @@ BAD = {
     "size": (("{study}/nifti", "--to", "{to}", "--size", "100"), "--size: expected a power of two"),
     "workers": (("{study}/nifti", "--to", "{to}", "--workers", "0"), "--workers: expected 1 or more, got 0"),
     "seed": (("{study}/nifti", "--to", "{to}", "--seed", "-1"), "--seed: expected 0"),
+    "visit": (("{study}/nifti", "--to", "{to}", "--nearest-visit", "-1"), "--nearest-visit: expected days, 0 or more"),
+    "names": (("{study}/nifti", "--to", "{to}", "--names", "x"), "--names: expected a pattern such as"),
     "labels": (("{study}/nifti", "--to", "{to}", "--labels", "nowhere.csv"), "nowhere.csv: no such file"),
     "alias": (("{study}/nifti", "--to", "{to}", "--labels", "{study}/labels.csv", "--alias", "x"), "--alias: expected"),
     "audit and source": (("{study}", "--audit", "{study}"), "--audit takes its folder itself"),
@@ -253,6 +258,17 @@ def test_bad_input_is_refused_in_one_line(case, study, call_shell, tmp_path):
 
 
 # --------------------------------------------------------------------------------------------------------- slices
+
+
+def test_findings_are_told_where_their_page_cannot_be_written(call_shell, tmp_path, monkeypatch):
+    def read_only(path, content):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr("progan_style.audit.audit.write_whole", read_only)
+    source = write_noise(tmp_path / "in")
+    done = call_shell("prepare.py", "--audit", source)
+    assert done.stdout.startswith(f"audit     {source}: 72 slices") and "result    nothing was found" in done.stdout
+    refused(done, "audit/audit.json: Read-only file system")
 
 
 def test_an_audit_that_finds_something_exits_1(call_shell, tmp_path):

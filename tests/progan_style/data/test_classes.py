@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from progan_style.data.classes import UNLABELLED, alias_table, find_classes
+from progan_style.scans.slices import open_slices
 
 
 def slice_in(folder):
@@ -39,3 +41,47 @@ def test_an_alias_that_is_none_is_refused(text):
 def test_an_alias_goes_before_the_table():
     assert alias_table(("dementia=FTD", "cn=-"))["dementia"] == "FTD"
     assert alias_table(("cn=-",))["cn"] == "-"
+
+
+KAGGLE = ("MildDemented", "ModerateDemented", "NonDemented", "VeryMildDemented")
+
+
+def test_folders_by_other_names_are_proposed_as_aliases(root, load):
+    for name in KAGGLE:
+        slice_in(root / "train" / name)
+    with pytest.raises(
+        FileNotFoundError, match=r"no images of class CN .*; these names of classes are known: "
+    ) as told:
+        load(resolution=8)
+    proposed = str(told.value).rpartition("data.aliases=")[2].strip("'")
+    assert proposed == "{MildDemented: AD, ModerateDemented: AD, NonDemented: CN, VeryMildDemented: AD}"
+    assert len(load(resolution=8, aliases=yaml.safe_load(proposed)).train) == 4
+
+
+def test_data_sets_side_by_side_are_named(root, load):
+    for name in KAGGLE:
+        slice_in(root / "OriginalDataset" / name)
+        slice_in(root / "AugmentedAlzheimerDataset" / name)
+    with pytest.raises(
+        FileNotFoundError, match=r"; did you mean \S+/AugmentedAlzheimerDataset or \S+/OriginalDataset\?"
+    ):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("dataset.json", "of StyleGAN's dataset_tool"),
+        ("train-0.parquet", "parquet"),
+        ("s.tar.gz", r"archives .*\(s.tar"),
+    ],
+)
+def test_data_that_is_not_read_is_said_to_be_such(name, told, root, load):
+    slice_in(root / "00000")
+    (root / name).write_text("{}")
+    with pytest.raises(FileNotFoundError, match=told):
+        load()
+    with pytest.raises(ValueError, match=f"no folder of slices; .*{told}"):
+        open_slices(root)
+    slice_in(root / "AD")
+    assert "AD" in open_slices(root).class_names  # beside classes it is only a file

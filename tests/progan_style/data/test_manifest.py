@@ -44,7 +44,7 @@ def test_an_empty_subject_means_unknown(root, load):
 def test_a_manifest_without_subjects_leaves_the_file_names(root, load):
     write(root)
     manifest(root, [row[:2] for row in all_rows(root)], ("path", "label"))
-    assert load().subjects_are == "groups of the file names"
+    assert load().subjects_are == "persons guessed from file names"
 
 
 @pytest.mark.parametrize(

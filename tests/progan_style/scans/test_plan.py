@@ -3,8 +3,9 @@
 import pytest
 
 from progan_style.scans.finding import Scan
-from progan_style.scans.participants import Match
+from progan_style.scans.matching import Match
 from progan_style.scans.plan import WITHHELD, make_plan, name_scans
+from progan_style.scans.settings import PrepareSettings
 
 
 def study(tmp_path, *names, sheet=None):
@@ -12,9 +13,9 @@ def study(tmp_path, *names, sheet=None):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).touch()
     if sheet is None:
-        return make_plan(tmp_path / "in", None, ())
+        return make_plan(tmp_path / "in")
     (tmp_path / "labels.csv").write_text(sheet)
-    return make_plan(tmp_path / "in", tmp_path / "labels.csv", ())
+    return make_plan(tmp_path / "in", PrepareSettings(labels=tmp_path / "labels.csv"))
 
 
 def test_without_a_sheet_all_scans_have_one_class_and_are_of_those_whom_their_paths_name(tmp_path):
@@ -34,7 +35,7 @@ def test_rows_without_scans_and_scans_without_rows_are_told(tmp_path):
 
 
 def test_a_scan_that_names_nobody_is_a_person_of_its_own(tmp_path):
-    plan = study(tmp_path, "t1.nii.gz", "t2.nii.gz")
+    plan = study(tmp_path, "a.nii.gz", "b.nii.gz")
     assert [who.person.subject for who in plan.matches] == ["p0001", "p0002"]
     assert any(line.startswith("PERSONS   2 scans name no person") for line in plan.lines)
 
@@ -49,7 +50,16 @@ def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(monkeypatc
     assert paths == [WITHHELD] and patients == ["Doe^Jane"] and unknown == 0
 
 
+def test_two_scans_of_one_patient_whose_name_is_withheld_stay_one_person(monkeypatch, tmp_path):
+    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
+    from progan_style.scans.participants import Person
+
+    scans = [Scan(f"{k}/t1", series=True) for k in "ab"]
+    named, *_ = name_scans(scans, [Match(Person("Jane Doe"), None, stated=True)] * 2, tmp_path)
+    assert [who.person.subject for who in named] == ["p0001", "p0001"] and all(who.stated for who in named)
+
+
 def test_a_folder_without_scans_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(FileNotFoundError, match="no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM"):
-        make_plan(tmp_path / "in", None, ())
+        make_plan(tmp_path / "in")

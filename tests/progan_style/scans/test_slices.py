@@ -1,6 +1,8 @@
 """A folder of slices, split by person."""
 
-from data_tools import write_noise
+import pytest
+from data_tools import write_noise, write_repeats
+from PIL import Image
 from shell_tools import manifest_rows, refused
 
 
@@ -8,11 +10,12 @@ def test_a_folder_of_slices_is_grouped_and_split_anew(call_shell, tiny_overlay, 
     source = write_noise(tmp_path / "in")
     done = call_shell("prepare.py", source, "--to", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "24 groups of the file names" in done.stdout
+    assert "24 persons guessed from file names" in done.stdout
     rows = manifest_rows(tmp_path / "out")
     assert len(rows) == 72 and {row["label"] for row in rows} == {"AD", "CN"}
     splits = {
-        subject: {r["split"] for r in rows if r["subject"] == subject} for subject in {r["subject"] for r in rows}
+        person: {r["split"] for r in rows if r["guessed_subject"] == person}
+        for person in {r["guessed_subject"] for r in rows}
     }
     assert len(splits) == 24 and all(len(of) == 1 for of in splits.values())
     originals = {path.read_bytes() for path in source.rglob("*.png")}
@@ -45,3 +48,85 @@ def test_an_unreadable_slice_is_listed(call_shell, tmp_path):
     refused(
         call_shell("prepare.py", source, "--to", tmp_path / "strict", "--strict"), "(--strict: nothing was written)"
     )
+
+
+PUBLISHED = {  # names of slices of 24 persons, each scanned more than once
+    "OASIS-1": lambda p: [f"OAS1_{p + 1:04d}_MR1_mpr-{repeat}_{{k}}.jpg" for repeat in (1, 2, 3)],
+    "OASIS-2": lambda p: [f"OAS2_{p + 1:04d}_MR{visit}_{{k}}.png" for visit in (1, 2)],
+    "BIDS": lambda p: [f"sub-{p:02d}_ses-{visit}_T1w_{{k}}.png" for visit in ("M00", "M12")],
+    "ADNI": lambda p: [f"ADNI_002_S_{p:04d}_MR_MPRAGE_S1_I{4000 + 10 * p + k}_{{k}}.png" for k in (1, 2)],
+}
+
+
+@pytest.mark.parametrize("names", PUBLISHED)
+def test_slices_of_public_data_are_split_by_person_and_the_guess_keeps_its_name(names, call_shell, tmp_path):
+    source = write_repeats(tmp_path / "in", PUBLISHED[names])
+    done = call_shell("prepare.py", source, "--to", tmp_path / "out", "--split", "60/20/20")
+    assert done.returncode == 0 and "persons   24 persons guessed from file names: the ids that" in done.stdout
+    rows = manifest_rows(tmp_path / "out")
+    assert "subject" not in rows[0] and len({(r["guessed_subject"], r["split"]) for r in rows}) == 24
+    card = (tmp_path / "out" / "DATASET.md").read_text()
+    assert "No person stands in two splits." not in card and "nobody states them" in card
+    assert "| split | class | persons guessed from file names |" in card
+    audit = call_shell("prepare.py", "--audit", tmp_path / "out")
+    assert audit.returncode == 0 and "24 persons guessed from file names" in audit.stdout, audit.stdout
+    assert "is not excluded" in audit.stdout
+
+
+def test_a_wrong_guess_is_found_by_its_pixels(call_shell, tmp_path):
+    """Every scan goes by another name, as the persons of image numbers do: two in three share a person."""
+    source = write_repeats(tmp_path / "in", lambda p: [f"{1000 + 10 * p + k}_{{k}}.png" for k in (1, 2, 3)])
+    made = call_shell("prepare.py", source, "--to", tmp_path / "out", "--split", "60/20/20")
+    assert "72 persons guessed from file names: what stands before" in made.stdout
+    done = call_shell("prepare.py", "--audit", tmp_path / "out")
+    assert done.returncode == 1 and "pixels    threshold 0.820" in done.stdout and "are of one person" in done.stdout
+
+
+def four_classes(root, number=4):
+    """As on Kaggle: file names that number the slices of a class."""
+    words = {"Mild": "mildDem", "Moderate": "moderateDem", "Non": "nonDem", "VeryMild": "verymildDem"}
+    return write_repeats(
+        root, lambda p: [f"{list(words)[p % 4]}Demented/{list(words.values())[p % 4]}{p}{{k}}.jpg"], number
+    )
+
+
+def test_the_four_classes_of_kaggle_name_no_persons_and_nothing_is_certified(call_shell, tmp_path):
+    for split, persons in (("train", 12), ("test", 4)):
+        four_classes(tmp_path / split, persons)
+        for path in sorted((tmp_path / split).rglob("*.jpg")):
+            target = tmp_path / "in" / split / path.parent.name / f"{split}{path.name}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+    clean = call_shell("prepare.py", "--audit", tmp_path / "in" / "train", "--to", tmp_path / "first")
+    assert clean.returncode == 0 and "slices (train 24)" in clean.stdout and "is not excluded" in clean.stdout
+    refused(call_shell("prepare.py", tmp_path / "in", "--to", tmp_path / "out"), "persons unknown")
+    done = call_shell("prepare.py", "--audit", tmp_path / "in", "--to", tmp_path / "second")
+    assert done.returncode == 1 and "slices of CN" not in done.stdout and "CROSSING  8 pairs" in done.stdout, (
+        done.stdout
+    )
+
+
+def test_augmented_copies_on_the_other_side_are_found(call_shell, tmp_path):
+    """AugmentedAlzheimerDataset: altered copies under other names. Beside the original, both folders are named."""
+    four_classes(tmp_path / "k" / "OriginalDataset", 12)
+    originals = sorted((tmp_path / "k").rglob("*.jpg"))
+    for number, path in enumerate(originals):
+        for folder in (tmp_path / "k" / "AugmentedAlzheimerDataset", tmp_path / "both" / "test"):
+            target = folder / path.parent.name / f"{number:032x}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(path).rotate(1).save(target)
+        target = tmp_path / "both" / "train" / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    refused(call_shell("prepare.py", "--audit", tmp_path / "k"), "AugmentedAlzheimerDataset or ")
+    done = call_shell("prepare.py", "--audit", tmp_path / "both", "--to", tmp_path / "audit")
+    assert done.returncode == 1 and f"CROSSING  {len(originals)} pairs" in done.stdout, done.stdout
+
+
+def test_a_pattern_states_whose_slices_they_are(call_shell, tmp_path):
+    source = write_noise(tmp_path / "in", splits=(), persons=4)
+    done = call_shell("prepare.py", source, "--to", tmp_path / "out", "--names", "{subject}_*")
+    assert done.returncode == 0 and "persons   8 persons: --names '{subject}_*'" in done.stdout
+    assert len({row["subject"] for row in manifest_rows(tmp_path / "out")}) == 8
+    assert "No person stands in two splits." in (tmp_path / "out" / "DATASET.md").read_text()
+    refused(call_shell("prepare.py", source, "--to", tmp_path / "no", "--names", "{subject}-*"), "is not of this form")

@@ -39,6 +39,13 @@ def test_a_fault_of_a_mask_is_told_without_the_place_either(scans, tmp_path):
     assert told.startswith("sub-00_mask.nii.gz: cannot be read") and str(scans) not in told
 
 
+def test_a_label_map_is_told_by_its_values(scans, scan_tools, tmp_path):
+    data, affine = scan_tools.head(8.0)
+    scan_tools.write_nifti(scans / "tissue.nii.gz", (data > 30).astype(np.int16) + (data > 600), affine)
+    told = cut_scan(Task(Scan("tissue.nii.gz"), str(scans), CUT, str(tmp_path / "made"))).error
+    assert told == "3 different values: a label map or a mask, not a scan; leave it out with --exclude"
+
+
 def test_two_masks_beside_a_scan_are_a_fault_of_it(scans, tmp_path):
     two = Scan("sub-00_T1w.nii.gz", masks=("a_mask.nii", "b_mask.nii"))
     assert "2 masks beside it" in cut_scan(Task(two, str(scans), CUT, str(tmp_path / "made"))).error
@@ -47,7 +54,7 @@ def test_two_masks_beside_a_scan_are_a_fault_of_it(scans, tmp_path):
 def test_one_bad_scan_is_listed_and_the_others_are_written(scans, tmp_path):
     (scans / "sub-09_T1w.nii.gz").write_bytes(b"none")
     done = prepare_study(scans, tmp_path / "out", cut=CUT, workers=1, progress=False)
-    assert list(done.failed) == ["sub-09_T1w.nii.gz"] and {row["subject"] for row in done.rows} == {"00", "01"}
+    assert list(done.failed) == ["sub-09_T1w.nii.gz"] and {row["guessed_subject"] for row in done.rows} == {"00", "01"}
     states = {r["source"]: r["state"] for r in csv.DictReader((done.folder / "scans.csv").read_text().splitlines())}
     assert states == {f"sub-0{k}_T1w.nii.gz": "failed" if k == 9 else "used" for k in (0, 1, 9)}
     with pytest.raises(ValueError, match=r"sub-09_T1w.nii.gz: .* \(--strict: nothing was written\)"):
@@ -59,7 +66,7 @@ def test_one_bad_scan_is_listed_and_the_others_are_written(scans, tmp_path):
 def test_slices_outside_of_a_volume_are_counted_for_each_scan(scans):
     from progan_style.scans.study import Outcome
 
-    lines = told(make_plan(scans, None, ()), {0: Outcome(outside=(90.0, 100.0)), 1: Outcome(notes=("no unit",))}, CUT)
+    lines = told(make_plan(scans), {0: Outcome(outside=(90.0, 100.0)), 1: Outcome(notes=("no unit",))}, CUT)
     assert lines == [
         "note      sub-01_T1w.nii.gz: no unit",
         "OUTSIDE   2 slices lie outside their volume and were not made:",

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from progan_style.scans.volumes import BadScan, make_volume, read_volume
+from progan_style.scans.volumes import BadScan, make_volume, read_volume, refuse_labels
 
 
 @pytest.mark.parametrize("suffix", (".nii", ".nii.gz", ".mgz", ".mgh"))
@@ -94,3 +94,11 @@ def test_a_bad_file_is_named_with_what_to_do(kind, scan_tools, tmp_path):
     with pytest.raises(BadScan, match=MESSAGES[kind]) as raised:
         read_volume(broken(kind, tmp_path, scan_tools))
     assert "scan." in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_few_whole_numbers_are_labels_and_measured_values_are_none(scan_tools):
+    labels = np.arange(20 * 20 * 20, dtype=np.float32).reshape(20, 20, 20) % 31
+    with pytest.raises(BadScan, match="31 different values: a label map or a mask, not a scan"):
+        refuse_labels(labels)
+    refuse_labels(labels / 7)
+    refuse_labels(scan_tools.head(8.0)[0].astype(np.float32))

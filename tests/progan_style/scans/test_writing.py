@@ -1,6 +1,8 @@
 """A data folder is written whole or not at all, and no name leads out of it."""
 
-from progan_style.scans.writing import Picture, count_table, place, split_of_persons, write_card
+from PIL import Image
+
+from progan_style.scans.writing import Picture, count_table, place, split_of_persons, write_card, write_sheets
 
 
 def pictures(tmp_path, *who):
@@ -47,3 +49,16 @@ def test_the_card_counts_persons_scans_and_slices(tmp_path):
     write_card(tmp_path, "made", "scans", rows, {"plane": "axial"}, [], "")
     text = (tmp_path / "DATASET.md").read_text()
     assert "| train | CN | 2 | 3 | 4 |" in text and "| plane | axial |" in text and "ask the owner" in text
+
+
+def test_a_contact_sheet_shows_each_scan_apart(tmp_path, monkeypatch):
+    shown = {}
+
+    def sheet(title, scans, left):
+        shown.update({title: list(scans)})
+        return Image.new("L", (8, 8))
+
+    monkeypatch.setattr("progan_style.scans.writing.contact_sheet", sheet)
+    same = {"label": "AD", "subject": "p1", "session": "MR1", "split": "train"}
+    write_sheets(tmp_path, [same | {"path": f"{k}.png", "scan": f"p1_MR1{'_2' * k}"} for k in (0, 1)], "")
+    assert shown == {"AD: 2 scans, 2 slices": ["p1_MR1 train", "p1_MR1_2 train"]}

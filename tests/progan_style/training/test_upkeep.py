@@ -223,3 +223,14 @@ def test_a_slower_form_of_the_blur_is_said_once(make, monkeypatch, capsys):
     assert capsys.readouterr().out.count(said) == 1
     monkeypatch.undo()
     assert fir.slower_because(torch.device("cpu")) == ""
+
+
+def test_a_loss_plot_that_cannot_be_drawn_ends_no_training(make, monkeypatch, capsys):
+    def no_plot(*_):
+        raise ValueError("Key backend: 'module://inline' is not a valid value")
+
+    monkeypatch.setattr("progan_style.training.runlog.save_loss_plot", no_plot)
+    trainer, run_dir = make("plain")
+    assert trainer.run(run_dir)
+    assert "losses.png is not drawn: Key backend: 'module://inline'" in capsys.readouterr().out
+    assert (run_dir / "stage-016" / "generator.safetensors").is_file() and (run_dir / "checkpoint.pt").is_file()

@@ -1,0 +1,106 @@
+"""Rows of a sheet find their scans, and none finds another person's."""
+
+import pytest
+
+from progan_style.data.classes import alias_table
+from progan_style.data.persons import Names
+from progan_style.scans.matching import match
+from progan_style.scans.participants import read_sheet
+
+
+def sheet(tmp_path, text):
+    (tmp_path / "labels.csv").write_text(text)
+    return read_sheet(tmp_path / "labels.csv", alias_table(()))
+
+
+def test_rows_find_their_scans(tmp_path):
+    found = sheet(
+        tmp_path, "subject,session,group\n002_S_0295,,CN\nOAS1_0001,MR1,CN\nOAS1_0001,MR2,AD\np01,,AD\nzz,,AD\n"
+    )
+    paths = [
+        "sub-ADNI002S0295/anat/sub-ADNI002S0295_T1w.nii.gz",
+        "OAS1_0001_MR1/a.img",
+        "OAS1_0001_MR2/a.img",
+        "P01_T1.nii.gz",
+        "p012/a.nii",
+    ]
+    rows = [who.row and who.row.line for who in match(paths, found)]
+    assert rows == [2, 3, 4, 5, None]
+    assert match(paths, found)[0].person.subject == "002_S_0295"
+
+
+def test_rows_find_their_scans_by_image_and_path(tmp_path):
+    found = sheet(tmp_path, "subject,image,group\na,7001,CN\na,7002,AD\n")
+    paths = ["ADNI_002_S_0295_I7002.nii", "ADNI_002_S_0295_I7001.nii"]
+    assert [who.row.label for who in match(paths, found)] == ["AD", "CN"]
+    found = sheet(tmp_path, "path,subject,group\nx/one.nii,a,CN\n../../two.nii,b,AD\n")
+    assert [bool(who.row) for who in match(["x/one.nii", "two.nii"], found)] == [True, False]
+
+
+def numbered(tmp_path, subjects=range(1, 13)):
+    return sheet(tmp_path, "\n".join(["subject,group", *(f"{k},{('CN', 'AD')[k % 2]}" for k in subjects)]))
+
+
+SAID = {
+    "10/1/T1.nii.gz": r"subject 10 \(line 11\) and subject 1 \(line 2\) of \S+labels.csv; expected one: .* by --names "
+    r"'\{subject\}/\*/\*' for 10 or --names '\{subject\}/\*' for 1 or a column path",
+    "1_1.nii.gz": r"subject 1 \(line 2\) and subject 11 \(line 12\) .* '\{subject\}_\*' for 1 or --names",
+}
+
+
+@pytest.mark.parametrize("path", SAID)
+def test_a_path_that_fits_two_subjects_is_an_error_that_says_how_to_choose(path, tmp_path):
+    with pytest.raises(ValueError, match=f"^{path}: fits {SAID[path]}") as raised:
+        match([path], numbered(tmp_path))
+    assert "\n" not in str(raised.value)
+
+
+def test_the_pattern_that_the_error_names_chooses(tmp_path):
+    found = numbered(tmp_path)
+    paths = [f"{subject}/{session}/T1.nii.gz" for subject in range(1, 13) for session in (1, 2)]
+    chosen = match(paths, found, Names("{subject}/*/*"))
+    assert [who.person.subject for who in chosen] == [str(k) for k in range(1, 13) for _ in range(2)]
+    assert all(who.stated and who.row for who in chosen)
+    assert match(["1_1.nii.gz"], found, Names("{subject}_*"))[0].person.subject == "1"
+
+
+def test_two_ids_of_bids_in_a_path_are_an_error_only_if_the_sheet_has_both(tmp_path):
+    found = sheet(tmp_path, "subject,group\nsub-01,AD\nsub-02,CN\n")
+    with pytest.raises(ValueError, match=r"fits subject 02 .* and subject 01"):
+        match(["sub-01/sub-02_T1w.nii.gz"], found)
+    assert match(["sub-01/sub-09/sub-01_T1w.nii.gz"], found)[0].person.subject == "01"
+
+
+def test_what_the_sheet_does_not_state_is_a_guess(tmp_path):
+    found = sheet(tmp_path, "path,subject,group\na/sub-01_T1w.nii,7,CN\na/sub-02_T1w.nii,8,AD\n")
+    stated = match(["a/sub-01_T1w.nii", "a/sub-03_T1w.nii"], found)
+    assert [(who.person.subject, who.stated) for who in stated] == [("7", True), ("03", False)]
+    found = sheet(tmp_path, "path,group\na/sub-01_T1w.nii,CN\n")
+    assert [who.stated for who in match(["a/sub-01_T1w.nii"], found)] == [False]
+    assert [who.stated for who in match(["sub-01_T1w.nii"], None)] == [False]
+
+
+def test_visits_meet_by_name_by_date_or_nearest(tmp_path):
+    text = "PTID,VISCODE,EXAMDATE,DX\n011_S_0002,bl,2005-09-08,CN\n011_S_0002,m06,2006-03-07,MCI\n011_S_0002,m12,,AD\n"
+    found = sheet(tmp_path, text)
+
+    def label(path, nearest=None):
+        who = match([path], found, None, nearest)[0]
+        return who.row and who.row.label
+
+    assert label("sub-ADNI011S0002/ses-M006/sub-ADNI011S0002_ses-M006_T1w.nii.gz") == "MCI"
+    assert label("ADNI/011_S_0002/MPRAGE/2006-03-07_10_30_00.0/I7/a.nii") == "MCI"
+    path = "ADNI/011_S_0002/MPRAGE/2005-08-26_10_30_00.0/I7/a.nii"
+    assert label(path) is None and label(path, 12) is None and label(path, 13) == "CN"
+    assert match([path], found, None, 13)[0].row.columns["visit_days"] == "13"
+    assert label("ADNI/011_S_0002/MPRAGE/2005-12-07_10_30_00.0/I7/a.nii", 90) is None  # between two: 90 days to both
+    why = match([path], found)[0].why_not
+    assert why.startswith("of subject 011_S_0002 looked for 2005-08-26 in column VISCODE and EXAMDATE, which has bl, ")
+    assert "the nearest is 13 days away, and --nearest-visit is not given" in why
+
+
+def test_a_scan_without_a_row_says_what_was_looked_for(tmp_path):
+    found = sheet(tmp_path, "PTID,DX\n011_S_0002,CN\n011_S_0003,AD\n")
+    why = [who.why_not for who in match(["sub-9_T1w.nii", "scan.nii"], found)]
+    assert why[0] == "looked for subject 9 in column PTID, which has 011_S_0002, 011_S_0003"
+    assert why[1].startswith("looked for a subject that begins a part of the path in column PTID")
