@@ -73,7 +73,7 @@ def verdict(numbers: Numbers) -> list[Judgement]:
 def _realism(numbers: Numbers) -> Iterable[Finding]:
     for name in numbers["class_names"]:
         key = f"kid.{name}"
-        if key in numbers:
+        if key in numbers and f"{key}.baseline" in numbers:  # too few people: not had
             yield _distance(numbers, key, f"KID {name}")
         if f"spectrum.{name}.finest" in numbers:
             power = numbers[f"spectrum.{name}.finest"]
@@ -100,7 +100,7 @@ def _distance(numbers: Numbers, key: str, words: str) -> Finding:
 def _variety(numbers: Numbers) -> Iterable[Finding]:
     for key in ("coverage", "recall"):
         for name in numbers["class_names"]:
-            if f"{key}.{name}" in numbers:
+            if f"{key}.{name}" in numbers and f"{key}.{name}.baseline" in numbers:
                 yield _share(numbers, f"{key}.{name}", f"{key} {name}")
 
 
