@@ -201,9 +201,11 @@ def build(config: "Config", until: int, device: "torch.device") -> "tuple[Traine
 
 
 def say_how_long(trainer: "Trainer", run_dir: Path, until: int) -> None:
-    """How long the training will take here. Several processes or compiled passes are not tried out for it."""
-    from progan_style import Trainer, distributed, forecast, images_seen
+    """What the training runs on, and how long it will take here. Several processes or compiled passes are not tried
+    out for it."""
+    from progan_style import Trainer, distributed, forecast, images_seen, machine_line
 
+    distributed.say(machine_line(trainer, until))
     if distributed.world() == 1 and not trainer.config.training.compile:
         make = partial(Trainer, trainer.config, trainer.data, trainer.state.device)
         for line in forecast(make, images_seen(run_dir) or 0, until):

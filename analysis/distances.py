@@ -1,4 +1,4 @@
-"""Two tables of features -> how far apart the sets are: FID, KID, precision, recall, density, coverage.
+"""Two tables of features -> how far apart the sets are: Frechet distance, KID, precision, recall, density, coverage.
 
 Letters: M images, F features. All functions are pure: arrays in, numbers out.
 """
@@ -17,7 +17,7 @@ K_BALL = 5  # the neighbour whose distance is an image's radius in precision, re
 DRAWS = 10  # of one slice per person, for metrics of neighbours
 
 
-def fid(x: NDArray[Any], y: NDArray[Any]) -> float:
+def frechet(x: NDArray[Any], y: NDArray[Any]) -> float:
     """Frechet distance of two Gaussians with the sets' means and covariances (Heusel et al. 2017), on any features.
 
         |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2))
@@ -27,7 +27,7 @@ def fid(x: NDArray[Any], y: NDArray[Any]) -> float:
     """
     x, y = _features(x, y)
     if min(len(x), len(y)) < 2:
-        raise ValueError(f"FID needs two images or more in each set, got {len(x)} and {len(y)}")
+        raise ValueError(f"the Frechet distance needs two images or more in each set, got {len(x)} and {len(y)}")
     a, b = x - x.mean(axis=0), y - y.mean(axis=0)
     sx, sy = a.T @ a / (len(x) - 1), b.T @ b / (len(y) - 1)
     values, vectors = np.linalg.eigh(sx)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from progan_style.scans.settings import PrepareSettings
     from progan_style.scans.slices import prepare_slices
     from progan_style.scans.study import prepare_study
-    from progan_style.training.forecast import forecast
+    from progan_style.training.forecast import forecast, machine_line
     from progan_style.training.schedule import GrowthSchedule, Phase
     from progan_style.training.trainer import Trainer
     from progan_style.vision import load_torchvision
@@ -77,6 +77,7 @@ _HOME = {
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",
     "Trainer": "training.trainer",
+    "machine_line": "training.forecast",  # what a training runs on, and how large it is
     "forecast": "training.forecast",  # how long a training will take here
     "Generator": "networks.contract",
     "Discriminator": "networks.contract",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.context import Context, NotHereError
-from analysis.distances import fid, kid
+from analysis.distances import frechet, kid
 from analysis.inception import load_inception
 from analysis.numbers import Number, Numbers
 from analysis.plots import ReportFigure
@@ -48,7 +48,7 @@ def measure(context: Context) -> tuple[Numbers, Any]:
         for suffix, slices in same_size(context, label).items():
             if suffix != ".untrained":
                 y = SOURCES["inception"](model, slices)
-                numbers[f"inception.fid.{name}{suffix}"] = fid(x.features, y.features)
+                numbers[f"inception.fid.{name}{suffix}"] = frechet(x.features, y.features)
                 numbers[f"inception.kid.{name}{suffix}"] = kid(x.features, y.features, x.subjects, y.subjects)
     return numbers, None
 

@@ -1,4 +1,4 @@
-"""How near generated slices are to held-out people, class by class: FID, KID, precision, recall, coverage, pixels."""
+"""How near generated slices are to held-out people, class by class: distances, precision, recall, coverage, pixels."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ NUMBERS = (
         unless=TOO_FEW,
     ),
     Number(
-        "fid.<CLASS>",
-        "FID <CLASS>",
-        "Frechet distance. It is biased upwards in small sets, so read it only beside its baseline",
+        "frechet.<CLASS>",
+        "Frechet distance <CLASS>",
+        "of the reference classifier's features: no FID, which is of another network's. It is biased upwards in small "
+        "sets, so read it only beside its baseline",
         beside=WITH_95[:2],
         also=DISTANCE,
         unless=TOO_FEW,
@@ -175,7 +176,7 @@ def _distances(context: Context, name: str, held_out: SliceTable, sets: Sets) ->
     for suffix, y in tables.items():
         both, groups = (x.features, y.features), (x.subjects, y.subjects)
         values = {
-            **_had(context, "fid", distances.fid, *both, where=f" of {name}{suffix}"),
+            **_had(context, "frechet", distances.frechet, *both, where=f" of {name}{suffix}"),
             **_had(context, "kid", distances.kid, *both, *groups, where=f" of {name}{suffix}"),
             **_had(
                 context, ", ".join(PRDC), distances.prdc_of_persons, *both, *groups, count, where=f" of {name}{suffix}"
@@ -205,7 +206,7 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
         a, b = x.take(rows), y.take(others)
         count = min(independent(a.subjects), independent(b.subjects))
         return {
-            "fid": distances.fid(a.features, b.features),
+            "frechet": distances.frechet(a.features, b.features),
             "kid": distances.kid(a.features, b.features, a.subjects, b.subjects),
             **distances.prdc_of_persons(a.features, b.features, a.subjects, b.subjects, count, draws=3),
         }
@@ -213,7 +214,7 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
     if min(independent(x.subjects), independent(y.subjects)) // 2 < FEWEST_IN_HALF:
         return {}
     found = half_sample_intervals(statistic, x.subjects, y.subjects, whole)
-    tops = {"fid": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
+    tops = {"frechet": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
     bounded = {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items()}
     return found | bounded
 
@@ -243,7 +244,8 @@ def _with_interval(numbers: Numbers, key: str) -> tuple[float, ...]:
 def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
     figure = plots.new_figure(11, 6.4)
     names = context.class_names
-    for place, (key, title) in enumerate((("fid", "FID"), ("kid", "KID"), *((key, key) for key in PRDC)), start=1):
+    titles = {"frechet": "Frechet distance", "kid": "KID"} | {key: key for key in PRDC}
+    for place, (key, title) in enumerate(titles.items(), start=1):
         ax = plots.beside_baseline(
             figure.add_subplot(2, 3, place),
             names,
@@ -258,9 +260,9 @@ def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
         "similarity",
         figure,
         "How near generated slices are to held-out people, class by class",
-        "FID and KID are distances, so low is near. Precision counts generated slices that could be real, recall real "
-        "ones that could be generated. Density and coverage count the same and are less moved by outliers. Whiskers "
-        "are the middle 95 % over random halves of the people. "
+        "Frechet distance and KID are distances, so low is near. Precision counts generated slices that could be "
+        "real, recall real ones that could be generated. Density and coverage count the same and are less moved by "
+        "outliers. Whiskers are the middle 95 % over random halves of the people. "
         f"The features are those of the {context.judge.name} ({context.judge.hash}).",
         "the gray bars. They put training reals in the generated slices' place, at the same n, with their own 95 %",
         private=False,

@@ -13,6 +13,7 @@ from progan_style.training.trainer import Trainer
 
 STEPS = 3  # of each stage; the first warms up and is not timed
 SHORT = "under a minute"
+LONG = 24 * 3600  # seconds on a CPU, from which on a smaller configuration is named
 
 
 def forecast(make: Callable[[], Trainer], nimg: int, until: int) -> list[str]:
@@ -20,8 +21,26 @@ def forecast(make: Callable[[], Trainer], nimg: int, until: int) -> list[str]:
 
     make: a new trainer of the run. Evaluations, pictures and checkpoints are not in it.
     """
-    seconds, trouble = seconds_of_stages(make(), nimg, until)
-    return [f"forecast  {in_words(seconds)}"] * bool(seconds) + [f"warning: {trouble}"] * bool(trouble)
+    trainer = make()
+    seconds, trouble = seconds_of_stages(trainer, nimg, until)
+    lines = [f"forecast  {in_words(seconds)}"] * bool(seconds) + [f"warning: {trouble}"] * bool(trouble)
+    if trainer.state.device.type == "cpu" and sum(seconds.values()) > LONG:
+        lines.append("warning: no graphics card is used; for a CPU there are configs/cpu.yaml and configs/cpu256.yaml")
+    return lines
+
+
+def machine_line(trainer: Trainer, until: int) -> str:
+    """What the training runs on and how large it is: device, threads, precision, weights, images in all."""
+    device, dtype = trainer.state.device, trainer.recipe.amp_dtype
+    where = f"CPU, {torch.get_num_threads()} threads"
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
+    precision = "fp32" if dtype is None else str(dtype).removeprefix("torch.").replace("bfloat16", "bf16")
+    weights = " and ".join(
+        f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} million weights in {name}"
+        for name, network in (("G", trainer.state.G), ("D", trainer.state.D))
+    )
+    return f"machine   {where}, {precision}; {weights}; {trainer.schedule.stage_of(until).end:,} images in all"
 
 
 def seconds_of_stages(trainer: Trainer, nimg: int, until: int) -> tuple[dict[int, float], str]:

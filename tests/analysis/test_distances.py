@@ -1,9 +1,9 @@
-"""FID, KID, precision, recall, density and coverage: definitions, closed forms, expectations."""
+"""Frechet distance, KID, precision, recall, density and coverage: definitions, closed forms, expectations."""
 
 import numpy as np
 import pytest
 
-from analysis.distances import coverage, coverage_expected, fid, kid, prdc, prdc_of_persons
+from analysis.distances import coverage, coverage_expected, frechet, kid, prdc, prdc_of_persons
 from analysis.persons import independent
 
 
@@ -104,7 +104,7 @@ def test_coverage_says_what_it_needs():
 
 def test_fid_of_identical_sets_is_zero():
     x = np.random.default_rng(0).normal(size=(50, 6))
-    assert fid(x, x) == pytest.approx(0, abs=1e-9)
+    assert frechet(x, x) == pytest.approx(0, abs=1e-9)
 
 
 def test_fid_of_shifted_gaussians_is_the_closed_form():
@@ -112,12 +112,12 @@ def test_fid_of_shifted_gaussians_is_the_closed_form():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(400, 5))
     shift = np.array([3.0, 0, 0, -4, 0])
-    assert fid(x, x + shift) == pytest.approx(25)
+    assert frechet(x, x + shift) == pytest.approx(25)
     # Whitened to be exactly independent, then scaled: the roots of the covariances are the scales themselves.
     white = (x - x.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
     scales, others = np.array([1.0, 2, 3, 1, 5]), np.array([2.0, 2, 1, 4, 5])
     expected = ((scales - others) ** 2).sum() + 25
-    assert fid(white * scales, white * others + shift) == pytest.approx(expected)
+    assert frechet(white * scales, white * others + shift) == pytest.approx(expected)
 
 
 def test_fid_is_the_definition_by_a_matrix_root():
@@ -127,9 +127,9 @@ def test_fid_is_the_definition_by_a_matrix_root():
     x, y = rng.normal(size=(30, 4)) @ rng.normal(size=(4, 4)), rng.normal(1, 2, size=(20, 4))
     root = np.real(sqrtm(np.cov(x.T) @ np.cov(y.T)))
     expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(np.cov(x.T) + np.cov(y.T) - 2 * root)
-    assert fid(x, y) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="FID needs two images"):
-        fid(x[:1], y)
+    assert frechet(x, y) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="Frechet distance needs two images"):
+        frechet(x[:1], y)
 
 
 def prdc_by_hand(real, fake, k):

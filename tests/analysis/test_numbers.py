@@ -16,7 +16,7 @@ RENAMED = {
     "n.<CLASS>.unseen.persons": "n.<CLASS>.held_out.persons",
     **{
         f"{key}.<CLASS>.floor{end}": f"{key}.<CLASS>.baseline{end}"
-        for key in ("kid", "fid", "precision", "recall", "density", "coverage")
+        for key in ("kid", "frechet", "precision", "recall", "density", "coverage")
         for end in ("", ".low", ".high")
     },
     "ms_ssim.<CLASS>.floor": "ms_ssim.<CLASS>.baseline",

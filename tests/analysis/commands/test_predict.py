@@ -60,7 +60,7 @@ def test_predict_writes_a_page_pictures_and_numbers_with_their_controls(run, she
         # An almost untrained generator is nowhere near the reals, training reals are.
         assert abs(numbers[f"kid.{name}.baseline"]) < numbers[f"kid.{name}"]
         assert numbers[f"coverage.{name}"] < numbers[f"coverage.{name}.baseline"]
-        assert numbers[f"fid.{name}.baseline"] < numbers[f"fid.{name}"]
+        assert numbers[f"frechet.{name}.baseline"] < numbers[f"frechet.{name}"]
         assert numbers[f"n.{name}.held_out.persons"] == numbers[f"n.{name}.neighbours"] == 12
         assert {f"kid.{name}.untrained", f"coverage.{name}.untrained"} <= set(numbers)
     assert numbers["fidelity.real"] > 0.95 and numbers["fidelity.shuffled"] == pytest.approx(0.5, abs=0.05)

@@ -22,9 +22,9 @@ def test_a_baseline_has_an_interval_and_a_sample_of_the_same_lies_in_it(monkeypa
     monkeypatch.setitem(similarity.SOURCES, "judge", lambda judge, table: table)
     sets = {"": sample(False), ".baseline": sample(True), ".untrained": sample(False)}
     numbers = similarity._distances(SimpleNamespace(judge=None), "CN", sample(True), sets)
-    distances = [n for n in similarity.NUMBERS if n.key.split(".")[0] in ("n", "fid", "kid", *similarity.PRDC)]
+    distances = [n for n in similarity.NUMBERS if n.key.split(".")[0] in ("n", "frechet", "kid", *similarity.PRDC)]
     assert not check_made("similarity", distances, numbers, ("CN",))
-    for key in ("kid", "fid", "precision", "recall", "density", "coverage"):
+    for key in ("kid", "frechet", "precision", "recall", "density", "coverage"):
         low, high = numbers[f"{key}.CN.baseline.low"], numbers[f"{key}.CN.baseline.high"]
         assert low < numbers[f"{key}.CN.baseline"] < high
         assert f"{key}.CN.untrained.low" not in numbers
@@ -46,14 +46,14 @@ def test_its_pictures_and_numbers(context_of, made, tiny_run, quick):
 def test_few_people_of_one_class_cost_its_own_numbers_alone(context_of, made, tiny_run, quick):
     """One unseen slice of AD, then four persons: what needs more is left out with a note, CN keeps all."""
     test = tiny_run.data.test
-    for people, has in ((1, set()), (4, {"fid", "kid", "ms_ssim"})):
+    for people, has in ((1, set()), (4, {"frechet", "kid", "ms_ssim"})):
         kept = sorted(set(test.subjects[test.labels == 1]))[:people]
         rows = (test.labels == 0) | np.isin(test.subjects, kept)
         rows &= (test.labels == 0) | np.array([path.endswith("_0.png") for path in test.paths])
         data = replace(tiny_run.data, test=test.subset(rows))
         context = context_of(tiny_run, data)
         numbers, pictures = made(similarity, context)
-        counted = {"fid", "kid", "precision", "coverage", "ms_ssim"}
+        counted = {"frechet", "kid", "precision", "coverage", "ms_ssim"}
         assert {key for key in counted if f"{key}.AD{'.real' if key == 'ms_ssim' else ''}" in numbers} == has
         assert {key for key in counted if f"{key}.CN" in numbers} == counted and "histogram.AD" in numbers
         assert len(pictures) == 2 and any("coverage of AD left out: " in note for note in context.notes)

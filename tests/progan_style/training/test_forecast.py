@@ -5,7 +5,7 @@ import torch
 
 from progan_style import Trainer, memory
 from progan_style.training import forecast as module
-from progan_style.training.forecast import forecast, in_words, seconds_of_stages
+from progan_style.training.forecast import forecast, in_words, machine_line, seconds_of_stages
 
 
 @pytest.fixture
@@ -75,3 +75,21 @@ def widths(trainer):
 )
 def test_words(seconds, words):
     assert in_words(seconds) == words
+
+
+def test_the_machine_line_says_what_runs_where(make):
+    trainer, _ = make("run")
+    weights = [sum(p.numel() for p in network.parameters()) / 1e6 for network in (trainer.state.G, trainer.state.D)]
+    threads = torch.get_num_threads()
+    assert machine_line(trainer, 16) == (
+        f"machine   CPU, {threads} threads, fp32; {weights[0]:.2f} million weights in G and {weights[1]:.2f} million "
+        f"weights in D; 128 images in all"
+    )
+    assert machine_line(trainer, 8).endswith("; 48 images in all")
+
+
+def test_a_long_training_on_a_cpu_names_smaller_configurations(make, ticking, monkeypatch):
+    trainer, _ = make("run")
+    assert not [line for line in forecast(lambda: trainer, 0, 8) if "graphics card" in line]
+    monkeypatch.setattr(module, "LONG", 40.0)  # the stage takes 48 seconds by this clock
+    assert "configs/cpu.yaml" in forecast(lambda: trainer, 0, 8)[-1]
