@@ -124,7 +124,7 @@ def _lacking(key: str, found: set[str], class_names: Sequence[str]) -> list[str]
 
 
 def _left_out(declared: Sequence[Number], lacking: Mapping[str, list[str]]) -> list[str]:
-    """A line for each reason and each set of endings: ".low, .high of kid.<CLASS>, recall.<CLASS> left out with ..." """
+    """A line for each reason and each set of endings: ".low, .high of kid.<CLASS>, recall.<CLASS> left out ..." """
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for number in declared:
         reasons = number.reasons()
