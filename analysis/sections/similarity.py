@@ -42,7 +42,8 @@ NUMBERS = (
             "of {.held_out.persons} people",
             "neighbour metrics use {.neighbours} a side",
         ),
-        also={".held_out": "", ".held_out.persons": "", ".neighbours": ""},
+        also={".held_out": TOO_FEW, ".held_out.persons": TOO_FEW, ".neighbours": TOO_FEW},
+        unless=TOO_FEW,
     ),
     Number(
         "kid.<CLASS>",
@@ -84,7 +85,7 @@ NUMBERS = (
         "density <CLASS>",
         "real balls around a generated slice, over 5. It is 1 in expectation for equal distributions",
         beside=(WITH_95[1], EQUAL),
-        also=DISTANCE | {".expected": ""},
+        also=DISTANCE | {".expected": TOO_FEW},
         unless=TOO_FEW,
     ),
     Number(
@@ -109,20 +110,23 @@ NUMBERS = (
         "histogram <CLASS>",
         "gray levels that a pixel has to move to turn one histogram into the other",
         beside=WITH_95[1:2],
-        also={".baseline": ""},
+        also={".baseline": TOO_FEW},
+        unless=TOO_FEW,
     ),
     Number(
         "spectrum.<CLASS>",
         "spectrum <CLASS>",
         "mean absolute log10 ratio of radial powers, where 0.3 is a factor of two",
         beside=WITH_95[1:2],
-        also={".baseline": ""},
+        also={".baseline": TOO_FEW},
+        unless=TOO_FEW,
     ),
     Number(
         "spectrum.<CLASS>.finest",
         meaning="power at the finest frequency over the held-out reals'. Below 1 it is blurred, above 1 there is "
         "grain or a checkerboard",
-        also={".baseline": ""},
+        also={".baseline": TOO_FEW},
+        unless=TOO_FEW,
     ),
 )
 
@@ -133,6 +137,9 @@ def measure(context: Context) -> tuple[Numbers, dict[str, Sets]]:
     curves: dict[str, Sets] = {}
     for label, name in enumerate(context.class_names):
         held_out = context.held_out.take(context.held_out.labels == label)
+        if not len(held_out):
+            context.note(f"similarity of {name} left out: no held-out slice of this class")
+            continue
         sets = same_size(context, label)
         numbers |= _distances(context, name, held_out, sets)
         numbers |= _pixels(context, name, held_out, sets)

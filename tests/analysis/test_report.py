@@ -48,9 +48,10 @@ def test_a_section_without_enough_data_does_not_lose_the_others(predict, run, qu
     numbers = predict(run, data=replace(run.data, test=run.data.test.subset(few)))
     assert "real_vs_fake.png" in numbers["pictures"]
     assert any("fidelity left out: AUC needs images of two classes" in note for note in numbers["notes"])
-    assert any("similarity left out" in note and "more than k = 5" in note for note in numbers["notes"])
-    assert "copies.share" in numbers and "fidelity.auc" not in numbers
-    assert [line.split(":")[0] for line in numbers["failed"]] == ["similarity", "fidelity", "discriminator", "umap"]
+    assert any("left out: coverage needs more than k = 5" in note for note in numbers["notes"])
+    assert "copies.share" in numbers and "kid.CN" in numbers and "fidelity.auc" not in numbers
+    assert "similarity of AD left out: no held-out slice of this class" in numbers["notes"]
+    assert [line.split(":")[0] for line in numbers["failed"]] == ["fidelity", "discriminator", "umap"]
 
 
 def test_unknown_persons_are_not_counted(predict, run, quick):
