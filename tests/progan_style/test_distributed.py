@@ -194,7 +194,13 @@ def test_torchrun_trains_one_process_writes_and_one_process_goes_on(tiny_overlay
 
 def test_ranks_that_diverge_go_back_together(tiny_overlay, toy_root, tmp_path):
     command = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "run", "--until", 8]
-    wild = ("training.on_divergence=rollback", "schedule.hold_kimg.8=0.2", "schedule.lr_g.8=1.5", "schedule.lr_d.8=1.5")
+    wild = (
+        "network.name=stylegan1",
+        "training.on_divergence=rollback",
+        "schedule.hold_kimg.8=0.2",
+        "schedule.lr_g.8=1.5",
+        "schedule.lr_d.8=1.5",
+    )
     done = finish(start(2, *command, *(argument for change in wild for argument in ("--set", change))))
     assert [code for code, _, _ in done] == [0, 0], done
     state = load_state(tmp_path / "run" / "checkpoint.pt")

@@ -17,7 +17,7 @@ MESSAGES = {
     "schedule.resolutions=[8,32]": "schedule.resolutions: each resolution must be twice the one before, got [8, 32]",
     "schedule.resolutions=[256,512]": "schedule.fade_kimg.512: the row for stage 512 is missing",
     "network.name=foo": "network.name: expected one of stylegan1, stylegan2, got foo",
-    "loss.path_length=2 network.name=stylegan1": "loss.path_length: stylegan1 does not have it, its generator is "
+    "loss.path_length=2 & network.name=stylegan1": "loss.path_length: stylegan1 does not have it, its generator is "
     "differentiated once; expected 0, or network.name stylegan2, got 2.0",
     "loss.path_length_interval=0": "loss.path_length_interval: expected greater than or equal to 1, got 0",
     "loss.name=foo": "loss.name: expected one of logistic, relativistic, wgan-gp, hinge, got foo",
@@ -112,7 +112,7 @@ def test_an_argument_that_a_class_gains_is_a_key_without_another_line(monkeypatc
 @pytest.mark.parametrize("override", MESSAGES)
 def test_faults_are_named_by_key_in_one_line(override):
     with pytest.raises(ValueError) as caught:
-        load_config(overrides=override.split())
+        load_config(overrides=override.split(" & "))
     assert MESSAGES[override] in str(caught.value) and "\n" not in str(caught.value)
 
 
