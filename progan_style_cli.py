@@ -102,9 +102,9 @@ def train(args: argparse.Namespace) -> int:
     distributed.say(f"config    {', '.join(map(str, files))}")
     with Signals() as signals, joined():
         trainer, evaluate = build(config, until, choose_device(args.device))
-        say_how_long(trainer, run_dir, until)
+        seconds_of_image = say_how_long(trainer, run_dir, until)
         signals.polite = True
-        over = trainer.run(run_dir, until, evaluate, stop=lambda: bool(signals.asked))
+        over = trainer.run(run_dir, until, evaluate, lambda: bool(signals.asked), seconds_of_image)
     nimg = trainer.state.nimg
     if over and until not in finished_stages(run_dir):
         raise ValueError(
@@ -200,16 +200,21 @@ def build(config: "Config", until: int, device: "torch.device") -> "tuple[Traine
     return Trainer(config, data.train, device), make_evaluate(config, data, device)
 
 
-def say_how_long(trainer: "Trainer", run_dir: Path, until: int) -> None:
-    """What the training runs on, and how long it will take here. Several processes or compiled passes are not tried
-    out for it."""
+def say_how_long(trainer: "Trainer", run_dir: Path, until: int) -> dict[int, float]:
+    """What the training runs on, and how long it will take here: seconds of an image of each stage that is left.
+
+    Several processes or compiled passes are not tried out for it.
+    """
     from progan_style import Trainer, distributed, forecast, images_seen, machine_line
 
     distributed.say(machine_line(trainer, until))
-    if distributed.world() == 1 and not trainer.config.training.compile:
-        make = partial(Trainer, trainer.config, trainer.data, trainer.state.device)
-        for line in forecast(make, images_seen(run_dir) or 0, until):
-            distributed.say(line)
+    if distributed.world() > 1 or trainer.config.training.compile:
+        return {}
+    make = partial(Trainer, trainer.config, trainer.data, trainer.state.device)
+    of_image, lines = forecast(make, images_seen(run_dir) or 0, until)
+    for line in lines:
+        distributed.say(line)
+    return of_image
 
 
 def make_evaluate(config: "Config", data: "Data", device: "torch.device") -> "Evaluate | None":

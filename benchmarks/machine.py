@@ -1,16 +1,17 @@
 """What this machine can do and was doing: calibration, memory, load, versions."""
 
+import math
 import os
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+
+from progan_style import memory
 
 
 class Clock:
@@ -76,15 +77,9 @@ def conv_flops_per_second(
 
 
 def peak_rss_mb() -> float:
-    """Most memory that this process has held, MB.
-
-    Linux: VmHWM, which starts anew with the program; ru_maxrss would carry over what the parent held when it forked.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(x for x in status.read_text(encoding="ascii").splitlines() if x.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+    """Most memory that this process has held, MB; NaN where the system does not say."""
+    peak = memory.peak_mb()
+    return math.nan if peak is None else peak
 
 
 def describe(device: torch.device) -> dict[str, Any]:

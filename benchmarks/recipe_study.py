@@ -51,6 +51,7 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
 
     from benchmarks.machine import peak_rss_mb
     from progan_style import Trainer, finished_stages, load_config, load_data, save_config
+    from progan_style.training.call import of_checkout
     from progan_style.training.trainer import choose_precision
     from progan_style_cli import make_evaluate
 
@@ -84,18 +85,15 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
         finally:
             before["cpu_seconds"] += time.process_time() - start
             before["peak_mb"] = max(before["peak_mb"], peak_rss_mb())
-            now = {"commit": commit(), "cpu": torch.backends.cpu.get_cpu_capability(), "precision": precision}
+            now = {
+                "commit": of_checkout(TOP) or "no repository",
+                "cpu": torch.backends.cpu.get_cpu_capability(),
+                "precision": precision,
+            }
             before |= {key: joined(before.get(key, ""), value) for key, value in now.items()}
             spent.write_text(json.dumps(before))
     row |= {key: round(value, 1) if isinstance(value, float) else value for key, value in before.items()}
     return row if "failed" in row else row | measure(arm, config, data, folder)
-
-
-def commit() -> str:
-    """Of this work tree, with "-dirty" where files differ from it; "no repository" outside of one."""
-    asked = ["git", "-C", str(TOP), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "no repository"
 
 
 def joined(before: str, now: str) -> str:

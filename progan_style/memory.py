@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 GROUPS = Path("/sys/fs/cgroup")  # of Linux's control groups, version 2; the first has a folder of its own
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of mallopt, from glibc's malloc.h
 ADVISED = 8 * 2**30  # bytes of the heap that are to come in large pages, at most a quarter of the machine's
@@ -42,6 +44,32 @@ def free_bytes() -> int | None:
         return max(0, min(int(fields["MemAvailable"]) * 1024, *(limit - held for limit in limits())))
     except (OSError, KeyError, IndexError, ValueError):  # not Linux, or one of old
         return None
+
+
+def peak_mb() -> float | None:
+    """Most memory that this process has held, MB; None where nothing says so.
+
+    Linux: VmHWM, which starts anew with the program; ru_maxrss would carry over what the parent held when it forked.
+    """
+    try:
+        lines = text_of("/proc/self/status").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    except (OSError, StopIteration):
+        pass
+    if platform.system() != "Darwin":
+        return None
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+
+
+def peaks(device: torch.device) -> dict[str, float]:
+    """memory_mb: the most that this process has held; on a card also gpu_memory_mb, the most that torch had there."""
+    held = peak_mb()
+    found = {} if held is None else {"memory_mb": round(held, 1)}
+    if device.type == "cuda":
+        found["gpu_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return found
 
 
 def limits() -> Iterator[int]:

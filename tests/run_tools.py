@@ -22,9 +22,13 @@ def same(a, b, where="state"):
         assert a == b, where
 
 
+OF_THE_MACHINE = ("images_per_second", "seconds", "memory_mb", "gpu_memory_mb")
+
+
 def log_of(run_dir):
+    """The log's lines without what depends on the machine and on how often the command was called."""
     lines = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+    return [{k: v for k, v in line.items() if k not in OF_THE_MACHINE} for line in lines if "command" not in line]
 
 
 # Each architecture with all that it can do: growing or, with the path length every fourth step, in one stage.

@@ -33,9 +33,9 @@ def test_stage_by_stage(call, tiny_overlay, toy_root, tmp_path):
     first = call(*start, "--stage", 8)
     assert first.returncode == 0, first.stderr
     assert "CN = 0" in first.stdout and "AD = 1" in first.stdout and "stage 8 is finished" in first.stdout
-    for title in ("Loss_D", "Loss_G", "Real Pred", "Real Class Acc", "Alpha", "Disc Gradient", "Gen Gradient"):
-        assert f"{title}:" in first.stdout
-    assert "Disc Learning Rate:" in first.stdout and "Gen Learning Rate:" in first.stdout
+    for title in ("Loss_D", "Loss_G", "Alpha", "Real Class Acc is the share of real slices"):
+        assert title in first.stdout
+    assert max(map(len, first.stdout.split("Real Class Acc")[1].splitlines()[1:-1])) <= 100
     # The run goes on with its own configuration; its folder of slices may be written otherwise.
     second = call("train.py", "--run", run, "--data", f"{toy_root}/", "--stage")
     assert second.returncode == 0 and "stage 16 is finished" in second.stdout, second.stderr

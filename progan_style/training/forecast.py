@@ -16,23 +16,27 @@ SHORT = "under a minute"
 LONG = 24 * 3600  # seconds on a CPU, from which on a smaller configuration is named
 
 
-def forecast(make: Callable[[], Trainer], nimg: int, until: int) -> list[str]:
-    """What to say of the training from `nimg` images to the end of stage `until`: how long, and what will not fit.
+def forecast(make: Callable[[], Trainer], nimg: int, until: int) -> tuple[dict[int, float], list[str]]:
+    """The training from `nimg` images to the end of stage `until`: seconds of an image of each stage that is left, and
+    what to say of it: how long, and what will not fit.
 
     make: a new trainer of the run. Evaluations, pictures and checkpoints are not in it.
     """
     trainer = make()
-    seconds, trouble = seconds_of_stages(trainer, nimg, until)
+    of_image, trouble = seconds_of_image_by_stage(trainer, nimg, until)
+    stages = {r: trainer.schedule.stage_of(r) for r in of_image}
+    seconds = {r: each * (stages[r].end - max(nimg, stages[r].start)) for r, each in of_image.items()}
     lines = [f"forecast  {in_words(seconds)}"] * bool(seconds) + [f"warning: {trouble}"] * bool(trouble)
     if trainer.state.device.type == "cpu" and sum(seconds.values()) > LONG:
         lines.append("warning: no graphics card is used; for a CPU there are configs/cpu.yaml and configs/cpu256.yaml")
-    return lines
+    return of_image, lines
 
 
 def machine_line(trainer: Trainer, until: int) -> str:
     """What the training runs on and how large it is: device, threads, precision, weights, images in all."""
     device, dtype = trainer.state.device, trainer.recipe.amp_dtype
-    where = f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    where = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
     if device.type == "cuda":
         where = torch.cuda.get_device_name(device)
     precision = "fp32" if dtype is None else str(dtype).removeprefix("torch.").replace("bfloat16", "bf16")
@@ -43,8 +47,9 @@ def machine_line(trainer: Trainer, until: int) -> str:
     return f"machine   {where}, {precision}; {weights}; {trainer.schedule.stage_of(until).end:,} images in all"
 
 
-def seconds_of_stages(trainer: Trainer, nimg: int, until: int) -> tuple[dict[int, float], str]:
-    """Seconds for each resolution that is left; where one does not fit in memory, those before it and what to lower."""
+def seconds_of_image_by_stage(trainer: Trainer, nimg: int, until: int) -> tuple[dict[int, float], str]:
+    """Seconds of an image at each resolution that is left; where one does not fit in memory, those before it and what
+    to lower."""
     found: dict[int, float] = {}
     # On a CPU nothing is raised where memory runs out: the system kills the process. So it is reckoned, not tried.
     free = memory.free_bytes() if trainer.state.device.type == "cpu" else None
@@ -55,7 +60,7 @@ def seconds_of_stages(trainer: Trainer, nimg: int, until: int) -> tuple[dict[int
                 return found, trouble
             try:
                 with trainer.memory_is_told():
-                    found[stage.resolution] = seconds_of_image(trainer, stage) * (stage.end - max(nimg, stage.start))
+                    found[stage.resolution] = seconds_of_image(trainer, stage)
             except MemoryError as error:
                 return found, str(error)
     return found, ""

@@ -1,10 +1,11 @@
-"""What a run tells: log.jsonl, TensorBoard, lines on the screen, the plot of the losses."""
+"""What a run keeps of its statistics: log.jsonl, TensorBoard, the plot of the losses."""
 
 import json
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import yaml
 from tqdm import tqdm
 
 from progan_style import distributed
@@ -12,19 +13,6 @@ from progan_style.config import load_config
 from progan_style.files import write_whole
 from progan_style.training.board import Board
 from progan_style.training.schedule import GrowthSchedule
-
-# Statistic of a step -> its title on the screen: the nine that users of this line of systems know, in their order.
-TITLES = {
-    "loss_d": "Loss_D",
-    "loss_g": "Loss_G",
-    "real_pred": "Real Pred",
-    "real_class_acc": "Real Class Acc",
-    "alpha": "Alpha",
-    "grad_d": "Disc Gradient",
-    "grad_g": "Gen Gradient",
-    "lr_d": "Disc Learning Rate",
-    "lr_g": "Gen Learning Rate",
-}
 
 
 class RunLog:
@@ -37,8 +25,14 @@ class RunLog:
             write_whole(self.path, kept.encode())
         self.board = Board(run_dir / "tensorboard", nimg)
 
-    def write(self, numbers: dict[str, Any], nimg: int) -> None:
-        """Raises OSError, in one line, where the folder is gone or the disk is full."""
+    def begin(self, call: dict[str, Any], nimg: int) -> None:
+        """What this call of the training is, and for TensorBoard the run's configuration as well."""
+        self.write(call, nimg)
+        self.board.text("call", yaml.safe_dump(call, sort_keys=False), nimg)
+        self.board.text("configuration", (self.path.parent / "config.yaml").read_text(encoding="utf-8"), nimg)
+
+    def write(self, numbers: dict[str, Any], nimg: int, group: str = "training") -> None:
+        """group: of TensorBoard's plots. Raises OSError, in one line, where the folder is gone or the disk is full."""
         try:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"nimg": nimg, **numbers}) + "\n")
@@ -47,7 +41,7 @@ class RunLog:
                 f"{self.path}: cannot be written ({error.strerror}); stopped at {nimg} images, and what was kept "
                 f"before stays as it is"
             ) from None
-        self.board.write(numbers, nimg)
+        self.board.write(numbers, nimg, group)
 
     def close(self) -> None:
         self.board.close()
@@ -56,11 +50,6 @@ class RunLog:
 def say(text: str) -> None:
     """A line on the screen, above the progress bar if there is one; of several processes the first speaks."""
     distributed.say(text, tqdm.write)
-
-
-def statistics_line(numbers: dict[str, Any], nimg: int) -> str:
-    shown = "  ".join(f"{title}: {numbers[key]:.4g}" for key, title in TITLES.items())
-    return f"{nimg / 1000:9.1f} kimg  {numbers['resolution']:3d}px  {shown}"
 
 
 def read_log(run_dir: Path) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """A run of training: the loop over its steps."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from progan_style.training.augment import Augment, Off
 from progan_style.training.graphs import make_take_step
 from progan_style.training.losses import Terms
 from progan_style.training.schedule import GrowthSchedule, Phase, step_of_stage
+from progan_style.training.screen import Pace
 from progan_style.training.state import State
 from progan_style.training.step import Inputs, Kind, Recipe
 from progan_style.training.upkeep import Evaluate, Upkeep
@@ -51,18 +53,20 @@ class Trainer:
         until: int | None = None,
         evaluate: Evaluate | None = None,
         stop: Callable[[], bool] = lambda: False,
+        forecast: Mapping[int, float] | None = None,
     ) -> bool:
         """Resume if there is a checkpoint, then step to the end of stage `until` (default: the last).
 
         evaluate: generator and phase -> numbers for the log, called every training.eval_kimg; its "kid" picks the
-        generator kept as generator-best.safetensors. stop: asked before each step. Returns whether the end was reached.
+        generator kept as generator-best.safetensors. stop: asked before each step. forecast: seconds of an image of
+        each stage, for the time that is left. Returns whether the end was reached.
         Raises ValueError if the run diverged, or if the folder holds another one; MemoryError with what to lower.
         """
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         precision = "bf16" if self.recipe.amp_dtype else "fp32"
         upkeep = Upkeep(self.state, self.schedule, Path(run_dir), self.data.digest(), precision)
         with contextlib.closing(upkeep):
-            upkeep.begin(len(self.data))
+            upkeep.begin(len(self.data), self.largest_share(), Pace(self.schedule, end, forecast or {}))
             while True:
                 over, stopping = self.state.nimg >= end, distributed.any_rank(stop())
                 if due := upkeep.due(last=over or stopping):
@@ -112,6 +116,12 @@ class Trainer:
         """This rank's part of the step's batch: the number of its first image in the run, and how many."""
         n = phase.batch_size // distributed.world()
         return self.state.nimg + distributed.rank() * n, n
+
+    def largest_share(self) -> float:
+        """Of the slices that a step sees, the largest class's: what always naming that class would get right."""
+        if self.config.data.sampling == "balanced":
+            return 1 / len(self.config.data.classes)
+        return float(np.bincount(self.data.labels).max() / len(self.data))
 
     @contextlib.contextmanager
     def memory_is_told(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from progan_style import distributed
+from progan_style import distributed, memory
 from progan_style.checkpoint import newest_state, save_network, save_state
 from progan_style.config import Config, parse_config, refuse_changes, save_config
 from progan_style.files import write_whole
@@ -23,9 +23,11 @@ from progan_style.networks.contract import Generator
 from progan_style.run import finished_stages, refuse_other_data, refuse_without_checkpoint, stage_dir
 from progan_style.sampling import save_samples
 from progan_style.training import graphs, runlog
+from progan_style.training.call import describe_call
 from progan_style.training.lock import Lock
 from progan_style.training.recovery import cannot_go_back, last_good, not_finite
 from progan_style.training.schedule import GrowthSchedule, Phase, Stage, crossed, last_phase, stage_ended
+from progan_style.training.screen import Pace, Table, brief, legend
 from progan_style.training.state import State
 
 Evaluate = Callable[[Generator, Phase], dict[str, float]]
@@ -75,8 +77,12 @@ class Upkeep:
 
     # ---------------------------------------------------------------- begin and end
 
-    def begin(self, slices: int) -> None:
-        """Go on from the folder's checkpoint, else from `init`; slices: their number, for an error."""
+    def begin(self, slices: int, largest_share: float, pace: Pace) -> None:
+        """Go on from the folder's checkpoint, else from `init`.
+
+        slices: their number, for an error; largest_share: of them, the largest class's; pace: to tell the time left.
+        """
+        self.pace = pace
         if distributed.rank() == 0 and (left := self.lock.take()):
             runlog.say(left)
         refuse_without_checkpoint(self.run_dir)
@@ -99,6 +105,10 @@ class Upkeep:
         if distributed.rank() == 0:
             save_config(self.config, self.run_dir / "config.yaml")
             self.log = runlog.RunLog(self.run_dir, self.state.nimg)
+            self.log.begin(describe_call(self.state.device, self.precision), self.state.nimg)
+            self.table = Table()
+            if len(self.config.data.classes) > 1:
+                runlog.say(f"note: {legend(largest_share)}")
             if why := fir.slower_because(self.state.device):
                 runlog.say(f"note: blurs take a slower form, with the same numbers: {why}")
             if self.config.training.graphs == "auto" and (why := graphs.why_not(self.state.device)):
@@ -200,7 +210,9 @@ class Upkeep:
             self._evaluate(evaluate)
         if due.picture:
             self._grow_ema()
-            save_samples(self.state.G_ema, self.run_dir / "samples" / f"{self.state.nimg:09d}.png")
+            picture = self.run_dir / "samples" / f"{self.state.nimg:09d}.png"
+            save_samples(self.state.G_ema, picture)
+            self.log.board.picture(picture, self.state.nimg)
         if due.stage:
             self._finish_stage()
 
@@ -251,9 +263,16 @@ class Upkeep:
         numbers |= {"lr_d": phase.lr_d * rate, "lr_g": phase.lr_g * rate} | self.state.meter.means()
         self.state.meter.clear()
         if self.log is not None:
-            speed = (nimg - self.clock_nimg) / max(time.monotonic() - self.clock, 1e-9)
-            self.log.write(numbers | {"images_per_second": round(speed, 2)}, nimg)
-            runlog.say(runlog.statistics_line(numbers, nimg))
+            seconds = max(time.monotonic() - self.clock, 1e-9)
+            speed = (nimg - self.clock_nimg) / seconds
+            numbers |= {"images_per_second": round(speed, 2), "seconds": round(seconds, 2)}
+            numbers |= memory.peaks(self.state.device)
+            self.log.write(numbers, nimg)
+            left = brief(*self.pace.left(nimg, speed))
+            for line in self.table.lines(numbers | {"kimg": f"{nimg / 1000:.1f}", "left": left}):
+                runlog.say(line)
+            if self.bar is not None:
+                self.bar.set_postfix_str(f"all stages: {left} left", refresh=False)
         self._restart_clock()
 
     def _grow_ema(self) -> Phase:
@@ -272,7 +291,7 @@ class Upkeep:
         except ValueError as error:  # hours of training are worth more than a number that the data cannot give
             runlog.say(f"{nimg / 1000:9.1f} kimg  not evaluated: {error}")
             return
-        self.log.write(numbers, nimg)
+        self.log.write(numbers, nimg, "metrics")
         runlog.say(f"{nimg / 1000:9.1f} kimg  " + "  ".join(f"{k}: {v:.4g}" for k, v in numbers.items()))
         r, kid = phase.resolution, numbers["kid"]
         if phase.alpha == 1.0 and kid < best.get(r, math.inf):

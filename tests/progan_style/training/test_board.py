@@ -2,6 +2,7 @@
 
 import errno
 
+import numpy as np
 import pytest
 
 from progan_style.training.board import Board
@@ -19,9 +20,34 @@ def test_tensorboard_reads_what_was_written(tmp_path):
     board = Board(tmp_path / "tensorboard", 0)
     board.write({"loss_d": 0.5, "resolution": 8, "why": "a text"}, 100)
     board.write({"loss_d": 0.25}, 200)
-    assert read(tmp_path / "tensorboard")["loss_d"] == [(100, 0.5), (200, 0.25)]  # also while it is being written
+    losses = [(100, 0.5), (200, 0.25)]
+    assert read(tmp_path / "tensorboard")["losses/loss_d"] == losses  # also while it is being written
+    board.write({"kid.CN": 0.125}, 200, "metrics")
     board.close()
-    assert read(tmp_path / "tensorboard") == {"loss_d": [(100, 0.5), (200, 0.25)], "resolution": [(100, 8.0)]}
+    assert read(tmp_path / "tensorboard") == {
+        "losses/loss_d": losses,
+        "training/resolution": [(100, 8.0)],
+        "metrics/kid.CN": [(200, 0.125)],
+    }
+
+
+def test_tensorboard_reads_pictures_and_texts(tmp_path):
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / "samples.png")
+    board = Board(tmp_path / "tensorboard", 0)
+    board.picture(tmp_path / "samples.png", 8)
+    board.text("configuration", "seed: 0\nthreads: 1", 8)
+    board.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    (image,) = events.Images("samples")
+    assert (image.step, image.width, image.height) == (8, 4, 3)
+    assert image.encoded_image_string == (tmp_path / "samples.png").read_bytes()
+    (text,) = events.Tensors("configuration")
+    assert text.tensor_proto.string_val == [b"    seed: 0\n    threads: 1"]
+    assert events.summary_metadata["configuration"].plugin_data.plugin_name == "text"
 
 
 def test_what_came_after_the_checkpoint_is_dropped(tmp_path):
@@ -30,7 +56,7 @@ def test_what_came_after_the_checkpoint_is_dropped(tmp_path):
         for step, value in values.items():
             board.write({"loss_d": value}, step)
         board.close()
-    assert read(tmp_path)["loss_d"] == [(100, 1.0), (200, 2.0), (300, 4.0)]
+    assert read(tmp_path)["losses/loss_d"] == [(100, 1.0), (200, 2.0), (300, 4.0)]
 
 
 class Full:

@@ -5,7 +5,7 @@ import torch
 
 from progan_style import Trainer, memory
 from progan_style.training import forecast as module
-from progan_style.training.forecast import forecast, in_words, machine_line, seconds_of_stages
+from progan_style.training.forecast import forecast, in_words, machine_line, seconds_of_image_by_stage
 
 
 @pytest.fixture
@@ -25,10 +25,18 @@ def ticking(monkeypatch):
 
 def test_seconds_are_those_of_the_images_that_are_left(make, ticking):
     trainer, _ = make("run")  # 48 images at 8 px, 80 at 16, in batches of 8
-    assert seconds_of_stages(trainer, 0, 16) == ({8: 48.0, 16: 160.0}, "")
-    assert seconds_of_stages(trainer, 0, 8) == ({8: 48.0}, "")
-    assert seconds_of_stages(trainer, 64, 16) == ({16: 128.0}, "")
-    assert seconds_of_stages(trainer, 128, 16) == ({}, "")
+    assert seconds_of_image_by_stage(trainer, 0, 16) == ({8: 1.0, 16: 2.0}, "")  # 8 and 16 for a batch of 8
+    assert seconds_of_image_by_stage(trainer, 0, 8) == ({8: 1.0}, "")
+    assert seconds_of_image_by_stage(trainer, 64, 16) == ({16: 2.0}, "")
+    assert seconds_of_image_by_stage(trainer, 128, 16) == ({}, "")
+
+
+def test_the_forecast_is_of_the_images_that_are_left(make, ticking, monkeypatch):
+    told = []
+    monkeypatch.setattr(module, "in_words", lambda seconds: told.append(dict(seconds)) or "")
+    trainer, _ = make("run")
+    assert forecast(lambda: trainer, 0, 16)[0] == {8: 1.0, 16: 2.0} and told[-1] == {8: 48.0, 16: 160.0}
+    assert forecast(lambda: trainer, 64, 16)[0] == {16: 2.0} and told[-1] == {16: 128.0}
 
 
 def test_a_stage_that_does_not_fit_is_told_and_ends_nothing(make, monkeypatch):
@@ -41,7 +49,7 @@ def test_a_stage_that_does_not_fit_is_told_and_ends_nothing(make, monkeypatch):
         return step(self, images, labels)
 
     monkeypatch.setattr(Trainer, "step", fails)
-    lines = forecast(lambda: trainer, 0, 16)
+    lines = forecast(lambda: trainer, 0, 16)[1]
     assert lines[0] == "forecast  under a minute of training here"
     assert lines[1].startswith("warning: out of memory at 16 px with batches of 8 images; lower schedule.batch_size.16")
 
@@ -50,15 +58,15 @@ def test_what_a_cpu_cannot_hold_is_reckoned_and_not_tried(make, ticking, monkeyp
     trainer, _ = make("run")
     of_16 = 8 * memory.bytes_of_image(trainer.config.network.name, *widths(trainer), 16)
     monkeypatch.setattr(memory, "free_bytes", lambda: of_16)
-    assert seconds_of_stages(trainer, 0, 16) == ({8: 48.0, 16: 160.0}, "")
+    assert seconds_of_image_by_stage(trainer, 0, 16) == ({8: 1.0, 16: 2.0}, "")
     monkeypatch.setattr(memory, "free_bytes", lambda: of_16 - 1)
-    found, trouble = seconds_of_stages(trainer, 0, 16)
+    found, trouble = seconds_of_image_by_stage(trainer, 0, 16)
     assert found.keys() == {8} and trouble.startswith("a step at 16 px with 8 images takes about ")
     assert trouble.endswith("lower schedule.batch_size.16 to 4 or network.channel_base (in a new run)")
     monkeypatch.setattr(memory, "free_bytes", lambda: 10)
-    assert "not even 4 images fit: lower network.channel_base" in seconds_of_stages(trainer, 0, 16)[1]
+    assert "not even 4 images fit: lower network.channel_base" in seconds_of_image_by_stage(trainer, 0, 16)[1]
     monkeypatch.setattr(memory, "free_bytes", lambda: None)  # a system that does not say
-    assert seconds_of_stages(trainer, 0, 16)[1] == ""
+    assert seconds_of_image_by_stage(trainer, 0, 16)[1] == ""
 
 
 def widths(trainer):
@@ -82,7 +90,8 @@ def test_the_machine_line_says_what_runs_where(make):
     weights = [sum(p.numel() for p in network.parameters()) / 1e6 for network in (trainer.state.G, trainer.state.D)]
     threads = torch.get_num_threads()
     assert machine_line(trainer, 16) == (
-        f"machine   CPU, {threads} threads, fp32; {weights[0]:.2f} million weights in G and {weights[1]:.2f} million "
+        f"machine   CPU, {threads} thread{'s' * (threads > 1)}, fp32; "
+        f"{weights[0]:.2f} million weights in G and {weights[1]:.2f} million "
         f"weights in D; 128 images in all"
     )
     assert machine_line(trainer, 8).endswith("; 48 images in all")
@@ -90,6 +99,6 @@ def test_the_machine_line_says_what_runs_where(make):
 
 def test_a_long_training_on_a_cpu_names_smaller_configurations(make, ticking, monkeypatch):
     trainer, _ = make("run")
-    assert not [line for line in forecast(lambda: trainer, 0, 8) if "graphics card" in line]
+    assert not [line for line in forecast(lambda: trainer, 0, 8)[1] if "graphics card" in line]
     monkeypatch.setattr(module, "LONG", 40.0)  # the stage takes 48 seconds by this clock
-    assert "configs/cpu.yaml" in forecast(lambda: trainer, 0, 8)[-1]
+    assert "configs/cpu.yaml" in forecast(lambda: trainer, 0, 8)[1][-1]
