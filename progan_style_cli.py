@@ -93,10 +93,11 @@ def train(args: argparse.Namespace) -> int:
     config, files = configure(args, run_dir)
     until = choose_stage(args, config, run_dir)
 
-    from progan_style import choose_device, distributed, finished_stages
+    from progan_style import GrowthSchedule, choose_device, distributed, finished_stages
 
-    refuse_another_run(config, run_dir)
-    if until in finished_stages(run_dir):
+    nimg = refuse_another_run(config, run_dir)
+    end = GrowthSchedule(**config.schedule.model_dump()).stage_of(until).end  # later than it was, if it is made longer
+    if until in finished_stages(run_dir) and nimg >= end:
         distributed.say(f"{run_dir}: the stages up to {until} are finished")
         return 0
     distributed.say(f"config    {', '.join(map(str, files))}")
@@ -155,8 +156,8 @@ def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> i
     return until
 
 
-def refuse_another_run(config: "Config", run_dir: Path) -> None:
-    """Raises ValueError if the folder holds a run that this configuration would not go on with."""
+def refuse_another_run(config: "Config", run_dir: Path) -> int:
+    """The images that the run has seen. Raises ValueError if this configuration would not go on with it."""
     from progan_style import (
         images_seen,
         refuse_busy,
@@ -180,6 +181,7 @@ def refuse_another_run(config: "Config", run_dir: Path) -> None:
         refuse_changes(run_config(run_dir), config, run_dir, nimg)
     elif config.init and not Path(config.init).is_file():
         raise FileNotFoundError(f"{config.init}: no such file; expected the checkpoint.pt of a run: see --init")
+    return nimg or 0
 
 
 def build(config: "Config", until: int, device: "torch.device") -> "tuple[Trainer, Evaluate | None]":

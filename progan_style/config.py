@@ -99,19 +99,21 @@ def refuse_changes(before: Config, now: Config, where: str | Path, nimg: int) ->
     """Raises ValueError, naming the keys, if a run at `nimg` images would go on as if it had begun otherwise.
 
     Rates and gammas may change for stages that are not over, batch sizes and lengths for stages that have not begun:
-    what is past stays what it was.
+    what is past stays what it was. The stage that was trained last may be held longer, also when it is over.
     """
-    begun, over = set(), set()
-    for stage in GrowthSchedule(**before.schedule.model_dump()).stages:
-        begun |= {stage.resolution} if stage.start < nimg else set()
-        over |= {stage.resolution} if stage.end <= nimg else set()
+    stages = GrowthSchedule(**before.schedule.model_dump()).stages
+    begun = [stage.resolution for stage in stages if stage.start < nimg]
+    over = [stage.resolution for stage in stages if stage.end <= nimg]
+
+    def longer(row: int) -> bool:
+        return row == begun[-1] and GrowthSchedule(**now.schedule.model_dump()).stage_of(row).end >= nimg
 
     def free(key: str) -> bool:
         section, _, row = key.rpartition(".")
         if section in ("schedule.lr_g", "schedule.lr_d", "schedule.r1_gamma"):
             return int(row) not in over
         if section in ("schedule.batch_size", "schedule.fade_kimg", "schedule.hold_kimg"):
-            return int(row) not in begun
+            return int(row) not in begun or (section == "schedule.hold_kimg" and longer(int(row)))
         if key == "init":
             return same_file(before.init, now.init)
         return key in FREE

@@ -61,6 +61,19 @@ def test_set_alone_changes_the_runs_own_configuration(call, tiny_run):
     refused(call("train.py", "--run", tiny_run.run_dir, "--set", "network.w_dim=4"), "(different: network.w_dim)")
 
 
+def test_a_finished_run_is_made_longer(call, tiny_overlay, toy_root, tmp_path):
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--set", "schedule.resolutions=[8]"]
+    longer = ("--set", "schedule.hold_kimg.8=0.096")
+    assert call(*start, "--run", tmp_path / "whole", *longer).returncode == 0
+    run = tmp_path / "run"
+    assert call(*start, "--run", run).returncode == 0
+    done = call("train.py", "--run", run, *longer)
+    assert done.returncode == 0 and "stage 8 is finished at 96 images" in done.stdout, done.stderr
+    weights = [(folder / "stage-008" / "generator.safetensors").read_bytes() for folder in (run, tmp_path / "whole")]
+    assert weights[0] == weights[1]
+    assert "are finished" in call("train.py", "--run", run).stdout
+
+
 def test_with_no_data_the_phantoms_are_used_and_it_says_so(call, tiny_overlay, tmp_path):
     done = call("train.py", "--config", tiny_overlay, "--run", tmp_path / "run", "--stage", 8)
     assert done.returncode == 0, done.stderr

@@ -59,6 +59,25 @@ def test_what_is_shown_may_change_and_what_is_learnt_may_not():
         refuse_changes(before, load_config(overrides=["schedule.batch_size.32=16"]), "run", 800_000)
 
 
+def test_the_stage_that_was_trained_last_may_be_made_longer():
+    rows = ["schedule.resolutions=[8, 16]", "schedule.hold_kimg={8: 4, 16: 4}", "schedule.fade_kimg={8: 0, 16: 4}"]
+    rows += ["schedule.batch_size={8: 8, 16: 8}"]
+    before = load_config(overrides=rows)  # 8 px ends at 4,000 images, 16 px at 12,000
+
+    def changed(*settings):
+        return load_config(overrides=[*rows, *settings])
+
+    refuse_changes(before, changed("schedule.hold_kimg.16=5"), "run", nimg=12_000)
+    refuse_changes(before, changed("schedule.hold_kimg.8=5"), "run", nimg=4_000)  # 16 px has not begun
+    refuse_changes(before, changed("schedule.hold_kimg.16=3"), "run", nimg=11_000)  # just so
+    with pytest.raises(ValueError, match=r"different: schedule.hold_kimg.16"):
+        refuse_changes(before, changed("schedule.hold_kimg.16=3"), "run", nimg=11_008)
+    with pytest.raises(ValueError, match=r"different: schedule.hold_kimg.8"):
+        refuse_changes(before, changed("schedule.hold_kimg.8=5"), "run", nimg=4_008)
+    with pytest.raises(ValueError, match=r"different: schedule.fade_kimg.16"):
+        refuse_changes(before, changed("schedule.fade_kimg.16=5"), "run", nimg=12_000)
+
+
 def test_the_same_file_by_another_name_is_no_change(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     monkeypatch.chdir(tmp_path)
