@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from progan_style.networks.conditions import Condition
     from progan_style.networks.contract import Discriminator, Generator
     from progan_style.networks.layers import weights_channels_last
+    from progan_style.page import Grade, Listing, Page, Picture, Row, Section, Table, Text, render_page
     from progan_style.phantoms.folder import make_phantoms
     from progan_style.run import (
         finished_stage,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from progan_style.scans.slices import prepare_slices
     from progan_style.scans.study import prepare_study
     from progan_style.training.forecast import forecast, machine_line
+    from progan_style.training.runlog import read_log
     from progan_style.training.schedule import GrowthSchedule, Phase
     from progan_style.training.trainer import Trainer
     from progan_style.vision import load_torchvision
