@@ -28,9 +28,9 @@ RULE = (
     "pixels contradict what is said of persons. Otherwise unclear"
 )
 LIMITS = (
-    "Pixels find copies (moved by a pixel, turned by 2 degrees, 5 % of contrast, saved as JPEG) and neighbouring slices "
-    "of a person. An altered copy and a slice less than a millimetre away look the same. Slices of one person that lie "
-    "further apart look like two persons'. Without stated persons a folder cannot be proved clean."
+    "Pixels find copies (moved by a pixel, turned by 2 degrees, 5 % of contrast, saved as JPEG) and neighbouring "
+    "slices of a person. An altered copy and a slice less than a millimetre away look the same. Slices of one person "
+    "that lie further apart look like two persons'. Without stated persons a folder cannot be proved clean."
 )
 CONFOUND = ("what", "effect", "classes", "p")
 
@@ -90,7 +90,11 @@ def page(result: Audit, root: Path) -> str:
         ),
         Section("What this can and cannot tell", "Is the folder clean?", "", [Text(LIMITS)]),
     ]
-    facts = [("date", datetime.date.today().isoformat()), ("folder", root.resolve().name), ("slices", f"{total_slices:,}")]
+    facts = [
+        ("date", datetime.date.today().isoformat()),
+        ("folder", root.resolve().name),
+        ("slices", f"{total_slices:,}"),
+    ]
     verdict = [Grade("splits", grade, kind, f"{result.verdict[0].upper()}{result.verdict[1:]}", RULE)]
     return render_page(Page(f"Audit of {root.resolve().name}", facts, verdict, [], sections, GLOSSARY))
 

@@ -55,10 +55,18 @@ def test_whatever_is_written_is_escaped_everywhere():
 
 
 def test_a_page_has_landmarks_scopes_alt_texts_and_links_that_lead_somewhere():
-    picture = Picture("The grid", "data:image/png;base64,AA", "Rows of slices", "4 slices", "Look.", files=("grid.svg",))
+    picture = Picture(
+        "The grid", "data:image/png;base64,AA", "Rows of slices", "4 slices", "Look.", files=("grid.svg",)
+    )
     table = Table("numbers", ("number", "value"), [Row("KID", ("0.1",)), Row("low", ("0.0",), 1, "below 0")])
-    page = Page("Title", [("date", "today")], [Grade("copies", "not measured", "open", "no KID")], [picture],
-                [Section("Near", "How near is KID?", "Near.", [table, replace(picture, title="Again")])], {"KID|kernel distance": "A distance."})
+    page = Page(
+        "Title",
+        [("date", "today")],
+        [Grade("copies", "not measured", "open", "no KID")],
+        [picture],
+        [Section("Near", "How near is KID?", "Near.", [table, replace(picture, title="Again")])],
+        {"KID|kernel distance": "A distance."},
+    )
     text = render_page(page)
     made = tags(text)
     found = [tag for tag, _ in made.found]
