@@ -87,41 +87,52 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     owed = None if chosen is None else sections.check_sections(chosen)
     wanted = sections.usual(context) if owed is None else [n for name in owed for n in GROUPS.get(name, (name,))]
     (context.folder / STORE).mkdir(parents=True, exist_ok=True)
-    code = _code_hash()
-    numbers, shown, notes, failed = _head(context), [], _earlier(context.folder), []
-    hidden = None if context.options.progress else True
-    bar = tqdm(total=len(wanted), desc="report", unit="section", leave=False, disable=hidden)
-    for name, section in sections.load().items():
-        key = hashlib.sha256(f"{code} {context.key} {name}".encode()).hexdigest()
-        done = _read(context.folder, name, key)
-        if name in wanted and isinstance(done, dict) and not drawn_as(done, context.options.figures):
-            done = None
-        if isinstance(done, str):
-            notes += [done] if name not in wanted else []
-            done = None
-        if done is None and name in wanted:
-            bar.set_postfix_str(name)
-            done = _run(context, section, key, owed is not None and name in owed)
-            failed += done.get("failed", [])
-        bar.update(name in wanted)
-        if done is not None:
-            numbers |= done["numbers"]
-            notes += done["notes"]
-            shown.append({"name": name, **done})
-    bar.close()
-    failed += _empty_groups(owed or (), shown)
+    shown, notes, failed = _sections(context, wanted, owed or [])
+    numbers = _head(context)
+    for done in shown:
+        numbers |= done["numbers"]
     file = "report-public.html" if public else "report.html"
     numbers |= {"page": file, "pictures": [picture["file"] for done in shown for picture in done["pictures"]]}
     grades = {judgement.aspect: judgement.grade for judgement in verdict(numbers)}
-    numbers |= {"verdict": grades, "notes": notes, "failed": failed}
-    made = [name for name in numbers if not any(name in done["numbers"] for done in shown)]
-    check_made(ALWAYS, HEAD, [*made, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
+    numbers |= {"verdict": grades, "notes": notes, "failed": failed + _empty_groups(owed or (), shown)}
+    own = [name for name in numbers if not any(name in done["numbers"] for done in shown)]
+    check_made(ALWAYS, HEAD, [*own, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
     text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)
     (context.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
     (context.folder / card_file(numbers)).write_text(card(numbers), encoding="utf-8")
     how = {"settings": context.settings, "configuration": made.configuration(context)}
     (context.folder / file).write_text(html_page(numbers, shown, context.folder, public, how), encoding="utf-8")
     return numbers
+
+
+Done = dict[str, Any]  # what is kept of a section
+
+
+def _sections(context: Context, wanted: list[str], owed: list[str]) -> tuple[list[Done], list[str], list[str]]:
+    """What the page shows: the sections that are wanted, made or read back, and others that are kept; notes; faults."""
+    code = _code_hash()
+    shown: list[Done] = []
+    notes, failed = _earlier(context.folder), []
+    hidden = None if context.options.progress else True
+    bar = tqdm(total=len(wanted), desc="report", unit="section", leave=False, disable=hidden)
+    for name, section in sections.load().items():
+        key = hashlib.sha256(f"{code} {context.key} {name}".encode()).hexdigest()
+        done = _read(context.folder, name, key)
+        if isinstance(done, str):
+            notes += [done] if name not in wanted else []
+            done = None
+        if name in wanted and done is not None and not drawn_as(done, context.options.figures):
+            done = None
+        if done is None and name in wanted:
+            bar.set_postfix_str(name)
+            done = _run(context, section, key, name in owed)
+            failed += done.get("failed", [])
+        bar.update(name in wanted)
+        if done is not None:
+            notes += done["notes"]
+            shown.append({"name": name, **done})
+    bar.close()
+    return shown, notes, failed
 
 
 def check_report_folder(folder: Path) -> None:

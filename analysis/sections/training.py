@@ -92,13 +92,15 @@ def _curves(log: Log) -> ReportFigure:
         for place in starts:
             ax.axvline(kimg[place], color="0.85", lw=1, zorder=-1)
             ax.text(
-                *(kimg[place], 1.0, f" {sizes[place]}px"),
-                **dict(transform=ax.get_xaxis_transform(), va="top", fontsize=7, color="0.35", rotation=90),
+                *(kimg[place], 1.0, f"{sizes[place]}px"),
+                **dict(transform=ax.get_xaxis_transform(), va="bottom", fontsize=7, color="0.35"),
             )
         ax.set_xlabel("thousand images seen")
-        ax.legend(fontsize=8, loc="upper right")
-    losses.set(ylabel="loss", title="losses")
-    classes.set(ylabel="share", title="what D says of real slices", ylim=(0, 1.02))
+        ax.set_title("losses" if ax is losses else "what D says of real slices", pad=14)
+    losses.set_ylabel("loss")
+    losses.legend(fontsize=8)
+    classes.set(ylabel="share", ylim=(0, 1.02))
+    classes.legend(fontsize=8, loc="lower right")
     return ReportFigure(
         "training",
         figure,
@@ -116,7 +118,8 @@ def _curves(log: Log) -> ReportFigure:
 def _history(pictures: Kept) -> ReportFigure:
     columns = min(4, len(pictures))
     rows = -(-len(pictures) // columns)
-    figure = plots.new_figure(11, 2.1 * rows + 0.3)
+    figure = plots.new_figure(11, 1.6 * rows + 0.2)
+    figure.set_layout_engine("compressed")
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax in axes:
         ax.set_axis_off()

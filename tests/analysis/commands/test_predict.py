@@ -25,7 +25,7 @@ PICTURES = {
     ),
     *("closest_pairs.png", "copies_per_person.png", "umap_judge.png", "pca_judge.png", "umap_joint.png"),
     *("umap_interactive.html", "umap_generator.png", "umap_discriminator.png"),
-    *("same_brain.png", "difference_map.png", "cn_to_ad.png", "difference_real.png", "projection.png"),
+    *("slider.png", "same_brain.png", "difference_map.png", "cn_to_ad.png", "difference_real.png", "projection.png"),
     *("style_mixing.png", "truncation.png", "interpolation.gif"),
 }
 # The names that the docs promise, for every class where a class stands in them
