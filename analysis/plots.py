@@ -198,14 +198,19 @@ def beside_baseline(
     for i, ((value, *between), (baseline, *around)) in enumerate(zip(values, baselines, strict=True)):
         label, drawn = i == 0, style.look(False, i)
         if around:
-            words = "its 95 %" if label else None
+            words = "95 % of it" if label else None
             ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.87", lw=0, label=words)
         ax.plot([i - 0.25, i + 0.25], [baseline] * 2, color="0.35", lw=2, label="real vs real" if label else None)
         if between:
-            ax.plot([i, i], between, color=style.outline(i), lw=1.5, label="its 95 %" if label else None)
+            ax.plot([i, i], between, color=style.outline(i), lw=1.5, label="95 % of it (people)" if label else None)
         ax.plot(
             *(i, value, drawn.marker),
-            **dict(color=drawn.colour, markeredgecolor=style.outline(i), ms=8, label="generated" if label else None),
+            **dict(
+                color=drawn.colour,
+                markeredgecolor=style.outline(i),
+                ms=8,
+                label="generated (hue: class)" if label else None,
+            ),
         )
     if expected is not None:
         ax.axhline(expected, color=style.LIMIT, ls=":", lw=1, label="equal distributions")

@@ -277,7 +277,7 @@ def _with_interval(numbers: Numbers, key: str) -> tuple[float, ...]:
 
 
 def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
-    figure = plots.new_figure(11, 6.8)
+    figure = plots.new_figure(11, 7.2)
     names = context.class_names
     titles = {"frechet": "Frechet distance", "kid": "KID"} | {key: key for key in PRDC}
     better = {"frechet": style.LOWER, "kid": style.LOWER, "density": style.MIDDLE}
@@ -291,8 +291,7 @@ def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
             numbers.get(f"{key}.{names[0]}.expected"),
             better.get(key, style.HIGHER),
         )
-        if key in ("frechet", "coverage"):  # with the line of equal distributions, and without
-            ax.legend(fontsize=8)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
     return ReportFigure(
         "similarity",
         figure,
@@ -334,7 +333,7 @@ def _pixel_picture(context: Context, curves: dict[str, Sets]) -> ReportFigure:
             for which, rings, drawn in zip(sets, power, looks, strict=True)
         ]
         cycles = np.arange(1, len(power[0]) + 1) / (1.0 if mm is None else mm * context.resolution)
-        words = ("cycles per image" if mm is None else "cycles per mm", "power over the held-out reals' (1 is right)")
+        words = ("cycles per image" if mm is None else "cycles per mm", "power / held-out reals'")
         plots.curves(right, cycles, ratios, f"{name}: power spectrum", words)
         right.axhspan(*POWER, color="0.93", zorder=-2, label=f"{POWER[0]:g} to {POWER[1]:g}: good")
         right.set(yscale="log", yticks=[0.3, 0.5, 0.8, 1, 1.25, 2])
