@@ -80,7 +80,9 @@ def test_what_was_kept_of_other_code_or_of_an_earlier_version_is_named(predict, 
 
 def with_grid(monkeypatch, numbers, **made):
     """The section grid declares these numbers and makes those."""
-    grid = replace(sections.load()["grid"], numbers=numbers, measure=lambda context: (made, None))
+    grid = replace(
+        sections.load()["grid"], numbers=numbers, measure=lambda context: (made, None), answer=lambda found: ""
+    )
     loaded = sections.load() | {"grid": grid}
     monkeypatch.setattr(sections, "load", lambda: loaded)
 

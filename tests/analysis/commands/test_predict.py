@@ -84,7 +84,7 @@ def test_sections_have_names(run, shell, quick, capsys):
     numbers = json.loads((run.run_dir / "analysis-016" / "metrics.json").read_text())
     assert "fidelity.auc" in numbers and not [name for name in numbers if name.startswith(("kid", "umap"))]
     assert shell.main(["--run", str(run.run_dir), "--parts", "grid,fidel"]) == 2
-    assert "--parts: expected some of grid, similarity" in capsys.readouterr().err
+    assert "--parts: expected some of grid, training, similarity" in capsys.readouterr().err
 
 
 def test_predict_takes_a_finished_size(run, shell, quick):
