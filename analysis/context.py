@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from analysis.geometry import Geometry, geometry_of
 from analysis.inception import check_inception
 from analysis.judge import Judge, train_judge
-from analysis.slices import SliceTable, generated, joined, real_part, slice_positions
+from analysis.slices import SliceTable, generated, joined, real_part, slice_positions, stated
 from analysis.sources import SOURCES, FeatureTable
 from progan_style import (
     Data,
@@ -36,6 +37,7 @@ from progan_style import (
 )
 
 T = TypeVar("T")
+PSI = 1.0  # truncation of what a report generates: none
 # An absolute path, of Windows too, and its last part
 PLACE = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:;,'\"()]+[/\\])+([^\s/\\:;,'\"()]*)")
 
@@ -50,7 +52,8 @@ class Options:
 
     held_out_are names the held-out part where it is not the data set's own (with_unseen_phantoms). own: folders of
     runs on a share of the persons, each for one row of the section utility. weights: a stage's last or best generator.
-    log is told what goes on, line by line.
+    figures: how figures lie beside the page, besides a PNG of 300 dpi: svg, pdf or png. log is told what goes on, line
+    by line.
     """
 
     samples_per_label: int = 1000
@@ -61,6 +64,7 @@ class Options:
     held_out_are: str | None = None
     own: tuple[Path, ...] = ()
     weights: str = "last"
+    figures: str = "png"
     log: Callable[[str], None] = lambda line: None
     progress: bool = False
 
@@ -71,7 +75,9 @@ class Context:
 
     title names the run or the folder of fakes; settings is the line under every figure; key is a hash of all that the
     numbers depend on but the code. generator, discriminator and data are None where two folders are compared.
-    positions [M] of the held-out slices, NaN where unknown; positions_are names the manifest's column.
+    positions [M] of the held-out slices, NaN where unknown; positions_are names the manifest's column. psi is that of
+    the generated slices, None where nobody says it or they differ; counts, how many there are of each class. run_dir
+    is the run's folder, None without one.
     """
 
     title: str
@@ -87,6 +93,11 @@ class Context:
     positions_are: str
     folder: Path
     make_fakes: Callable[[], SliceTable]
+    data_name: str = ""
+    psi: float | None = None
+    counts: tuple[int, ...] = ()
+    geometry: Geometry = field(default_factory=Geometry)
+    run_dir: Path | None = None
     generator: Generator | None = None
     discriminator: Discriminator | None = None
     data: Data | None = None
@@ -118,7 +129,7 @@ class Context:
 
     @cached_property
     def fakes(self) -> SliceTable:
-        """The generated slices, psi 1, EMA, after the 8-bit round trip."""
+        """The generated slices, after the 8-bit round trip."""
         return self.shared("generate", self.make_fakes)
 
     @cached_property
@@ -196,7 +207,7 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
         options,
         title=run_dir.name,
         settings=f"run {run_dir.name}, {resolution}x{resolution}, {G.nimg:,} images seen, {options.weights} EMA, "
-        f"psi 1, {count} generated per label (seeds 0..{count - 1}), reals: {part or 'train'}",
+        f"psi {PSI:g}, {count} generated per label (seeds 0..{count - 1}), reals: {part or 'train'}",
         key=_key(
             weights,
             data.key,
@@ -209,7 +220,10 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
             inception,
         ),
         folder=run_dir / (f"analysis-{resolution:03d}" + ("" if options.weights == "last" else f"-{options.weights}")),
-        make_fakes=lambda: generated(G, count, first_seed=0),
+        make_fakes=lambda: generated(G, count, first_seed=0, psi=PSI),
+        psi=PSI,
+        counts=(count,) * len(data.class_names),
+        run_dir=run_dir,
         generator=G,
         discriminator=D,
         data=data,
@@ -228,17 +242,27 @@ def folder_context(real: Data, fake: Data, resolution: int, folder: Path, option
             f"{real.root}: a test or a validate part expected beside train: every number is read beside held-out people"
         )
     made = joined([fake.train, fake.validate, fake.test])
-    fakes = replace(real_part(made, resolution, fake.subjects_known), is_real=np.zeros(len(made), dtype=bool))
+    psi, seeds = stated(made, "psi"), stated(made, "seed")
+    one_psi = float(psi[0]) if len(made) and (psi == psi[0]).all() and np.isfinite(psi[0]) else None
+    fakes = replace(
+        real_part(made, resolution, fake.subjects_known),
+        is_real=np.zeros(len(made), dtype=bool),
+        seeds=np.where(np.isfinite(seeds), seeds, -1).astype(np.int64),
+    )
     name = Path(fake.root).name
+    truncation = "psi not stated" if one_psi is None else f"psi {one_psi:g}"
     return _context(
         real,
         resolution,
         options,
         title=name,
-        settings=f"{len(made)} slices of {name} against {Path(real.root).name}, {part}, {resolution}x{resolution}",
+        settings=f"{len(made)} slices of {name} ({truncation}) against {Path(real.root).name}, {part}, "
+        f"{resolution}x{resolution}",
         key=_key(real.key, fake.key, resolution, options.seed, options.inception is not None),
         folder=folder,
         make_fakes=lambda: fakes,
+        psi=one_psi,
+        counts=tuple(int((made.labels == label).sum()) for label in range(len(made.class_names))),
     )
 
 
@@ -254,7 +278,9 @@ def _context(real: Data, resolution: int, options: Options, **others: Any) -> Co
         train=real_part(real.train, resolution, real.subjects_known),
         held_out=real_part(unseen, resolution, real.subjects_known),
         held_out_split=options.held_out_are or part,
+        data_name=Path(real.root).name,
         persons_are=real.subjects_are,
+        geometry=geometry_of(real, resolution),
         positions=positions,
         positions_are=positions_are,
         options=options,

@@ -43,7 +43,7 @@ class Number:
     words: its name in summary and page; a number without words stands in the folded tables and metrics.json only.
     beside: what it is read beside, with keys in braces; one that begins with a point goes on from this number's own.
     also: endings of the key with the same meaning (an interval, a baseline) -> why that one may be left out, or "".
-    unless: why the number itself may be left out.
+    unless: why the number itself may be left out. within: the keys of the ends of its range; outside it is marked.
     """
 
     key: str
@@ -52,6 +52,7 @@ class Number:
     beside: Sequence[str] = ()
     also: Mapping[str, str] = field(default_factory=dict)
     unless: str = ""
+    within: tuple[str, str] | None = None
 
     def reasons(self) -> dict[str, str]:
         """Every key that is declared here -> why it may be left out."""
@@ -59,7 +60,14 @@ class Number:
 
     def references(self) -> set[str]:
         """The keys that it is read beside."""
-        return {self.full(key) for text in self.beside for key in _braced(text)}
+        return {self.full(key) for text in self.beside for key in _braced(text)} | set(self.range())
+
+    def range(self) -> tuple[str, ...]:
+        """The keys of both ends of the range that it should lie in: the baseline's 95 % where it has one."""
+        if self.within is not None:
+            return self.within
+        ends = (".baseline.low", ".baseline.high")
+        return tuple(self.key + end for end in ends) if set(ends) <= self.also.keys() else ()
 
     def full(self, key: str) -> str:
         return self.key + key if key.startswith(".") else key
@@ -67,11 +75,28 @@ class Number:
 
 @dataclass(frozen=True)
 class Line:
-    """A number as it is shown: "KID AD", its value, and what it is read beside."""
+    """A number as it is shown: "KID AD", its value, what it is read beside. mark: how it leaves its range, or none."""
 
     words: str
     value: str
     beside: tuple[str, ...]
+    mark: str = ""
+
+    def column(self, name: str) -> str:
+        """What of it stands in a column of the page: interval, reference or control."""
+        texts = [text for text in self.beside if column_of(text) == name]
+        return "; ".join(text.removeprefix("95 % ") if name == "interval" else text for text in texts)
+
+
+# A text that speaks of one of these is a control: of broken slices, of chance, of a constant answer
+CONTROLS = ("shuffled", "untrained", "false alarms", "another latent", "largest class", "the start", "generated slices")
+
+
+def column_of(text: str) -> str:
+    """The column of what a number is read beside."""
+    if text.startswith("95 % "):
+        return "interval"
+    return "control" if any(word in text for word in CONTROLS) else "reference"
 
 
 # ------------------------------------------------------------------ checked
@@ -174,7 +199,16 @@ def _line(number: Number, made: Made, numbers: Numbers) -> Line | None:
         values = {key: numbers.get(_filled(number.full(key), made)) for key in _braced(text)}
         if all(value is not None for value in values.values()):
             beside.append(re.sub(r"\{([^}]*)\}", lambda match: written(values[match[1]]), text))  # noqa: B023
-    return Line(_filled(number.words, made), written(value), tuple(beside))
+    return Line(_filled(number.words, made), written(value), tuple(beside), _mark(number, made, numbers))
+
+
+def _mark(number: Number, made: Made, numbers: Numbers) -> str:
+    ends = [numbers.get(_filled(key, made)) for key in number.range()]
+    value = numbers[_filled(number.key, made)]
+    if not ends or any(end is None for end in ends):
+        return ""
+    low, high = ends
+    return f"below {written(low)}" if value < low else f"above {written(high)}" if value > high else ""
 
 
 def written(value: Any) -> str:

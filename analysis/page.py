@@ -1,117 +1,181 @@
-"""Numbers and pictures -> one HTML page with everything inside."""
+"""Numbers and pictures -> one HTML page with everything inside, by the template that the audit's page has too."""
 
 from __future__ import annotations
 
-import html
 import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.card import card_html, model_card
-from analysis.numbers import Numbers
-from analysis.summary import heading, shown_lines
-from analysis.verdict import verdict
-from progan_style import data_uri
+from PIL import Image
 
-STYLE = """
-body { font: 16px/1.5 Georgia, serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2, h3, th { font-family: Helvetica, Arial, sans-serif; line-height: 1.25; }
-h2 { border-top: 1px solid #bbb; padding-top: 1rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; font-size: .9rem; }
-td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; }
-td.number { font-variant-numeric: tabular-nums; text-align: right; }
-tr { border-bottom: 1px solid #e4e4e4; break-inside: avoid; }
-figure { margin: 1.5rem 0; break-inside: avoid; }
-figure img { max-width: 100%; height: auto; }
-figcaption { font-size: .9rem; }
-.settings, footer, .what { color: #555; font-size: .85rem; }
-.note { background: #f6f1e2; padding: .3rem .7rem; }
-.good, .unclear, .bad { font-weight: bold; }
-.good { color: #1b6e3c; }
-.unclear { color: #7a5a00; }
-.bad { color: #a3211f; }
-@media print {
-  body { max-width: none; margin: 0; font-size: 11pt; }
-  h2, .what { break-after: avoid; }
-  details { display: none; }
-}
-"""
+from analysis import sections
+from analysis.card import LIMITS, made_by, slices_in_words
+from analysis.glossary import GLOSSARY
+from analysis.numbers import Numbers, lines
+from analysis.summary import truncation
+from analysis.verdict import KINDS, verdict
+from progan_style import Grade, Listing, Page, Picture, Row, Section, Table, Text, data_uri, render_page
+
+COLUMNS = ("number", "value", "95 %", "reference", "control")
+TOP = {False: "real_vs_fake", True: "generated"}  # of a public page -> the figure of its first screen
+READ = (
+    "No number stands alone. Beside it stands a reference (two real samples, or held-out real people) or a control "
+    "(the same number where the answer is known). What lies outside of the reference's 95 % is marked. Slices of one "
+    "person are no independent draws, so intervals are over people. Where people are unknown each slice counts as one, "
+    "and intervals are too narrow."
+)
 
 
-def html_page(numbers: Numbers, shown: list[dict[str, Any]], folder: Path, public: bool) -> str:
+def html_page(
+    numbers: Numbers, shown: list[dict[str, Any]], folder: Path, public: bool, how: Mapping[str, str] | None = None
+) -> str:
     """One HTML file with everything inside.
 
-    shown: of each section its name, what, numbers and pictures (file, title, reading, control, private, settings).
-    public: pictures that show a real slice stay out, and so do links to other files.
+    shown: of each section its name, numbers and pictures, as report keeps them. public: pictures that show a real slice
+    stay out, and so do links to other files. how: settings and configuration of what was made.
     """
-    title = html.escape(heading(numbers))
-    out = [
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>',
-        f"<h1>What was generated, and what it is worth</h1><p>{title}</p>",
-        "<p>No number stands alone. Beside it stands its real-vs-real baseline (real training slices in the place of "
-        "generated ones), the same number on held-out real people, or a control such as shuffled labels.</p>"
-        "<p>Slices of one person are no independent draws. So sets are compared person by person where neighbours "
-        "count, and intervals are over people. Where people are unknown, each slice counts as one, and intervals are "
-        "too narrow.</p>",
+    pictures = {
+        done["name"]: [_picture(record, folder, public) for record in done["pictures"] if _on_page(record, public)]
+        for done in shown
+    }
+    top = [
+        picture
+        for done in shown
+        for record, picture in zip(_kept(done, public), pictures[done["name"]], strict=True)
+        if Path(record["file"]).stem == TOP[public]
     ]
+    first = [Text("Public page: pictures that show a real slice are left out.", note=True)] * public + top
+    made = [
+        _section(done, numbers, [p for p in pictures[done["name"]] if not any(p is one for one in top)])
+        for done in shown
+        if done["numbers"] or done["pictures"]
+    ]
+    verdicts = [Grade(j.aspect, j.grade, KINDS[j.grade], j.because, j.rule, j.advice) for j in verdict(numbers)]
+    everything = [*made, *_left_out(numbers), _limits(), _how(numbers, how or {})]
+    title = f"{numbers['title']} at {numbers['resolution']}x{numbers['resolution']}: what the slices are worth"
+    return render_page(Page(title, facts(numbers), verdicts, first, everything, GLOSSARY))
+
+
+def facts(numbers: Numbers) -> list[tuple[str, str]]:
+    """What was compared with what: facts of the data, never constants."""
+    trained = f"{numbers['train.slices']:,} training slices, {_people(numbers, 'train')}"
+    split = numbers["held_out.split"] or "none"
+    held = f"{split}, {numbers['held_out.slices']:,} slices, {_people(numbers, 'held_out')}"
+    counts = ", ".join(f"{numbers[f'generated.{name}']:,} {name}" for name in numbers["class_names"])
+    seen = f", {numbers['nimg']:,} images seen, {numbers['weights']} EMA weights" if "nimg" in numbers else ""
+    return [
+        ("date", numbers["date"]),
+        ("run" if "nimg" in numbers else "folder", f"{numbers['title']}{seen}"),
+        ("data", f"{numbers['data']}: {trained}"),
+        ("held-out", held),
+        ("generated", f"{counts}, {truncation(numbers)}"),
+        ("slices", f"{slices_in_words(numbers)}, {numbers['resolution']}x{numbers['resolution']} pixels"),
+    ]
+
+
+def _people(numbers: Numbers, part: str) -> str:
+    people = numbers[f"{part}.persons"]
+    return "people unknown" if people is None else f"{people:,} {numbers['persons.are']}"
+
+
+def _on_page(record: dict[str, Any], public: bool) -> bool:
+    """A public page shows no real slice and links to no file; the other has the generated ones beside the reals."""
     if public:
-        out.append("<p class=note>Public page: pictures that show a real slice are left out.</p>")
-    out += [_verdict(numbers), "<h2>Numbers</h2>", _table(numbers)]
-    out += [f"<p class=note>{html.escape(note)}</p>" for note in numbers["notes"]]
-    for section in shown:
-        if not section["numbers"] and not section["pictures"]:
-            continue  # left out: its line stands above
-        out.append(f"<h2>{html.escape(section['name'])}</h2><p class=what>{html.escape(section['what'])}</p>")
-        pictures = [picture for picture in section["pictures"] if not (public and picture["private"])]
-        out += [_figure(picture, folder, public) for picture in pictures]
-        out.append(_details(section["numbers"]))
-    card = model_card(numbers, with_numbers=False)
-    out.append(f"<p>All numbers: metrics.json.</p><h2>Model card</h2>{card_html(card)}</body></html>\n")
-    return "\n".join(out)
+        return not record["private"] and not record["file"].endswith(".html")
+    return Path(record["file"]).stem != TOP[True]
 
 
-def _verdict(numbers: Numbers) -> str:
-    """What the numbers say, each with its rule."""
-    lines = ["<h2>Verdict</h2><table><tr><th></th><th></th><th>because</th><th>rule</th></tr>"]
-    for judgement in verdict(numbers):
-        because, rule, advice = (html.escape(text) for text in (judgement.because, judgement.rule, judgement.advice))
-        grade = judgement.grade
-        mark = f"<td class={grade.split()[0]}>{grade}</td>"
-        because += f"<br><b>Next:</b> {advice}" * bool(advice)
-        lines.append(f"<tr><th>{judgement.aspect}</th>{mark}<td>{because}</td><td class=settings>{rule}</td></tr>")
-    return "\n".join([*lines, "</table>"])
+def _kept(done: dict[str, Any], public: bool) -> list[dict[str, Any]]:
+    return [record for record in done["pictures"] if _on_page(record, public)]
 
 
-def _table(numbers: Numbers) -> str:
-    lines = ["<table><tr><th>number</th><th></th><th>read it beside</th></tr>"]
-    for line in shown_lines(numbers):
-        words, beside = html.escape(line.words), html.escape(", ".join(line.beside))
-        lines.append(f"<tr><td>{words}</td><td class=number>{html.escape(line.value)}</td><td>{beside}</td></tr>")
-    return "\n".join([*lines, "</table>"])
+def _picture(record: dict[str, Any], folder: Path, public: bool) -> Picture:
+    file = folder / record["page"]
+    kind = mimetypes.guess_type(file.name)[0] or ""
+    pixels = (1, 1)
+    if record["frames"]:
+        with Image.open(file) as strip:
+            pixels = strip.width, strip.height // record["frames"]
+    return Picture(
+        title=record["title"],
+        source="" if kind == "text/html" else data_uri(file.read_bytes(), kind),
+        alt=record["alt"],
+        shown=record["shown"],
+        words=record["reading"],
+        beside=record["control"],
+        files=() if public else tuple(record["files"]),
+        frames=record["frames"],
+        ends=tuple(record["ends"]),
+        pixels=pixels,
+    )
 
 
-def _figure(picture: dict[str, Any], folder: Path, public: bool) -> str:
-    file, title = picture["file"], html.escape(picture["title"])
-    kind = mimetypes.guess_type(file)[0] or ""
-    if kind == "text/html":
-        if public:
-            return ""
-        shown = f'<p><a href="{html.escape(file)}">{html.escape(file)}</a>, a file beside this page</p>'
-    else:
-        data = data_uri((folder / file).read_bytes(), kind)
-        shown = f'<img alt="{title}" src="{data}">'
-        if kind.startswith("video"):
-            shown = f'<video controls loop src="{data}"></video>'
-    words = f"{html.escape(picture['reading'])} <b>Read it beside:</b> {html.escape(picture['control'])}"
-    settings = f"<div class=settings>{html.escape(picture['settings'])}</div>"
-    return f"<figure><h3>{title}</h3>{shown}<figcaption>{words}{settings}</figcaption></figure>"
+def table(rows: Mapping[str, Any] | Numbers, section: sections.ReportSection) -> Table:
+    """The numbers of a section that have words, in the columns of every table here."""
+    made = [
+        Row(
+            line.words.strip(),
+            (line.value, *(line.column(name) for name in ("interval", "reference", "control"))),
+            int(line.words.startswith("  ")),
+            line.mark,
+        )
+        for line in lines(section.numbers, dict(rows))
+    ]
+    return Table("", COLUMNS, made)
 
 
-def _details(numbers: Numbers) -> str:
-    """All numbers of a section, by the names that metrics.json has."""
-    lines = []
-    for name, value in numbers.items():
-        text = f"{value:.4g}" if isinstance(value, float) else str(value)
-        lines.append(f"<tr><td>{html.escape(name)}</td><td class=number>{html.escape(text)}</td></tr>")
-    return f"<details><summary>all numbers of this section</summary><table>{''.join(lines)}</table></details>"
+def _section(done: dict[str, Any], numbers: Numbers, pictures: list[Picture]) -> Section:
+    """A section: the question, the answer, its table, its figures, and all its numbers when asked for."""
+    section = sections.load()[done["name"]]
+    own = done["numbers"]
+    shown = table(own | {"class_names": numbers["class_names"]}, section)
+    rows = [Row(name, (_text(value),)) for name, value in own.items()]
+    blocks = [*([shown] if shown.rows else []), *pictures]
+    if rows:
+        title = f"all numbers of this section, by their names in metrics.json (--parts {done['name']})"
+        blocks.append(Table(title, ("name", "value"), rows, folded=True))
+    return Section(section.title, section.question, section.answer(own | _head(numbers)), blocks)
+
+
+def _head(numbers: Numbers) -> Numbers:
+    return {"class_names": numbers["class_names"]}
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _left_out(numbers: Numbers) -> list[Section]:
+    notes = [Text(note) for note in numbers["notes"]]
+    return [Section("Left out", "What is not in this report, and why?", "", notes)] if notes else []
+
+
+def _limits() -> Section:
+    return Section(
+        "Use and limits",
+        "What is it for, and what not?",
+        "For research on methods; not for diagnosis, and not about any one person.",
+        [Text(READ), *(Text(line) for line in LIMITS)],
+    )
+
+
+def _how(numbers: Numbers, how: Mapping[str, str]) -> Section:
+    """The settings, once; versions, device and the run's configuration."""
+    rows = [Row(name, (version,)) for name, version in numbers["versions"].items()]
+    seconds = [Row(n.removeprefix("seconds."), (f"{s:g}",)) for n, s in numbers.items() if n.startswith("seconds.")]
+    if "extractor.hash" in numbers:
+        rows.append(Row("features", (f"{numbers['extractor.name']}, {numbers['extractor.hash']}",)))
+    blocks = [
+        Text(
+            f"{how.get('settings', '')}. Slices are compared after the 8-bit round trip, reals and generated ones "
+            f"through the same resize. {made_by(numbers)}"
+        ),
+        Table("versions", ("what", "version"), rows),
+        *(
+            [Listing("the run's configuration (config.yaml)", how["configuration"], True)]
+            * bool(how.get("configuration"))
+        ),
+        *([Table("seconds of each section", ("section", "seconds"), seconds, True)] * bool(seconds)),
+    ]
+    return Section("How this was made", "With which settings, versions and device?", numbers["device"], blocks)

@@ -15,6 +15,7 @@ from scipy.stats import wasserstein_distance
 from progan_style import load_torchvision
 
 FOREGROUND = 25  # gray levels: what is above belongs to the head
+POWER = (0.8, 1.25)  # power in a half octave over the reals'; beyond its squares it is seen at a glance
 MSSSIM_BETAS = (0.0448, 0.2856, 0.3001)  # Wang et al. 2003, the finest scales
 
 
@@ -60,6 +61,20 @@ def radial_spectrum(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     radius = np.rint(np.hypot(frequency[:, None], frequency[None, :])).astype(int)
     rings = np.bincount(radius.ravel(), power.ravel()) / np.bincount(radius.ravel())
     return rings[1 : size // 2 + 1] / len(pixels)
+
+
+def bands(x: NDArray[np.float64], reference: NDArray[np.float64]) -> list[tuple[int, int, float]]:
+    """Power over the reference's in every half octave: (first, last cycles per image, geometric mean of the ratios).
+
+    x, reference: [R/2], as radial_spectrum gives them. The last band is the finest frequency, R/2, alone.
+    """
+    cycles = np.arange(1, len(x) + 1)
+    band = np.floor(2 * np.log2(cycles)).astype(int)
+    ratio = np.log((x + 1e-12) / (reference + 1e-12))
+    return [
+        (int(cycles[band == b].min()), int(cycles[band == b].max()), float(np.exp(ratio[band == b].mean())))
+        for b in np.unique(band)
+    ]
 
 
 def spectrum_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

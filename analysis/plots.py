@@ -15,10 +15,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-# Okabe and Ito's colours, apart for colour-blind readers and in print
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+from analysis import style
+from analysis.geometry import Geometry
+from analysis.style import Look
+
+MIXED = 24  # turns in which the groups of a map are drawn
+BARS = (100, 50, 20, 10, 5)  # mm: the longest that fits is drawn
+DPI, PAGE_DPI = 300, 150  # of the file beside the page, of the picture in it
+VECTORS = ("svg", "pdf")
+Series = tuple[str, NDArray[Any], style.Look]  # a name, its numbers, how it is drawn
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,9 @@ class ReportFigure:
 
     name is the file's, without suffix; content a figure, or the bytes of a ready file of that suffix; reading says in
     plain language what is seen and what it cannot show; control is what it has to be read against. private: a pixel
-    shows a real slice, so a page that leaves the lab leaves it out.
+    shows a real slice, so a page that leaves the lab leaves it out. alt says what is seen to who cannot see it; shown,
+    how many slices of what are in it. frames: of a strip whose frames stand below each other and lead from ends[0] to
+    ends[1], which the page shows with a slider.
     """
 
     name: str
@@ -37,15 +47,34 @@ class ReportFigure:
     control: str
     private: bool
     suffix: str = ".png"
+    alt: str = ""
+    shown: str = ""
+    frames: int = 0
+    ends: tuple[str, str] = ("", "")
 
 
-def picture_bytes(picture: ReportFigure, settings: str) -> bytes:
+def picture_bytes(picture: ReportFigure, settings: str, suffix: str = ".png") -> bytes:
     """The file of a picture; a figure gets the settings under it and in the file's description."""
     if isinstance(picture.content, bytes):
         return picture.content
-    write_settings(picture.content, settings)
+    write_settings(picture.content, settings, picture.shown)
+    name = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}[suffix]
+    return _saved(picture.content, suffix, DPI, {name: settings})
+
+
+def page_bytes(picture: ReportFigure) -> bytes:
+    """The picture as a page shows it: without the settings, which stand on the page once."""
+    if isinstance(picture.content, bytes):
+        return picture.content
+    style.finish(picture.content)
+    return _saved(picture.content, ".png", PAGE_DPI, {})
+
+
+def _saved(figure: Figure, suffix: str, dpi: int, about: dict[str, str]) -> bytes:
+    dated = {".svg": "Date", ".pdf": "CreationDate"}  # left out, so that the same figure is the same file
+    metadata: dict[str, Any] = about | ({dated[suffix]: None} if suffix in dated else {})
     buffer = io.BytesIO()
-    picture.content.savefig(buffer, format="png", dpi=110, metadata={"Description": settings})
+    figure.savefig(buffer, format=suffix.removeprefix("."), dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -65,30 +94,39 @@ def write_settings(figure: Figure, settings: str, caption: str = "") -> Figure:
 
 
 def scatter(
-    ax: Axes,
-    points: NDArray[Any],
-    groups: NDArray[Any],
-    names: Sequence[str],
-    title: str,
-    colours: Sequence[str] = COLOURS,
+    ax: Axes, points: NDArray[Any], groups: NDArray[Any], looks: Sequence[tuple[str, Look]], title: str
 ) -> Axes:
-    """Points [M, 2] coloured by their group [M], an index into names.
+    """Points [M, 2] drawn by their group [M], an index into looks: (name, look).
 
     The order of drawing is mixed, or the last group would cover the others.
     """
     points, groups = np.asarray(points), np.asarray(groups)
     order = np.random.default_rng(0).permutation(len(points))
-    palette = np.array([colours[index % len(colours)] for index in range(len(names))])
-    ax.scatter(points[order, 0], points[order, 1], c=palette[groups[order]], s=7, alpha=0.65, linewidths=0)
-    for index, name in enumerate(names):
-        ax.scatter([], [], c=palette[index], s=20, label=f"{name} ({int((groups == index).sum())})")
-    ax.legend(loc="best", fontsize=8, framealpha=0.8)
+    for some in np.array_split(order, max(1, min(MIXED, len(order)))):
+        for index, (_, drawn) in enumerate(looks):
+            mine = some[groups[some] == index]
+            ax.scatter(
+                *points[mine].T, c=drawn.colour, marker=drawn.marker, s=9, alpha=0.75, linewidths=0, rasterized=True
+            )
+    for index, (name, drawn) in enumerate(looks):
+        count = int((groups == index).sum())
+        ax.scatter([], [], c=drawn.colour, marker=drawn.marker, s=24, label=f"{name} ({count})")
+    ax.legend(loc="best", fontsize=8)
     ax.set(xticks=[], yticks=[], title=title)
     return ax
 
 
-def image_rows(ax: Axes, rows: Sequence[NDArray[np.uint8]], names: Sequence[str], title: str = "") -> Axes:
-    """Rows of images uint8 [M, 1, R, R], each with its name at the left; shown as they are, without interpolation."""
+def image_rows(
+    ax: Axes,
+    rows: Sequence[NDArray[np.uint8]],
+    names: Sequence[str],
+    title: str = "",
+    geometry: Geometry | None = None,
+) -> Axes:
+    """Rows of images uint8 [M, 1, R, R], each with its name at the left; shown as they are, without interpolation.
+
+    geometry: marks the sides and a length in mm on the first image, as far as they are known.
+    """
     resolution = rows[0].shape[-1]
     width = max(len(row) for row in rows)
     canvas = np.zeros((len(rows) * resolution, width * resolution), dtype=np.uint8)
@@ -96,9 +134,26 @@ def image_rows(ax: Axes, rows: Sequence[NDArray[np.uint8]], names: Sequence[str]
         for j, image in enumerate(row):
             canvas[i * resolution : (i + 1) * resolution, j * resolution : (j + 1) * resolution] = image[0]
     ax.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    if geometry is not None:
+        mark(ax, geometry, resolution, inside=len(rows) * width > 1)
     ax.set_yticks([(i + 0.5) * resolution - 0.5 for i in range(len(rows))], names)
     ax.tick_params(length=0)
     ax.set(xticks=[], title=title)
+    return ax
+
+
+def mark(ax: Axes, geometry: Geometry, resolution: int, inside: bool = True) -> Axes:
+    """The sides of the first image of a canvas (L, R) and a bar of so many mm, as far as both are known."""
+    size = 7 if inside else 9
+    look = dict(color="white", fontsize=size, path_effects=[withStroke(linewidth=1.5, foreground="black")])
+    for side, x, at in zip(geometry.sides, (0.03, 0.97), ("left", "right"), strict=True):
+        ax.text(x * resolution - 0.5, 0.04 * resolution, side, ha=at, va="top", **look)
+    if geometry.mm is not None:
+        fits = [mm for mm in BARS if mm / geometry.mm <= 0.4 * resolution]
+        if fits:
+            start, y = 0.05 * resolution, 0.95 * resolution - 0.5
+            ax.plot([start, start + fits[0] / geometry.mm], [y, y], color="white", lw=2, solid_capstyle="butt")
+            ax.text(start, y - 0.04 * resolution, f"{fits[0]} mm", ha="left", va="bottom", **look)
     return ax
 
 
@@ -106,7 +161,7 @@ def confusion_matrix(ax: Axes, counts: NDArray[Any], names: Sequence[str], title
     """Counts [K, K] by true class (rows) and answer (columns), shaded by the share of the row."""
     counts = np.asarray(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    ax.imshow(share, cmap=style.SHARES, vmin=0, vmax=1)
     for i, j in np.ndindex(*counts.shape):
         colour = "white" if share[i, j] > 0.5 else "black"
         ax.text(j, i, f"{counts[i, j]}\n{share[i, j]:.0%}", ha="center", va="center", color=colour)
@@ -118,7 +173,9 @@ def confusion_matrix(ax: Axes, counts: NDArray[Any], names: Sequence[str], title
 
 def scatter_values(ax: Axes, points: NDArray[Any], values: NDArray[Any], title: str, words: str) -> Axes:
     """Points [M, 2] coloured by a number [M]."""
-    shown = ax.scatter(points[:, 0], points[:, 1], c=values, s=7, alpha=0.8, linewidths=0, cmap="viridis")
+    shown = ax.scatter(
+        points[:, 0], points[:, 1], c=values, s=9, alpha=0.8, linewidths=0, rasterized=True, cmap=style.SEQUENTIAL
+    )
     bar = ax.get_figure().colorbar(shown, ax=ax, shrink=0.8)  # type: ignore[union-attr]
     bar.set_label(words)
     ax.set(xticks=[], yticks=[], title=title)
@@ -132,68 +189,71 @@ def beside_baseline(
     baselines: Sequence[tuple[float, ...]],
     title: str,
     expected: float | None = None,
+    better: str = "",
 ) -> Axes:
-    """A number of each class as a dot, its real-vs-real baseline as a bar, equality as a line.
+    """A number of each class as a triangle, its real-vs-real baseline as a bar, equality as a line.
 
-    values, baselines: the number alone, or with the two ends of its interval behind it.
+    values, baselines: the number alone, or with the two ends of its interval behind it. better: says which way.
     """
     for i, ((value, *between), (baseline, *around)) in enumerate(zip(values, baselines, strict=True)):
-        label = i == 0
+        label, drawn = i == 0, style.look(False, i)
         if around:
-            ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.85", lw=0)
+            words = "95 % of it" if label else None
+            ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.87", lw=0, label=words)
         ax.plot([i - 0.25, i + 0.25], [baseline] * 2, color="0.35", lw=2, label="real vs real" if label else None)
         if between:
-            ax.plot([i, i], between, color=COLOURS[0], lw=1.5)
-        ax.plot(i, value, "o", color=COLOURS[0], label="generated" if label else None)
+            ax.plot([i, i], between, color=style.outline(i), lw=1.5, label="95 % of it (people)" if label else None)
+        ax.plot(
+            *(i, value, drawn.marker),
+            **dict(
+                color=drawn.colour,
+                markeredgecolor=style.outline(i),
+                ms=8,
+                label="generated (hue: class)" if label else None,
+            ),
+        )
     if expected is not None:
-        ax.axhline(expected, color="0.6", ls=":", lw=1, label="equal distributions")
+        ax.axhline(expected, color=style.LIMIT, ls=":", lw=1, label="equal distributions")
     ax.set_xticks(range(len(names)), names)
     ax.set_xlim(-0.6, len(names) - 0.4)
-    ax.set_title(title)
+    ax.set(title=title, ylabel=better, xlabel="class")
     return ax
 
 
-def curves(
-    ax: Axes, x: NDArray[Any], lines: Sequence[tuple[str, NDArray[Any]]], title: str, words: tuple[str, str]
-) -> Axes:
+def curves(ax: Axes, x: NDArray[Any], lines: Sequence[Series], title: str, words: tuple[str, str]) -> Axes:
     """Several named curves over one x."""
-    for i, (name, y) in enumerate(lines):
-        ax.plot(x, y, label=name, color=COLOURS[i % len(COLOURS)], lw=1.4)
+    for name, y, drawn in lines:
+        ax.plot(x, y, label=name, color=drawn.colour, ls=drawn.line, lw=1.6)
     ax.set(title=title, xlabel=words[0], ylabel=words[1])
     ax.legend(fontsize=8)
     return ax
 
 
-def reliability(ax: Axes, sets: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], title: str, bins: int = 10) -> Axes:
-    """Share right over confidence, of each (name, confidence [M], right [M]); the diagonal is calibrated."""
-    ax.plot([0, 1], [0, 1], color="0.6", ls=":", lw=1)
-    for i, (name, confidence, right) in enumerate(sets):
+def reliability(
+    ax: Axes, sets: Sequence[tuple[str, NDArray[Any], NDArray[Any], Look]], title: str, bins: int = 10
+) -> Axes:
+    """Share right over confidence, of each (name, confidence [M], right [M], look); the diagonal is calibrated."""
+    ax.plot([0, 1], [0, 1], color=style.LIMIT, ls=":", lw=1, label="calibrated")
+    for name, confidence, right, drawn in sets:
         place = np.minimum((confidence * bins).astype(int), bins - 1)
         used = [b for b in range(bins) if (place == b).sum() >= 10]
-        ax.plot(
-            [confidence[place == b].mean() for b in used],
-            [right[place == b].mean() for b in used],
-            "o-",
-            color=COLOURS[i],
-            label=name,
-        )
+        x, y = ([column[place == b].mean() for b in used] for column in (confidence, right))
+        ax.plot(x, y, ls=drawn.line, marker=drawn.marker, color=drawn.colour, label=f"{name} ({len(right)})")
     ax.set(title=title, xlabel="confidence", ylabel="share right", xlim=(0.3, 1.02), ylim=(0, 1.02))
     ax.legend(fontsize=8)
     return ax
 
 
-def histograms(
-    ax: Axes, sets: Sequence[tuple[str, NDArray[Any]]], title: str, words: str, line: tuple[str, float] | None = None
-) -> Axes:
+def histograms(ax: Axes, sets: Sequence[Series], title: str, words: str, line: tuple[str, float] | None = None) -> Axes:
     """Outlines of the histograms of several named sets of numbers, on common bins."""
-    everything = np.concatenate([values for _, values in sets])
+    everything = np.concatenate([values for _, values, _ in sets])
     edges = np.linspace(everything.min(), everything.max() + 1e-9, 41).tolist()
-    for i, (name, values) in enumerate(sets):
-        weights = np.full(len(values), 1 / len(values))
-        ax.hist(values, edges, weights=weights, histtype="step", color=COLOURS[i], label=f"{name} ({len(values)})")
+    for name, values, drawn in sets:
+        weights, label = np.full(len(values), 1 / len(values)), f"{name} ({len(values)})"
+        ax.hist(values, edges, weights=weights, histtype="step", color=drawn.colour, ls=drawn.line, lw=1.6, label=label)
     if line is not None:
-        ax.axvline(line[1], color="0.4", ls="--", lw=1, label=line[0])
-    ax.set(title=title, xlabel=words, ylabel="share")
+        ax.axvline(line[1], color=style.LIMIT, ls="-.", lw=1, label=line[0])
+    ax.set(title=title, xlabel=words, ylabel="share of slices")
     ax.legend(fontsize=8)
     return ax
 
@@ -204,7 +264,7 @@ def signed_rows(
     """Rows of difference maps [n, R, R] in gray levels, red above 0 and blue below, from -limit to limit."""
     canvas = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
     limit = limit or 1.0
-    shown = ax.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    shown = ax.imshow(canvas, cmap=style.DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
     size = rows[0].shape[-1]
     ax.set_yticks([(i + 0.5) * size - 0.5 for i in range(len(rows))], names)
     ax.tick_params(length=0)

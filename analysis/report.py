@@ -5,6 +5,7 @@ Each section is run by itself, timed, and kept with a key of all that it depends
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import time
@@ -14,13 +15,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from analysis import sections
-from analysis.card import model_card
+from analysis import made, sections
+from analysis.card import card, card_file
 from analysis.context import Context, NotHereError
 from analysis.numbers import Number, Numbers, check_declarations, check_made
 from analysis.page import html_page
 from analysis.persons import count_persons
-from analysis.plots import ReportFigure, picture_bytes
+from analysis.plots import ReportFigure, page_bytes, picture_bytes
 from analysis.sections import GROUPS, ReportSection
 from analysis.summary import summary
 from analysis.verdict import verdict
@@ -29,14 +30,22 @@ from progan_style import refuse_used
 STORE = "sections"  # folder of finished sections, in the report's own
 EARLIER_STORE = "parts"  # what it was called in reports of earlier versions
 ALWAYS = "report"  # whose numbers HEAD are
+FORMAT = 2  # of metrics.json: raise it when a number gets another meaning
 
 RUNS = "with two folders, which have no training"
 NOT_ASKED = "for sections that were not asked for"
 HEAD = (
+    Number("format", meaning="of this file. Reports of another format are not compared"),
+    Number("date", meaning="the day of the call that wrote this file"),
     Number("title", meaning="the run or the folder"),
     Number("resolution", meaning="pixels per side"),
     Number("nimg", meaning="images seen in training", unless=RUNS),
-    Number("psi", meaning="truncation, always 1"),
+    Number("weights", meaning="of the end of the stage (last) or of its lowest KID (best)", unless=RUNS),
+    Number("psi", meaning="truncation of the generated slices, null if a folder does not say it or holds several"),
+    Number("data", meaning="name of the folder of the real slices"),
+    Number("plane", meaning="axial, coronal or sagittal, null where the data do not say"),
+    Number("mm_per_pixel", meaning="at this size, null where the data do not say"),
+    Number("generated.<CLASS>", meaning="generated slices in all"),
     Number("seed", meaning="the seed of every draw here"),
     Number("class_names", meaning="classes in the order of the labels"),
     Number("held_out.split", meaning="the split of the data that the held-out reals are of"),
@@ -51,6 +60,8 @@ HEAD = (
         unless=NOT_ASKED,
     ),
     Number("verdict", meaning="realism, variety, class, disease size, copies: good, unclear, bad or not measured"),
+    Number("versions", meaning="of Python and of the packages that the numbers depend on"),
+    Number("device", meaning="what the networks ran on"),
     Number("page", meaning="the page's file"),
     Number("pictures", meaning="the pictures' files"),
     Number("notes", meaning="what was left out, and why"),
@@ -76,8 +87,32 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     owed = None if chosen is None else sections.check_sections(chosen)
     wanted = sections.usual(context) if owed is None else [n for name in owed for n in GROUPS.get(name, (name,))]
     (context.folder / STORE).mkdir(parents=True, exist_ok=True)
+    shown, notes, failed = _sections(context, wanted, owed or [])
+    numbers = _head(context)
+    for done in shown:
+        numbers |= done["numbers"]
+    file = "report-public.html" if public else "report.html"
+    numbers |= {"page": file, "pictures": [picture["file"] for done in shown for picture in done["pictures"]]}
+    grades = {judgement.aspect: judgement.grade for judgement in verdict(numbers)}
+    numbers |= {"verdict": grades, "notes": notes, "failed": failed + _empty_groups(owed or (), shown)}
+    own = [name for name in numbers if not any(name in done["numbers"] for done in shown)]
+    check_made(ALWAYS, HEAD, [*own, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
+    text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)
+    (context.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    (context.folder / card_file(numbers)).write_text(card(numbers), encoding="utf-8")
+    how = {"settings": context.settings, "configuration": made.configuration(context)}
+    (context.folder / file).write_text(html_page(numbers, shown, context.folder, public, how), encoding="utf-8")
+    return numbers
+
+
+Done = dict[str, Any]  # what is kept of a section
+
+
+def _sections(context: Context, wanted: list[str], owed: list[str]) -> tuple[list[Done], list[str], list[str]]:
+    """What the page shows: the sections that are wanted, made or read back, and others that are kept; notes; faults."""
     code = _code_hash()
-    numbers, shown, notes, failed = _head(context), [], _earlier(context.folder), []
+    shown: list[Done] = []
+    notes, failed = _earlier(context.folder), []
     hidden = None if context.options.progress else True
     bar = tqdm(total=len(wanted), desc="report", unit="section", leave=False, disable=hidden)
     for name, section in sections.load().items():
@@ -86,28 +121,18 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
         if isinstance(done, str):
             notes += [done] if name not in wanted else []
             done = None
+        if name in wanted and done is not None and not drawn_as(done, context.options.figures):
+            done = None
         if done is None and name in wanted:
             bar.set_postfix_str(name)
-            done = _run(context, section, key, owed is not None and name in owed)
+            done = _run(context, section, key, name in owed)
             failed += done.get("failed", [])
         bar.update(name in wanted)
         if done is not None:
-            numbers |= done["numbers"]
             notes += done["notes"]
-            shown.append({"name": name, "what": section.what, **done})
+            shown.append({"name": name, **done})
     bar.close()
-    failed += _empty_groups(owed or (), shown)
-    file = "report-public.html" if public else "report.html"
-    numbers |= {"page": file, "pictures": [picture["file"] for done in shown for picture in done["pictures"]]}
-    grades = {judgement.aspect: judgement.grade for judgement in verdict(numbers)}
-    numbers |= {"verdict": grades, "notes": notes, "failed": failed}
-    made = [name for name in numbers if not any(name in done["numbers"] for done in shown)]
-    check_made(ALWAYS, HEAD, [*made, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
-    text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)
-    (context.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    (context.folder / "model_card.md").write_text(model_card(numbers), encoding="utf-8")
-    (context.folder / file).write_text(html_page(numbers, shown, context.folder, public), encoding="utf-8")
-    return numbers
+    return shown, notes, failed
 
 
 def check_report_folder(folder: Path) -> None:
@@ -132,16 +157,24 @@ def print_report(context: Context, chosen: Iterable[str] | None, public: bool) -
 def _head(context: Context) -> Numbers:
     """What was compared with what."""
     numbers: Numbers = {
+        "format": FORMAT,
+        "date": datetime.date.today().isoformat(),
         "title": context.title,
         "resolution": context.resolution,
-        "psi": 1.0,
+        "psi": context.psi,
+        "data": context.data_name,
+        "plane": context.geometry.plane or None,
+        "mm_per_pixel": context.geometry.mm,
+        "versions": made.versions(),
+        "device": made.device(context.options.device),
         "seed": context.options.seed,
         "class_names": list(context.class_names),
         "held_out.split": context.held_out_split,
         "persons.are": context.persons_are,
     }
     if context.generator is not None:
-        numbers["nimg"] = int(context.generator.nimg)
+        numbers |= {"nimg": int(context.generator.nimg), "weights": context.options.weights}
+    numbers |= {f"generated.{name}": n for name, n in zip(context.class_names, context.counts, strict=True)}
     for name, slices in (("train", context.train), ("held_out", context.held_out)):
         numbers[f"{name}.slices"] = len(slices)
         numbers[f"{name}.persons"] = count_persons(slices.subjects)
@@ -184,12 +217,27 @@ def _empty_groups(owed: Iterable[str], shown: list[dict[str, Any]]) -> list[str]
     return [f"{name}: {reasons[GROUPS[name][0]]}" for name in empty]
 
 
+WORDS = ("title", "reading", "control", "private", "alt", "shown", "frames", "ends")
+
+
 def _write(context: Context, picture: ReportFigure) -> dict[str, Any]:
-    """A picture into its file; returns what the page says of it."""
+    """A picture into its files; returns what the page says of it. `page` is the file that the page shows."""
+    words = {name: getattr(picture, name) for name in WORDS}
     file = f"{picture.name}{picture.suffix}"
-    (context.folder / file).write_bytes(picture_bytes(picture, context.settings))
-    words = {name: getattr(picture, name) for name in ("title", "reading", "control", "private")}
-    return words | {"file": file, "settings": context.settings}
+    if isinstance(picture.content, bytes):
+        (context.folder / file).write_bytes(picture.content)
+        return words | {"file": file, "files": [file], "page": file}
+    page, kinds = f"{STORE}/{picture.name}.png", dict.fromkeys((".png", f".{context.options.figures}"))
+    (context.folder / page).write_bytes(page_bytes(picture))
+    for kind in kinds:
+        (context.folder / f"{picture.name}{kind}").write_bytes(picture_bytes(picture, context.settings, kind))
+    return words | {"file": file, "files": [f"{picture.name}{kind}" for kind in kinds], "page": page}
+
+
+def drawn_as(done: dict[str, Any], kind: str) -> bool:
+    """Whether the figures of a kept section lie there as files of this kind too."""
+    figures = [picture["files"] for picture in done["pictures"] if picture["page"] != picture["file"]]
+    return all(any(file.endswith(f".{kind}") for file in files) for files in figures)
 
 
 # ------------------------------------------------------------------ kept sections
@@ -202,7 +250,8 @@ def _read(folder: Path, name: str, key: str) -> dict[str, Any] | str | None:
         return None
     try:
         done = json.loads(path.read_text(encoding="utf-8"))
-        whole = all((folder / picture["file"]).is_file() for picture in done["pictures"])
+        files = [file for picture in done["pictures"] for file in (picture["page"], *picture["files"])]
+        whole = all((folder / file).is_file() for file in files)
         if done["key"] == key and whole and isinstance(done["numbers"], dict) and isinstance(done["notes"], list):
             return dict(done)
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -5,6 +5,7 @@ Letters: M images, R resolution (pixels per side).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,8 @@ class SliceTable:
     """Slices with what is known about them: what a feature source is given.
 
     images uint8 [M, 1, R, R]; labels [M] index into class_names; subjects [M], "" for generated or unknown;
-    seeds [M], the generated images' own, -1 for real ones. Raises ValueError if the columns differ in length.
+    seeds [M], the generated images' own, -1 for real ones; files [M], their names in their folder, "" for none.
+    Raises ValueError if the columns differ in length.
     """
 
     images: NDArray[np.uint8]
@@ -37,6 +39,7 @@ class SliceTable:
     subjects: NDArray[Any]
     seeds: NDArray[np.int64]
     class_names: tuple[str, ...]
+    files: NDArray[Any]
     psi: float = 1.0
 
     def __post_init__(self) -> None:
@@ -46,6 +49,7 @@ class SliceTable:
             is_real=self.is_real,
             subjects=self.subjects,
             seeds=self.seeds,
+            files=self.files,
         )
 
     def __len__(self) -> int:
@@ -60,10 +64,13 @@ class SliceTable:
             is_real=self.is_real[rows],
             subjects=self.subjects[rows],
             seeds=self.seeds[rows],
+            files=self.files[rows],
         )
 
 
-def real_slices(images: NDArray, labels: NDArray, subjects: NDArray, class_names: tuple[str, ...]) -> SliceTable:
+def real_slices(
+    images: NDArray, labels: NDArray, subjects: NDArray, class_names: tuple[str, ...], files: Sequence[str] = ()
+) -> SliceTable:
     """Slices of persons."""
     return SliceTable(
         images=np.asarray(images),
@@ -72,6 +79,7 @@ def real_slices(images: NDArray, labels: NDArray, subjects: NDArray, class_names
         subjects=np.asarray(subjects, dtype=object),
         seeds=np.full(len(labels), -1, dtype=np.int64),
         class_names=class_names,
+        files=np.array(files or [""] * len(labels), dtype=object),
     )
 
 
@@ -86,6 +94,7 @@ def generated_slices(
         subjects=np.full(len(labels), "", dtype=object),
         seeds=np.asarray(seeds, dtype=np.int64),
         class_names=class_names,
+        files=np.full(len(labels), "", dtype=object),
         psi=psi,
     )
 
@@ -93,7 +102,7 @@ def generated_slices(
 def real_part(dataset: Dataset, resolution: int, subjects_known: bool) -> SliceTable:
     """A part of a data set at one resolution."""
     subjects = dataset.subjects if subjects_known else np.full(len(dataset), "", dtype=object)
-    return real_slices(np.asarray(dataset.at(resolution)), dataset.labels, subjects, dataset.class_names)
+    return real_slices(np.asarray(dataset.at(resolution)), dataset.labels, subjects, dataset.class_names, dataset.paths)
 
 
 def generated(G: Generator, samples_per_label: int, first_seed: int, psi: float = 1.0) -> SliceTable:
@@ -129,11 +138,16 @@ def _number(cell: str) -> float:
         return float("nan")
 
 
+def stated(dataset: Dataset, column: str) -> NDArray[np.float64]:
+    """A column of numbers of the manifest, [M]; NaN where it says none."""
+    return np.array([_number(cell) for cell in dataset.columns.get(column, [""] * len(dataset))])
+
+
 def slice_positions(dataset: Dataset) -> tuple[NDArray[np.float64], str]:
     """Where in the head each slice lies and the manifest's column that says so; NaN and "" without one."""
     for name in POSITIONS:
         if name in dataset.columns:
-            heights = np.array([_number(cell) for cell in dataset.columns[name]])
+            heights = stated(dataset, name)
             if np.isfinite(heights).any():  # words in a column of that name are no heights
                 return heights, name
     return np.full(len(dataset), np.nan), ""

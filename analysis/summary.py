@@ -17,10 +17,16 @@ def heading(numbers: Numbers) -> str:
     """What was compared with what, in one line."""
     size, people = numbers["resolution"], numbers["held_out.persons"]
     who = "people unknown" if people is None else f"{people} {numbers['persons.are']}"
-    trained = f" after {numbers['nimg']:,} images, psi 1" if "nimg" in numbers else ""
+    trained = f" after {numbers['nimg']:,} images" if "nimg" in numbers else ""
+    trained += f", {truncation(numbers)}"
     split = numbers["held_out.split"] or "none"
     count = numbers["held_out.slices"]
     return f"{numbers['title']} at {size}x{size}{trained}; held-out real slices: {split} ({count} slices, {who})"
+
+
+def truncation(numbers: Numbers) -> str:
+    """The psi of the generated slices, as far as it is known."""
+    return "psi not stated" if numbers["psi"] is None else f"psi {numbers['psi']:g}"
 
 
 def summary(numbers: Numbers) -> list[str]:

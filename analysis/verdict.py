@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from analysis.numbers import Numbers
+from analysis.pixels import POWER
 
 GOOD, UNCLEAR, BAD, UNKNOWN = "good", "unclear", "bad", "not measured"
 ORDER = (GOOD, UNCLEAR, BAD)  # from the best
 
-FINEST = (0.8, 1.25)  # power at the finest frequency over the reals'; beyond its squares it is seen at a glance
 CORNERS = (1.0, 3.0)  # gray levels above the reals' corners; from 3 on a frame is seen on a dark screen
 SIZE = (0.85, 1.15)  # difference of the classes' ventricles over the real one
 COPIED = (0.02, 0.05)  # share of slices nearer to one person than to others, above the false alarms
@@ -25,6 +25,9 @@ FOUND = 0.9  # of planted copies: below, the check sees too little to call anyth
 class Finding(NamedTuple):
     grade: str
     words: str
+
+
+KINDS = {GOOD: "good", UNCLEAR: "unclear", BAD: "bad", UNKNOWN: "open"}  # what a grade is on the page
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,13 @@ def _realism(numbers: Numbers) -> Iterable[Finding]:
         key = f"kid.{name}"
         if key in numbers and f"{key}.baseline" in numbers:  # too few people: not had
             yield _distance(numbers, key, f"KID {name}")
-        if f"spectrum.{name}.finest" in numbers:
-            power = numbers[f"spectrum.{name}.finest"]
-            grade = _within(power, FINEST, (FINEST[0] ** 2, FINEST[1] ** 2))
-            yield Finding(grade, f"finest detail {name} {power:.2f} of the reals'")
+        for key in (f"spectrum.{name}.weakest", f"spectrum.{name}.strongest"):
+            if key in numbers:
+                power, cycles = numbers[key], [numbers[f"{key}.{end}"] for end in ("from", "to")]
+                grade, real = (_power(value) for value in (power, numbers.get(f"{key}.baseline", 1.0)))
+                grade = UNCLEAR if grade == BAD == real else grade  # with few people two real samples differ as much
+                at = f"{cycles[0]} to {cycles[1]}" if cycles[0] < cycles[1] else f"{cycles[0]}"
+                yield Finding(grade, f"power at {at} cycles per image {name} {power:.2f} of the reals'")
     if "corners" in numbers:
         above = numbers["corners"] - numbers["corners.real"]
         grade = GOOD if above <= CORNERS[0] else UNCLEAR if above <= CORNERS[1] else BAD
@@ -160,6 +166,10 @@ def _copies(numbers: Numbers) -> Iterable[Finding]:
         yield Finding(UNCLEAR, f"the check finds {numbers['copies.found']:.0%} of planted copies only")
 
 
+def _power(value: float) -> str:
+    return _within(value, POWER, (POWER[0] ** 2, POWER[1] ** 2))
+
+
 def _within(value: float, good: tuple[float, float], endurable: tuple[float, float]) -> str:
     if good[0] <= value <= good[1]:
         return GOOD
@@ -170,9 +180,10 @@ ASPECTS = (
     Aspect(
         "realism",
         _realism,
-        "good: KID of each class within the 95 % of two real samples, power at the finest frequency "
-        f"{FINEST[0]:g} to {FINEST[1]:g} of the reals', corners at most {CORNERS[0]:g} gray level above "
-        f"theirs. Bad: KID's own interval beyond it, the power beyond {FINEST[0] ** 2:.2f} to {FINEST[1] ** 2:.2f}, "
+        "good: KID of each class within the 95 % of two real samples, power in every half octave of the spectrum "
+        f"{POWER[0]:g} to {POWER[1]:g} of the reals', corners at most {CORNERS[0]:g} gray level above "
+        f"theirs. Bad: KID's own interval beyond it, the power beyond {POWER[0] ** 2:.2f} to {POWER[1] ** 2:.2f} "
+        "(unless that of training reals is too), "
         f"corners more than {CORNERS[1]:g} above",
         "the section similarity was not made",
         "Train longer, and look at the samples of each size: the fault is as old as the first size that shows it",

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from progan_style.networks.conditions import Condition
     from progan_style.networks.contract import Discriminator, Generator
     from progan_style.networks.layers import weights_channels_last
+    from progan_style.page import Grade, Listing, Page, Picture, Row, Section, Table, Text, render_page
     from progan_style.phantoms.folder import make_phantoms
+    from progan_style.phantoms.space import PHANTOM_FIELD_MM, PHANTOM_PLANE
     from progan_style.run import (
         finished_stage,
         finished_stages,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from progan_style.scans.slices import prepare_slices
     from progan_style.scans.study import prepare_study
     from progan_style.training.forecast import forecast, machine_line
+    from progan_style.training.runlog import read_log
     from progan_style.training.schedule import GrowthSchedule, Phase
     from progan_style.training.trainer import Trainer
     from progan_style.vision import load_torchvision
@@ -55,6 +58,8 @@ _HOME = {
     "persons_of_share": "data.share",  # the slices of a share of the persons
     "write_share": "data.share",  # a data folder with a share of the training persons
     "rank_of": "data.position",  # a slice's height -> what a generator knows of it
+    "PHANTOM_FIELD_MM": "phantoms.space",  # what a side of a phantom's picture measures
+    "PHANTOM_PLANE": "phantoms.space",
     "make_phantoms": "phantoms.folder",  # the built-in data set, as a folder of slices
     "Cut": "scans.cutting",  # where slices are taken from a scan
     "PrepareSettings": "scans.settings",  # how slices get classes, splits and terms
@@ -99,6 +104,16 @@ _HOME = {
     "refuse_inside": "files",  # what is written into a data folder would be data
     "data_uri": "files",  # bytes as an address inside a page
     "png_uri": "files",
+    "Page": "page",  # what a page for people says, as records
+    "Grade": "page",
+    "Section": "page",
+    "Picture": "page",
+    "Row": "page",
+    "Table": "page",
+    "Text": "page",
+    "Listing": "page",
+    "render_page": "page",  # a Page -> HTML
+    "read_log": "training.runlog",  # the lines of log.jsonl
     "load_torchvision": "vision",  # before anything that imports torchvision by itself
 }
 

@@ -19,7 +19,7 @@ REPO = Path(__file__).parents[1]
 PARTS = tuple(f"training.{name}" for name in ("losses", "conditioning", "path_length", "augment", "meter"))
 # From the lowest to the highest. A module imports from its own room and from lower layers, never sideways or upwards.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("files", "pool", "rng", "shell", "memory", "vision", "distributed"),
+    ("files", "page", "pool", "rng", "shell", "memory", "vision", "distributed"),
     ("training.schedule",),
     ("networks",),
     PARTS,

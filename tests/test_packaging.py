@@ -44,6 +44,8 @@ def test_a_wheel_holds_every_module_and_the_shipped_configurations(built):
 
     assert modules(built) == modules(REPO) and (built / "progan_style_cli.py").is_file()
     assert (built / "progan_style" / "hyperparameters.yaml").read_bytes() == DEFAULT_CONFIG.read_bytes()
+    pages = {path.name: path.read_bytes() for path in (REPO / "progan_style" / "pages").iterdir()}
+    assert {path.name: path.read_bytes() for path in (built / "progan_style" / "pages").iterdir()} == pages
     shipped = {path.name: path.read_bytes() for path in (REPO / "configs").iterdir()}
     assert {path.name: path.read_bytes() for path in (built / "progan_style" / "configs").iterdir()} == shipped
 

@@ -28,6 +28,12 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="leave out every real picture (generated slices stay: read copies.*)",
     )
     p.add_argument("--inception", metavar="FILE", type=Path, help="weights of InceptionV3 for FID and KID on it")
+    p.add_argument(
+        "--figures",
+        choices=("svg", "pdf", "png"),
+        default="png",
+        help="files of the figures beside the page: PNG of 300 dpi, and SVG or PDF if asked for (default: png)",
+    )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return p.parse_args(argv)
@@ -59,7 +65,13 @@ def compare(args: argparse.Namespace) -> int:
 
     print(f"real: {args.real}\nfake: {args.fake}")
     options = Options(
-        cache_dir=cache, device=device, seed=args.seed, inception=args.inception, log=show_line, progress=True
+        cache_dir=cache,
+        device=device,
+        seed=args.seed,
+        inception=args.inception,
+        figures=args.figures,
+        log=show_line,
+        progress=True,
     )
     context = folder_context(real, fake, size, args.to, options)
     print_report(context, chosen, args.public)

@@ -1,4 +1,7 @@
-"""Predict: look at a finished stage and measure it; writes report.html, metrics.json and pictures beside the run."""
+"""Predict: look at a finished stage and measure it; writes report.html, metrics.json and pictures beside the run.
+
+--compare puts the reports of several runs side by side instead, and measures nothing.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -11,6 +14,19 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog=prog, description=__doc__)
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     p.add_argument("--size", metavar="SIZE", type=int, help="a finished stage (default: the last)")
+    p.add_argument(
+        "--compare",
+        metavar="RUN",
+        nargs="+",
+        type=Path,
+        help="side by side, from their reports: runs, or folders of reports (RUN/analysis-064-best)",
+    )
+    p.add_argument(
+        "--to",
+        metavar="DIR",
+        type=Path,
+        help="for --compare: folder of its page (default: comparison in the first RUN)",
+    )
     p.add_argument("--data", metavar="DIR", help="where the run's slices lie now, if they have moved")
     p.add_argument(
         "--weights", choices=("last", "best"), default="last", help="of the end of the stage, or of its lowest KID"
@@ -35,6 +51,12 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p.add_argument(
         "--own", metavar="DIR", action="append", default=[], help="for --parts utility: a run on a share of the people"
     )
+    p.add_argument(
+        "--figures",
+        choices=("svg", "pdf", "png"),
+        default="png",
+        help="files of the figures beside the page: PNG of 300 dpi, and SVG or PDF if asked for (default: png)",
+    )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return p.parse_args(argv)
 
@@ -43,12 +65,29 @@ def main(argv: Sequence[str] | None = None, prog: str = "predict.py") -> int:
     from progan_style import shell
 
     args = parse(argv, prog)
+    if args.compare is not None:
+        return shell.run(prog, compare, args, interrupted="stopped; nothing was measured")
     return shell.run(prog, predict, args, interrupted="stopped; the finished sections are kept")
+
+
+def compare(args: argparse.Namespace) -> int:
+    """One table, one figure, one page of the reports of several runs."""
+    from analysis.comparison import check_alike, find_report, printed, read_report, told_apart, write_comparison
+
+    reports = told_apart([read_report(find_report(path, args.size)) for path in args.compare])
+    check_alike(reports)
+    first = reports[0].folder
+    to = args.to or (first.parent if "nimg" in reports[0].numbers else first) / "comparison"
+    print("\n".join(printed(reports)))
+    print(f"page: {write_comparison(reports, to, args.figures)}")
+    return 0
 
 
 def predict(args: argparse.Namespace) -> int:
     from progan_style import finished_stage, free_bytes, run_config, size_in_words
 
+    if args.to is not None:
+        raise ValueError("--to: is for --compare; a report is written into its run's folder")
     run_dir = Path(args.run)
     config = run_config(run_dir)
     if args.data is not None:
@@ -88,6 +127,7 @@ def predict(args: argparse.Namespace) -> int:
         inception=args.inception,
         held_out_are=None if judged is data else "fresh phantoms",
         weights=args.weights,
+        figures=args.figures,
         own=tuple(Path(folder) for folder in args.own),
         log=show_line,
         progress=True,

@@ -1,7 +1,8 @@
 """The sections of the report, one module each, in the page's order. A new one is a file here and its name in NAMES.
 
-A module says in the first line of its docstring what it shows. It has NUMBERS, `measure(context)` -> the numbers and
-what the pictures need besides, and `show(context, numbers, findings)` -> the pictures. A section that these data have
+A module says in the first line of its docstring what it shows. It has a QUESTION, NUMBERS, `measure(context)` -> the
+numbers and what the pictures need besides, `show(context, numbers, findings)` -> the pictures, and `answer(numbers)` ->
+the question's answer in a sentence or two. A section that these data have
 no room for raises NotHereError; any other ValueError is a fault. The other sections go on.
 """
 
@@ -19,6 +20,7 @@ from analysis.plots import ReportFigure
 
 NAMES = (
     "grid",
+    "training",
     "similarity",
     "fidelity",
     "discriminator",
@@ -31,6 +33,21 @@ NAMES = (
     "inception",
     "utility",
 )
+TITLES = {
+    "grid": "Slices",
+    "training": "Training",
+    "similarity": "Similarity",
+    "fidelity": "Class",
+    "discriminator": "Discriminator",
+    "copies": "Copies",
+    "umap": "Maps",
+    "same_brain": "The same brain in both classes",
+    "ventricles": "Ventricles",
+    "projection": "Real slices, moved",
+    "styles": "Styles",
+    "inception": "Inception",
+    "utility": "Utility",
+}
 GROUPS = {"latents": ("same_brain", "ventricles", "projection", "styles")}  # a name for several
 
 
@@ -39,7 +56,10 @@ class ReportSection:
     """One section. of_networks: two folders have none of it. apart: long, and run only when asked for by name."""
 
     name: str
+    title: str
     what: str
+    question: str
+    answer: Callable[[Numbers], str]
     numbers: Sequence[Number]
     measure: Callable[[Context], tuple[Numbers, Any]]
     show: Callable[[Context, Numbers, Any], list[ReportFigure]]
@@ -55,7 +75,17 @@ def load() -> dict[str, ReportSection]:
         module = importlib.import_module(f"analysis.sections.{name}")
         flags = (getattr(module, "OF_NETWORKS", False), getattr(module, "APART", False))
         what = (module.__doc__ or "").strip().splitlines()[0]
-        sections[name] = ReportSection(name, what, module.NUMBERS, module.measure, module.show, *flags)
+        sections[name] = ReportSection(
+            name,
+            TITLES[name],
+            what,
+            module.QUESTION,
+            module.answer,
+            module.NUMBERS,
+            module.measure,
+            module.show,
+            *flags,
+        )
     return sections
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import memorisation, plots
+from analysis import memorisation, plots, style
 from analysis.context import Context
 from analysis.memorisation import PLANTED, Nearest
 from analysis.numbers import UNKNOWN, Number, Numbers
 from analysis.persons import known
 from analysis.plots import ReportFigure
 
+QUESTION = "Is a generated slice a likeness of one training person?"
 PLANTED_SLICES = 100
 SHOWN = 10
 Found = dict[str, tuple[Nearest, Nearest, float]]  # of generated slices and of held-out ones; the threshold
@@ -119,6 +120,14 @@ def _per_person(context: Context, found: Found) -> list[NDArray[np.int64]]:
     return [np.sort(np.bincount(index[one.rows], minlength=len(names)))[::-1] for one in found[""][:2]]
 
 
+def answer(numbers: Numbers) -> str:
+    return (
+        f"{numbers['copies.relative.share']:.1%} of the slices are much nearer to one person than to others, of "
+        f"held-out people's {numbers['copies.relative.false_alarms']:.1%}. The check finds "
+        f"{numbers['copies.found']:.0%} of planted copies."
+    )
+
+
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
     pictures = [_distance_picture(numbers, findings), _closest_picture(context, findings)]
     if known(context.train.subjects):
@@ -131,7 +140,10 @@ def _distance_picture(numbers: Numbers, found: Found) -> ReportFigure:
     titles = (("", "aligned pixels"), (".features", "the reference classifier's features"))
     for place, (suffix, title) in enumerate(titles, start=1):
         fakes, held_out, threshold = found[suffix]
-        sets = [("generated", fakes.distances), ("held-out people", held_out.distances)]
+        sets = [
+            ("held-out people", held_out.distances, style.look(True)),
+            ("generated", fakes.distances, style.look(False)),
+        ]
         line = ("1st percentile of held-out people", threshold)
         plots.histograms(figure.add_subplot(1, 2, place), sets, title, "distance to the closest training slice", line)
     return ReportFigure(
@@ -147,31 +159,48 @@ def _distance_picture(numbers: Numbers, found: Found) -> ReportFigure:
         f"the false alarms, {numbers['copies.false_alarms']:.1%} of held-out people, and the planted copies: at least "
         f"{numbers['copies.found']:.0%} of each kind are found in aligned pixels",
         private=False,
+        alt="Two panels of outlined histograms: how far generated slices and slices of held-out people are from the "
+        "closest training slice, with a line at the threshold below which a slice is called a copy.",
+        shown="The legends count the slices.",
     )
 
 
 def _closest_picture(context: Context, found: Found) -> ReportFigure:
-    figure = plots.new_figure(SHOWN + 1.2, 5.4)
-    rows, names = [], []
-    for suffix, title in (("", "pixels"), (".features", "features")):
-        fakes = found[suffix][0]
+    figure = plots.new_figure(SHOWN + 1.2, 8.6)
+    figure.set_layout_engine("compressed")
+    spaces = (("", "aligned pixels"), (".features", "the reference classifier's features"))
+    axes = figure.subplots(4, 1, height_ratios=[2, 1, 2, 1])
+    for i, (suffix, title) in enumerate(spaces):
+        fakes, _, threshold = found[suffix]
         order = np.argsort(fakes.distances, kind="stable")[:SHOWN]
-        rows += [context.fakes.images[order], context.train.images[fakes.rows[order]]]
-        names += [f"generated\n({title})", "its closest\ntraining slice"]
-    plots.image_rows(figure.add_subplot(), rows, names, "the closest pairs, nearest first")
+        pair = [context.fakes.images[order], context.train.images[fakes.rows[order]]]
+        words = f"closest in {title}, nearest first; a copy is called below {threshold:.3f}"
+        above, below = axes[2 * i : 2 * i + 2]
+        plots.image_rows(above, pair, ["generated", "training"], words, context.geometry)
+        difference = pair[0][:, 0].astype(np.float32) - pair[1][:, 0]
+        plots.signed_rows(below, [difference], ["difference"], 255.0, bar=False)
+        size = difference.shape[-1]
+        places = [(j + 0.5) * size - 0.5 for j in range(len(order))]
+        below.set_xticks(places, [f"{distance:.3f}" for distance in fakes.distances[order]], fontsize=8)
+        below.set_xlabel("distance")
     return ReportFigure(
         "closest_pairs",
         figure,
         "The closest pairs",
-        "Look for the same folds and the same ventricle wall, not for the same outline.",
+        "Look for the same folds and the same ventricle wall, not for the same outline. The difference is red where "
+        "the generated slice is brighter, blue where it is darker, white where they are equal. A shift shows as edges.",
         "the distances above",
         private=True,
+        alt="Pairs of slices below each other, a generated one and the training slice that is closest to it, with "
+        "their difference and their distance.",
+        shown=f"{2 * SHOWN} pairs: {SHOWN} by pixels, {SHOWN} by features.",
     )
 
 
 def _persons_picture(counts: list[NDArray[np.int64]]) -> ReportFigure:
     figure = plots.new_figure(7, 3.6)
-    lines = [(name, count / count.sum()) for name, count in zip(("generated", "held-out people"), counts, strict=True)]
+    names = (("generated", style.look(False)), ("held-out people", style.look(True)))
+    lines = [(name, count / count.sum(), drawn) for (name, drawn), count in zip(names, counts, strict=True)]
     axes = plots.curves(
         figure.add_subplot(),
         np.arange(1, len(counts[0]) + 1),
@@ -180,6 +209,7 @@ def _persons_picture(counts: list[NDArray[np.int64]]) -> ReportFigure:
         ("training persons, most often first", "share of slices"),
     )
     axes.set_xscale("log")
+    style.plain_ticks(axes, y=False)
     return ReportFigure(
         "copies_per_person",
         figure,
@@ -187,4 +217,7 @@ def _persons_picture(counts: list[NDArray[np.int64]]) -> ReportFigure:
         "A curve that starts far above the other means that few persons dominate what is generated.",
         "held-out people. Some heads are near to many others by nature",
         private=False,
+        alt="Two falling curves: the share of slices whose closest training slice is of the first, second and further "
+        "training person, of generated slices and of held-out people's.",
+        shown=f"{int(counts[0].sum())} generated and {int(counts[1].sum())} real slices, {len(counts[0])} persons.",
     )

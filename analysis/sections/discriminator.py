@@ -22,6 +22,7 @@ from analysis.sections.fidelity import as_classifier, as_classifier_numbers
 from analysis.slices import SliceTable
 from analysis.sources import in_batches
 
+QUESTION = "What does the discriminator know of the class?"
 OF_NETWORKS = True
 NUMBERS = (
     Number(
@@ -66,6 +67,13 @@ def measure(context: Context) -> tuple[Numbers, NDArray[np.int64]]:
     return numbers, counts
 
 
+def answer(numbers: Numbers) -> str:
+    return (
+        f"A regression on its features gives held-out reals their class with an AUC of "
+        f"{numbers['discriminator.auc']:.3f} (shuffled labels {numbers['discriminator.shuffled']:.3f})."
+    )
+
+
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
     figure = plots.new_figure(5.2, 5)
     plots.confusion_matrix(
@@ -85,5 +93,8 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
             f"the largest class alone, {numbers['discriminator.majority']:.3f}, and shuffled labels, AUC "
             f"{numbers['discriminator.shuffled']:.3f}",
             private=False,
+            alt="A matrix of counts: a row for each true class, a column for each answer. Right answers stand on the "
+            "diagonal.",
+            shown=f"{int(findings.sum())} real slices.",
         )
     ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import classification, plots
+from analysis import classification, plots, style
 from analysis.context import Context, NotHereError
 from analysis.numbers import Number, Numbers
 from analysis.plots import ReportFigure
 from analysis.slices import SliceTable
 
+QUESTION = "Does a slice show the class that it was asked for, and can a classifier learn from generated slices alone?"
 Answers = tuple[NDArray[np.float32], NDArray[np.float32]]  # class probabilities of held-out and of generated slices
 
 
@@ -27,6 +28,7 @@ def as_classifier_numbers(key: str, who: str, words: dict[str, str]) -> tuple[Nu
                 f"their 95 % {{{key}.real.low}} to {{{key}.real.high}}",
                 f"shuffled labels {{{key}.shuffled}}",
             ),
+            within=(f"{key}.real.low", f"{key}.real.high"),
         ),
         Number(f"{key}.low", meaning="the lower end of the 95 % interval of this AUC"),
         Number(f"{key}.high", meaning="its upper end"),
@@ -138,19 +140,23 @@ def in_words(numbers: Numbers) -> str:
     )
 
 
+def answer(numbers: Numbers) -> str:
+    return in_words(numbers)
+
+
 def show(context: Context, numbers: Numbers, findings: Answers) -> list[ReportFigure]:
     held_out, fakes, (real, made) = context.held_out, context.fakes, findings
     figure = plots.new_figure(11, 4.4)
     last = context.class_names[-1]
     groups = [
-        (f"{name} {which}", answers[slices.labels == label, -1])
+        (f"{name} {which}", answers[slices.labels == label, -1], style.look(which == "real", label))
         for label, name in enumerate(context.class_names)
-        for which, slices, answers in (("held-out", held_out, real), ("generated", fakes, made))
+        for which, slices, answers in (("real", held_out, real), ("generated", fakes, made))
     ]
     title = "the reference classifier's answers"
-    plots.histograms(figure.add_subplot(1, 2, 1), groups, title, f"probability of {last}")
+    plots.histograms(figure.add_subplot(1, 2, 1), groups, title, f"probability of {last}, as it answers")
     sets = [
-        (which, answers.max(axis=1), answers.argmax(axis=1) == slices.labels)
+        (which, answers.max(axis=1), answers.argmax(axis=1) == slices.labels, style.look(which != "generated"))
         for which, slices, answers in (("held-out reals", held_out, real), ("generated", fakes, made))
     ]
     plots.reliability(figure.add_subplot(1, 2, 2), sets, "is a confident classifier right?")
@@ -167,5 +173,8 @@ def show(context: Context, numbers: Numbers, findings: Answers) -> list[ReportFi
             f"({numbers['fidelity.real.low']:.3f} to {numbers['fidelity.real.high']:.3f} over people), and shuffled "
             f"labels, AUC {numbers['fidelity.shuffled']:.3f}",
             private=False,
+            alt=f"Left, outlines of histograms of the probability of {last}, of real and of generated slices of each "
+            "class. Right, how often an answer of a given confidence is right.",
+            shown=f"{len(held_out)} real and {len(fakes)} generated slices.",
         )
     ]

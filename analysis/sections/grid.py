@@ -13,6 +13,7 @@ from analysis.persons import half_sample_intervals, independent, of_many_persons
 from analysis.plots import ReportFigure
 from analysis.slices import SliceTable
 
+QUESTION = "What do the slices look like?"
 COLUMNS = 10
 FEWEST, DRAWS = 20, 1000  # people behind an interval of a mean, and how often half of them are drawn
 FAINT = 3.0  # gray levels: what the corners of a slice may have before its frame is seen
@@ -64,6 +65,14 @@ def _interval(reals: SliceTable, mean: float) -> Numbers:
     return {"brightness.real.low": low, "brightness.real.high": high}
 
 
+def answer(numbers: Numbers) -> str:
+    return (
+        f"Corners of generated slices have {numbers['corners']:.1f} gray levels, of real ones "
+        f"{numbers['corners.real']:.1f}; the brains have {numbers['brightness']:.0f} and "
+        f"{numbers['brightness.real']:.0f} on average."
+    )
+
+
 def _reals(context: Context) -> SliceTable:
     return context.held_out if len(context.held_out) else context.train
 
@@ -86,7 +95,8 @@ def _both(context: Context) -> ReportFigure:
                 names.append(title if start == 0 else "")
     figure = plots.new_figure(COLUMNS + 1.2, len(rows) + 0.9)
     title = f"real ({split}, drawn at random) and generated (first seeds)"
-    plots.image_rows(figure.add_subplot(), rows, names, title)
+    plots.image_rows(figure.add_subplot(), rows, names, title, context.geometry)
+    shown = f"{sum(map(len, rows))} slices: of each class {2 * COLUMNS} real and {2 * COLUMNS} generated at most."
     return ReportFigure(
         "real_vs_fake",
         figure,
@@ -95,6 +105,9 @@ def _both(context: Context) -> ReportFigure:
         "same seed in every class.",
         "the real rows",
         private=True,
+        alt=f"Rows of brain slices: for each of {', '.join(context.class_names)} two rows of real ones above two rows "
+        "of generated ones.",
+        shown=shown,
     )
 
 
@@ -103,7 +116,7 @@ def _generated(context: Context) -> ReportFigure:
     fakes = context.fakes
     made = [fakes.images[fakes.labels == label][:COLUMNS] for label in range(len(context.class_names))]
     figure = plots.new_figure(COLUMNS + 1.2, len(made) + 0.9)
-    plots.image_rows(figure.add_subplot(), made, context.class_names, "generated (first seeds)")
+    plots.image_rows(figure.add_subplot(), made, context.class_names, "generated (first seeds)", context.geometry)
     return ReportFigure(
         "generated",
         figure,
@@ -111,4 +124,6 @@ def _generated(context: Context) -> ReportFigure:
         "The first seeds of each class are shown. A column has the same seed in every class.",
         "copies.share. Whether slices are somebody's is counted below, not seen here",
         private=False,
+        alt=f"A row of generated brain slices for each of {', '.join(context.class_names)}.",
+        shown=f"{sum(map(len, made))} generated slices.",
     )

@@ -12,6 +12,7 @@ from analysis.plots import ReportFigure
 from analysis.sections.similarity import same_size
 from analysis.sources import SOURCES
 
+QUESTION = "What do features of photographs say (FID as others publish it)?"
 BESIDE = ("real-vs-real baseline {.baseline}",)
 PHOTOGRAPHS = "on features of photographs. Read it only beside its baseline, at the same n"
 NUMBERS = (
@@ -51,6 +52,15 @@ def measure(context: Context) -> tuple[Numbers, Any]:
                 numbers[f"inception.fid.{name}{suffix}"] = frechet(x.features, y.features)
                 numbers[f"inception.kid.{name}{suffix}"] = kid(x.features, y.features, x.subjects, y.subjects)
     return numbers, None
+
+
+def answer(numbers: Numbers) -> str:
+    said = [
+        f"{name} {numbers[f'inception.fid.{name}']:.1f}, of two real samples "
+        f"{numbers[f'inception.fid.{name}.baseline']:.1f}"
+        for name in numbers["class_names"]
+    ]
+    return f"FID: {'; '.join(said)}."
 
 
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:

@@ -19,6 +19,7 @@ from analysis.ruler import ventricle_ratio
 from analysis.two_classes import TwoClasses
 from progan_style import generate
 
+QUESTION = "Can a real slice be moved to the other class?"
 PROJECTED = 4  # real slices of each class, one per person; as many generated ones in all are the control
 OF_NETWORKS = True
 
@@ -97,6 +98,13 @@ def _moved(context: Context, two: TwoClasses) -> tuple[Moved, Projected]:
     return Moved(reals, labels, found.images, ways), found
 
 
+def answer(numbers: Numbers) -> str:
+    return (
+        f"The generator's likeness of a real slice misses it by {numbers['projection.error']:.1f} gray levels, of a "
+        f"generated one by {numbers['projection.error.generated']:.1f}."
+    )
+
+
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
     two, moved = two_classes.two_classes(context), findings
     measured = ""
@@ -108,7 +116,7 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
     return [
         ReportFigure(
             name="projection",
-            content=_figure(two, moved),
+            content=_figure(context, two, moved),
             title="Real slices, moved to the other class",
             reading=f"Held-out slices ({context.held_out_split}), one per person, stand above the closest likeness "
             f"that the generator can make. It takes {projection.STEPS} steps from the centre of the slice's class, "
@@ -120,11 +128,14 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
             f"same way by {numbers['projection.error.generated']:.1f}. The last gray row is moved as far in a random "
             "direction at right angles to the class direction, which should leave the ventricles alone.",
             private=True,
+            alt="Columns of one real slice each. Below it stand its likeness, the likeness moved by half and the whole "
+            "way to the other class, a control, and a map of what changes.",
+            shown=f"{len(moved.reals)} real slices of as many people.",
         )
     ]
 
 
-def _figure(two: TwoClasses, moved: Moved) -> Any:
+def _figure(context: Context, two: TwoClasses, moved: Moved) -> Any:
     low, high = two.names
     reals, ways = moved.reals, moved.ways
     figure = plots.new_figure(len(reals) + 2.4, 7.2)
@@ -134,6 +145,7 @@ def _figure(two: TwoClasses, moved: Moved) -> Any:
         above,
         [reals, moved.likeness, ways["half"], ways["whole"], ways["random"]],
         ["real", "its likeness", "moved half", "moved", "control"],
+        geometry=context.geometry,
     )
     size = reals.shape[-1]
     targets = [f"{low} to {high}" if label == two.low else f"{high} to {low}" for label in moved.labels]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from analysis import latents, plots, two_classes
 from analysis.context import Context
@@ -14,7 +17,10 @@ from analysis.persons import half_of_each_class, known, permuted
 from analysis.plots import ReportFigure
 from analysis.two_classes import TwoClasses
 
+QUESTION = "What does the generator take the disease to be?"
 SHOWN = 8
+FRAMES = 21  # of the slider
+STRIP = 1_500_000  # pixels of its strip at most
 WALKS_SHOWN = 6
 LOTS = 50  # of permuted labels
 OF_NETWORKS = True
@@ -107,12 +113,24 @@ def _agreement(context: Context, two: TwoClasses, maps: Maps) -> Numbers:
 # ------------------------------------------------------------------ shown
 
 
+def answer(numbers: Numbers) -> str:
+    low, high = numbers["latents.low"], numbers["latents.high"]
+    said = (
+        f"From {low} to {high} with the same z a slice changes by {numbers['difference.rms']:.1f} gray levels, another "
+        f"latent by {numbers['difference.others.rms']:.1f}."
+    )
+    if "difference.correlation" in numbers:
+        said += f" The mean change correlates with that of real groups by {numbers['difference.correlation']:.2f}."
+    return said
+
+
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
     two = two_classes.two_classes(context)
     pictures = [
         _pairs_picture(context, two, numbers, findings),
-        _mean_picture(two, numbers, two_classes.pairs(context), findings),
-        _path_picture(two, two_classes.walks(context)),
+        _mean_picture(context, two, numbers, findings),
+        _slider(two),
+        _path_picture(context, two),
     ]
     if "real" in findings:
         pictures.append(_real_picture(context, two, numbers, findings))
@@ -125,7 +143,9 @@ def _pairs_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Ma
     figure = plots.new_figure(SHOWN + 2.2, 5.9)
     figure.set_layout_engine("compressed")
     above, below = figure.subplots(2, 1, height_ratios=[3, 2])
-    plots.image_rows(above, [images[:SHOWN] for images in rows], [low, f"{high}, same z", f"{high}, same w"])
+    plots.image_rows(
+        above, [images[:SHOWN] for images in rows], [low, f"{high}, same z", f"{high}, same w"], "", context.geometry
+    )
     limit = float(np.quantile(np.abs(maps["z"][:SHOWN]), 0.999))
     changes = [some[:SHOWN] for some in (maps["z"], maps["w"])]
     plots.signed_rows(below, changes, [f"same z\n- {low}", f"same w\n- {low}"], limit)
@@ -143,17 +163,21 @@ def _pairs_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Ma
         "A change as large as that would be another person. The next figure has the mean over many pairs beside "
         "shuffled labels.",
         private=False,
+        alt=f"Columns of one brain each: as {low}, as {high} from the same z, as {high} from the same w, and maps of "
+        "the two changes, red where it gets brighter and blue where it gets darker.",
+        shown=f"{SHOWN} latents, {3 * SHOWN} generated slices.",
     )
 
 
-def _mean_picture(two: TwoClasses, numbers: Numbers, pairs: NDArray[np.uint8], maps: Maps) -> ReportFigure:
-    low, high = two.names
+def _mean_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Maps) -> ReportFigure:
+    (low, high), pairs = two.names, two_classes.pairs(context)
     mean, control = maps["mean"], maps["control"]
     figure = plots.new_figure(9, 3.4)
     axes = figure.subplots(1, 4)
     for ax, images, title in zip(axes, pairs, (low, high), strict=False):
         ax.imshow(images[:, 0].mean(axis=0), cmap="gray", vmin=0, vmax=255)
         ax.set(xticks=[], yticks=[], title=f"mean {title}")
+        plots.mark(ax, context.geometry, images.shape[-1], inside=False)
     limit = float(np.abs(mean).max())
     plots.signed_rows(axes[2], [mean[None]], [""], limit, f"mean {high} - {low}", bar=False)
     plots.signed_rows(axes[3], [control[None]], [""], limit, "control: labels shuffled")
@@ -167,18 +191,46 @@ def _mean_picture(two: TwoClasses, numbers: Numbers, pairs: NDArray[np.uint8], m
         control=f"The same mean with {low} and {high} swapped in half of the pairs, on the same scale: "
         f"{numbers['difference.shuffled.rms']:.1f} gray levels.",
         private=False,
+        alt=f"The mean slice of {low}, that of {high}, a map of their difference and the same map for shuffled labels, "
+        "which should be empty.",
+        shown=f"Means of {pairs.shape[1]} generated slices of each class.",
     )
 
 
-def _path_picture(two: TwoClasses, walks: dict[str, NDArray[np.uint8]]) -> ReportFigure:
-    """The way of the first latents from one class to the other, along both paths."""
+def _slider(two: TwoClasses) -> ReportFigure:
+    """Frames on the way from one class to the other, below each other in one strip, for the page to slide along."""
     low, high = two.names
+    size = two.G.resolution
+    count = int(np.clip(STRIP // (FRAMES * size**2), 1, 4))
+    frames = latents.path(two.G, torch.arange(count), two.low, two.high, np.linspace(0, 1, FRAMES).tolist())
+    strip = np.concatenate([np.concatenate(list(images[:, 0]), axis=1) for images in frames])
+    buffer = io.BytesIO()
+    Image.fromarray(strip).save(buffer, "PNG", optimize=True)
+    return ReportFigure(
+        name="slider",
+        content=buffer.getvalue(),
+        title=f"From {low} to {high}, by hand",
+        reading=f"Each slice keeps its latent and its noise while the class embedding goes from {low} to {high}. What "
+        "moves is what the label changes. It is the generator's interpolation, no course of a disease in a person.",
+        control="the outline and the folds, which should stay: what moves there is another person",
+        private=False,
+        alt=f"{count} generated slices side by side, which change from {low} to {high} as the slider is moved.",
+        shown=f"{count} latents (seeds 0 to {count - 1}) at {FRAMES} places.",
+        frames=FRAMES,
+        ends=(low, high),
+    )
+
+
+def _path_picture(context: Context, two: TwoClasses) -> ReportFigure:
+    """The way of the first latents from one class to the other, along both paths."""
+    (low, high), walks = two.names, two_classes.walks(context)
     walk, straight = walks["path"], walks["direction"]
     size, count = walk.shape[-1], min(WALKS_SHOWN, walk.shape[1])
     figure = plots.new_figure(2 * len(walk) + 1.6, count + 1.2)
     titles = (f"weight of {high} in the class embedding", "way along the direction in w")
     for ax, images, what in zip(figure.subplots(1, 2), (walk, straight), titles, strict=True):
-        plots.image_rows(ax, [images[:, i] for i in range(count)], [f"seed {i}" for i in range(count)])
+        names = [f"seed {i}" for i in range(count)]
+        plots.image_rows(ax, [images[:, i] for i in range(count)], names, "", context.geometry)
         places = [f"{p:.2f}" for p in np.linspace(0, 1, len(walk))]
         ax.set_xticks([(i + 0.5) * size - 0.5 for i in range(len(walk))], places)
         ax.set_xlabel(what)
@@ -193,6 +245,8 @@ def _path_picture(two: TwoClasses, walks: dict[str, NDArray[np.uint8]]) -> Repor
         control="Identity has to stay: outline, tilt and folds of a row should not wander. How many gray levels change "
         "stands under the same brain's figure. Whether the sizes lead one way is measured where there is a ruler.",
         private=False,
+        alt=f"Two blocks of rows. In each row one brain changes from {low} at the left to {high} at the right.",
+        shown=f"{count} latents at {len(walk)} places, on two ways.",
     )
 
 
@@ -224,4 +278,6 @@ def _real_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Map
         f"{numbers['difference.correlation']:.2f}.{warning}",
         control=bounds,
         private=True,
+        alt=f"Two maps of {high} minus {low}, of generated pairs and of real groups, in the same colours.",
+        shown=f"Means over {two_classes.PAIRS} generated pairs and {len(context.held_out)} real slices.",
     )

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import distances, pixels, plots
+from analysis import distances, pixels, plots, style
 from analysis.context import Context
 from analysis.numbers import BASELINE, INTERVAL, NO_GENERATOR, Number, Numbers
 from analysis.persons import count_persons, half_sample_intervals, independent, of_many_persons
+from analysis.pixels import POWER
 from analysis.plots import ReportFigure
 from analysis.slices import SliceTable
 from analysis.sources import SOURCES, FeatureTable
 
+QUESTION = "How near are generated slices to people whom the generator never saw, and do they cover them?"
 PRDC = ("precision", "recall", "density", "coverage")
 FEWEST_IN_HALF = 10  # persons in half of a set; below, an interval would be noise
 Sets = dict[str, SliceTable]
@@ -121,6 +123,18 @@ NUMBERS = (
         also={".baseline": TOO_FEW},
         unless=TOO_FEW,
     ),
+    *(
+        Number(
+            f"spectrum.<CLASS>.{which}",
+            f"  {which} half octave <CLASS>",
+            f"power over the held-out reals' in the half octave where it is {least}, and that half octave in cycles "
+            "per image",
+            beside=("real-vs-real baseline {.baseline}", "from {.from} to {.to} cycles per image"),
+            also={".from": TOO_FEW, ".to": TOO_FEW, ".baseline": TOO_FEW},
+            unless=TOO_FEW,
+        )
+        for which, least in (("weakest", "least"), ("strongest", "most"))
+    ),
     Number(
         "spectrum.<CLASS>.finest",
         meaning="power at the finest frequency over the held-out reals'. Below 1 it is blurred, above 1 there is "
@@ -148,7 +162,16 @@ def measure(context: Context) -> tuple[Numbers, dict[str, Sets]]:
 
 
 def show(context: Context, numbers: Numbers, findings: dict[str, Sets]) -> list[ReportFigure]:
-    return [_similarity_picture(context, numbers), _pixel_picture(findings)]
+    return [_similarity_picture(context, numbers), _pixel_picture(context, findings)]
+
+
+def answer(numbers: Numbers) -> str:
+    said = []
+    for name in numbers["class_names"]:
+        key = f"kid.{name}"
+        if f"{key}.baseline" in numbers:
+            said.append(f"{name} {numbers[key]:.3f}, of two real samples {numbers[f'{key}.baseline']:.3f}")
+    return f"KID: {'; '.join(said)}." if said else "There are too few people to say."
 
 
 def same_size(context: Context, label: int) -> Sets:
@@ -240,6 +263,11 @@ def _pixels(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Nu
             f"spectrum.{name}{suffix}": pixels.spectrum_distance(power, rings),
             f"spectrum.{name}.finest{suffix}": float(rings[-1] / power[-1]),
         }
+        ratios = sorted(pixels.bands(rings, power), key=lambda band: band[2])
+        for which, (first, last, ratio) in (("weakest", ratios[0]), ("strongest", ratios[-1])):
+            numbers[f"spectrum.{name}.{which}{suffix}"] = ratio
+            if not suffix:
+                numbers |= {f"spectrum.{name}.{which}.from": first, f"spectrum.{name}.{which}.to": last}
     return numbers
 
 
@@ -249,9 +277,10 @@ def _with_interval(numbers: Numbers, key: str) -> tuple[float, ...]:
 
 
 def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
-    figure = plots.new_figure(11, 6.4)
+    figure = plots.new_figure(11, 7.2)
     names = context.class_names
     titles = {"frechet": "Frechet distance", "kid": "KID"} | {key: key for key in PRDC}
+    better = {"frechet": style.LOWER, "kid": style.LOWER, "density": style.MIDDLE}
     for place, (key, title) in enumerate(titles.items(), start=1):
         ax = plots.beside_baseline(
             figure.add_subplot(2, 3, place),
@@ -260,9 +289,9 @@ def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
             [_with_interval(numbers, f"{key}.{name}.baseline") for name in names],
             title,
             numbers.get(f"{key}.{names[0]}.expected"),
+            better.get(key, style.HIGHER),
         )
-        if place == 1:
-            ax.legend(fontsize=8)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
     return ReportFigure(
         "similarity",
         figure,
@@ -273,28 +302,53 @@ def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
         f"The features are those of the {context.judge.name} ({context.judge.hash}).",
         "the gray bars. They put training reals in the generated slices' place, at the same n, with their own 95 %",
         private=False,
+        alt="Six panels, one for each metric: for every class a triangle for the generated slices with its interval, "
+        "beside a gray bar for two real samples with theirs.",
+        shown="Compared are "
+        + "; ".join(
+            f"{numbers[f'n.{name}']} generated and {numbers[f'n.{name}.held_out']} real slices of {name}"
+            for name in names
+            if f"n.{name}" in numbers
+        )
+        + ".",
     )
 
 
-def _pixel_picture(curves: dict[str, Sets]) -> ReportFigure:
-    figure = plots.new_figure(11, 3.6 * len(curves))
+def _pixel_picture(context: Context, curves: dict[str, Sets]) -> ReportFigure:
+    figure = plots.new_figure(11, 3.8 * len(curves))
+    mm = context.geometry.mm
     for row, (name, sets) in enumerate(curves.items()):
-        levels = [(which, pixels.histogram(slices.images)) for which, slices in sets.items()]
-        power = [(which, pixels.radial_spectrum(slices.images)) for which, slices in sets.items()]
+        label = context.class_names.index(name)
+        looks = (style.look(True, label), style.BASELINE_LOOK, style.look(False, label))
+        levels = [
+            (f"{which} ({len(some)})", pixels.histogram(some.images), drawn)
+            for (which, some), drawn in zip(sets.items(), looks, strict=True)
+        ]
+        power = [pixels.radial_spectrum(some.images) for some in sets.values()]
         left, right = (figure.add_subplot(len(curves), 2, 2 * row + column) for column in (1, 2))
-        plots.curves(left, np.arange(256), levels, f"{name}: intensities", ("gray level", "share of pixels"))
+        plots.curves(left, np.arange(256), levels, f"{name}: gray levels", ("gray level", "share of pixels"))
         left.set_yscale("log")
-        real = power[0][1]
-        ratios = [(which, (rings + 1e-12) / (real + 1e-12)) for which, rings in power]
-        words = ("cycles per image", "power over the held-out reals'")
-        plots.curves(right, np.arange(1, len(real) + 1), ratios, f"{name}: power spectrum", words)
-        right.set_yscale("log")
+        ratios = [
+            (which, (rings + 1e-12) / (power[0] + 1e-12), drawn)
+            for which, rings, drawn in zip(sets, power, looks, strict=True)
+        ]
+        cycles = np.arange(1, len(power[0]) + 1) / (1.0 if mm is None else mm * context.resolution)
+        words = ("cycles per image" if mm is None else "cycles per mm", "power / held-out reals'")
+        plots.curves(right, cycles, ratios, f"{name}: power spectrum", words)
+        right.axhspan(*POWER, color="0.93", zorder=-2, label=f"{POWER[0]:g} to {POWER[1]:g}: good")
+        right.set(yscale="log", yticks=[0.3, 0.5, 0.8, 1, 1.25, 2])
+        right.set_ylim(min(0.45, *(r.min() for _, r, _ in ratios)), max(2.0, *(r.max() for _, r, _ in ratios)))
+        style.plain_ticks(right, x=False).legend(fontsize=8)
     return ReportFigure(
         "pixels",
         figure,
-        "Intensities and spatial frequencies",
-        "A curve of generated slices that falls below at the right misses fine detail. One that rises at the right end "
-        "has a checkerboard or grain that real slices do not have.",
+        "Gray levels and spatial frequencies",
+        "Where the generated slices' curve falls below the gray ground, detail of that size is missing. Where it rises "
+        "above, there is grain or a checkerboard that real slices do not have. The right end is the finest detail that "
+        "the pixels can hold.",
         "the training reals' curve, which shows how far two real samples differ",
         private=False,
+        alt="Two panels for each class: how often each gray level is, and the power at each spatial frequency over "
+        "that of held-out reals.",
+        shown="The legends count the slices.",
     )

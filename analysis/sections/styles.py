@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis import latents, plots
+from analysis import latents, plots, style
 from analysis.context import Context
 from analysis.numbers import Number, Numbers
 from analysis.persons import some_one_each
@@ -16,6 +16,7 @@ from analysis.plots import ReportFigure
 from analysis.two_classes import TwoClasses, two_classes
 from progan_style import generate
 
+QUESTION = "Which styles make what, and how much variety does truncation cost?"
 SHOWN = 8
 PSIS = (0.0, 0.3, 0.5, 0.7, 1.0)
 TRUNCATED = 48  # images per class and psi
@@ -84,29 +85,37 @@ def _real_diversity(context: Context) -> Numbers:
     return numbers
 
 
+def answer(numbers: Numbers) -> str:
+    key = f"mixing.{FROM_ROW}"
+    return (
+        f"The styles of 4x4 and 8x8 pixels explain {numbers[f'{key}.rows']:.0%} of the pixels' variance, the finer "
+        f"ones {numbers[f'{key}.columns']:.0%}."
+    )
+
+
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
     two = two_classes(context)
     return [
-        _mixing_picture(two, numbers, findings["grid"], findings["shares"]),
+        _mixing_picture(context, two, numbers, findings),
         _truncation_picture(context, numbers, findings["truncated"]),
         _film(two, numbers, findings["frames"]),
     ]
 
 
-def _mixing_picture(
-    two: TwoClasses, numbers: Numbers, grid: NDArray[np.uint8], shares: list[tuple[float, float]]
-) -> ReportFigure:
+def _mixing_picture(context: Context, two: TwoClasses, numbers: Numbers, made: Made) -> ReportFigure:
+    grid, shares = made["grid"], made["shares"]
     crossovers = _crossovers(two)
     figure = plots.new_figure(11, 5.8)
     left, right = figure.subplots(1, 2, width_ratios=[1.35, 1])
     title = "columns: seeds " + ", ".join(map(str, range(MIXED, 2 * MIXED)))
-    plots.image_rows(left, list(grid), [f"seed {i}" for i in range(MIXED)], title)
+    plots.image_rows(left, list(grid), [f"seed {i}" for i in range(MIXED)], title, context.geometry)
     left.set_ylabel("coarse styles and noise from")
     left.set_xlabel("fine styles from the column's seed")
     names = [str(c) if not c else f"{c}\n({2 ** (c // 2 + 1)} px)" for c in crossovers]
     labels = ("row (coarse)", "column (fine)")
-    for share, label, colour in zip(np.transpose(shares), labels, plots.COLOURS, strict=False):
-        right.plot(crossovers, share, "o-", color=colour, label=f"explained by the {label}")
+    looks = ((style.NEUTRAL[0], "o-"), (style.NEUTRAL[1], "^--"))
+    for share, label, (colour, line) in zip(np.transpose(shares), labels, looks, strict=True):
+        right.plot(crossovers, share, line, color=colour, label=f"explained by the {label}")
     right.set_xticks(crossovers, names, fontsize=8)
     right.set(xlabel="styles taken from the row (up to this size)", ylabel="share of the pixels' variance", ylim=(0, 1))
     right.axvline(FROM_ROW, color="0.7", lw=0.8)
@@ -122,6 +131,9 @@ def _mixing_picture(
         control="With no styles from the row only the noise is the row's, and it explains "
         f"{shares[0][0]:.1%}. With all of them the columns explain {shares[-1][1]:.1%}.",
         private=False,
+        alt="Left, a grid of slices that share coarse styles along rows and fine ones along columns. Right, two curves "
+        "that cross: the variance that rows and columns explain, the more styles are the row's.",
+        shown=f"{MIXED * MIXED} generated slices of {two.names[0]}.",
     )
 
 
@@ -133,7 +145,7 @@ def _truncation_picture(context: Context, numbers: Numbers, truncated: dict[str,
     axes = np.atleast_1d(figure.subplots(1, len(names)))
     for name, ax in zip(names, axes, strict=True):
         titles = [f"{psi:g}\n{numbers[f'truncation.{name}.{psi:.1f}.diversity']:.0f}" for psi in PSIS]
-        plots.image_rows(ax, [images[:shown] for images in truncated[name]], titles, name)
+        plots.image_rows(ax, [images[:shown] for images in truncated[name]], titles, name, context.geometry)
     axes[0].set_ylabel("psi, and diversity in gray levels")
     found = [f"{n} {numbers[k]:.0f}" for n in names if (k := f"truncation.{n}.real.diversity") in numbers]
     control = "There are no held-out slices, so no diversity of real ones."
@@ -150,6 +162,9 @@ def _truncation_picture(context: Context, numbers: Numbers, truncated: dict[str,
         "report are at psi 1.",
         control=control,
         private=False,
+        alt=f"A block for each of {', '.join(names)}: rows of the same slices from psi 0, where all look alike, to psi "
+        "1, where each is its own.",
+        shown=f"{shown} latents of each class at {len(PSIS)} psis. The diversity is of {TRUNCATED}.",
     )
 
 
@@ -167,4 +182,6 @@ def _film(two: TwoClasses, numbers: Numbers, frames: NDArray[np.uint8]) -> Repor
         "pictures instead of one space.",
         control=f"Two neighbouring seeds, {BETWEEN} frames apart, differ by {numbers['film.seeds']:.1f} gray levels.",
         private=False,
+        alt=f"A film of three brains side by side, as {low}, half-way and as {high}, that glide from shape to shape.",
+        shown=f"{len(frames)} frames over {FILMED} seeds.",
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import neighbours, plots
+from analysis import neighbours, plots, style
 from analysis.context import Context
 from analysis.embedding import MIN_DIST, NEIGHBOURS, pca_map, umap_embed, umap_map
 from analysis.hover import interactive_map
@@ -20,9 +20,10 @@ from analysis.persons import of_many_persons
 from analysis.plots import ReportFigure
 from analysis.sources import FeatureTable, join
 
+QUESTION = "Where do generated slices lie among real ones, and do the classes part?"
 FITTED = 2000  # training slices that the map is fitted on; 4,000 is UMAP's own limit
 SHOWN = 1000  # held-out and generated slices on it, of each kind
-PEOPLE = 8  # coloured persons: as many as there are colours to tell apart
+PEOPLE = len(style.PERSONS)  # coloured persons: as many as there are colours to tell apart
 
 ONE_CLASS = "with one class"
 NO_NETWORK = "with two folders, which have no generator"
@@ -115,6 +116,13 @@ def show(context: Context, numbers: Numbers, findings: Mapped) -> list[ReportFig
     return pictures
 
 
+def answer(numbers: Numbers) -> str:
+    said = f"{numbers['umap.realness']:.2f} of the neighbours are of the own side (real, generated); in two real sets "
+    return (
+        f"{said}{numbers['umap.realness.baseline']:.2f}, and {numbers['umap.realness.expected']:.2f} if sets are equal."
+    )
+
+
 def _balanced(context: Context) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of held-out and of generated slices: as many of each in every class, of as many persons as possible."""
     rows, made = [], []
@@ -171,8 +179,26 @@ def settings(seed: int) -> str:
     return f"UMAP of the first 50 principal components, {NEIGHBOURS} neighbours, min_dist {MIN_DIST}, seed {seed}."
 
 
-def _sides(context: Context, table: FeatureTable) -> tuple[NDArray[np.int64], tuple[str, str]]:
-    return (~table.is_real).astype(np.int64), (f"real ({context.held_out_split})", "generated")
+Looks = list[tuple[str, style.Look]]
+
+
+def _sides(context: Context, table: FeatureTable) -> tuple[NDArray[np.int64], Looks]:
+    words = ((f"real, {context.held_out_split}", style.look(True)), ("generated", style.look(False)))
+    return (~table.is_real).astype(np.int64), list(words)
+
+
+def _kinds(table: FeatureTable) -> tuple[NDArray[np.int64], Looks]:
+    """By class, and real or generated."""
+    looks = [
+        (f"{name}, {'real' if real else 'generated'}", style.look(real, label))
+        for real in (True, False)
+        for label, name in enumerate(table.class_names)
+    ]
+    return np.array(table.labels) + len(table.class_names) * ~table.is_real, looks
+
+
+def _shown(table: FeatureTable) -> str:
+    return f"{int(table.is_real.sum())} real and {int((~table.is_real).sum())} generated slices."
 
 
 def _judge_picture(
@@ -186,10 +212,8 @@ def _judge_picture(
     figure = plots.new_figure(11, 10)
     title = kind.upper()
     sides, words = _sides(context, both)
-    kinds = np.array(both.labels) + len(both.class_names) * sides
-    names = [f"{name} {side}" for side in ("real", "generated") for name in both.class_names]
-    plots.scatter(figure.add_subplot(2, 2, 1), points, kinds, names, f"{title}: class")
-    plots.scatter(figure.add_subplot(2, 2, 2), points, sides, words, f"{title}: realness", plots.COLOURS[2:])
+    plots.scatter(figure.add_subplot(2, 2, 1), points, *_kinds(both), f"{title}: class")
+    plots.scatter(figure.add_subplot(2, 2, 2), points, sides, words, f"{title}: real or generated")
     real = both.is_real
     _person_panel(figure.add_subplot(2, 2, 3), points[real], both.subjects[real], f"{title}: people (real)")
     ax = figure.add_subplot(2, 2, 4)
@@ -210,6 +234,8 @@ def _judge_picture(
         "ones alone a gap. Distances on such a map are not measurements.",
         _beside(numbers),
         private=False,
+        alt=f"Four panels of the same {title} points: by class, by real or generated, by person, by slice position.",
+        shown=_shown(both),
     )
 
 
@@ -238,7 +264,7 @@ def _person_panel(ax: Any, points: NDArray[np.float32], subjects: NDArray[Any], 
     ax.scatter(points[:, 0], points[:, 1], c="0.85", s=5, linewidths=0)
     for index, name in enumerate(chosen):
         mine = subjects.astype(str) == name
-        ax.scatter(points[mine, 0], points[mine, 1], s=16, color=plots.COLOURS[index], label=f"person {index + 1}")
+        ax.scatter(points[mine, 0], points[mine, 1], s=16, color=style.PERSONS[index], label=f"person {index + 1}")
     ax.legend(fontsize=8, loc="best")
     ax.set(xticks=[], yticks=[], title=title)
 
@@ -247,8 +273,8 @@ def _joint_picture(context: Context, both: FeatureTable) -> ReportFigure:
     points = umap_embed(both.features, context.options.seed)
     figure = plots.new_figure(11, 5.4)
     sides, words = _sides(context, both)
-    plots.scatter(figure.add_subplot(1, 2, 1), points, both.labels, both.class_names, "joint UMAP: class")
-    plots.scatter(figure.add_subplot(1, 2, 2), points, sides, words, "joint UMAP: realness", plots.COLOURS[2:])
+    plots.scatter(figure.add_subplot(1, 2, 1), points, *_kinds(both), "joint UMAP: class")
+    plots.scatter(figure.add_subplot(1, 2, 2), points, sides, words, "joint UMAP: real or generated")
     return ReportFigure(
         "umap_joint",
         figure,
@@ -257,6 +283,8 @@ def _joint_picture(context: Context, both: FeatureTable) -> ReportFigure:
         "its axes on what parts the two, which the fit on training reals cannot.",
         "the map fitted on training reals",
         private=False,
+        alt="Two panels of the same points, by class and by real or generated.",
+        shown=_shown(both),
     )
 
 
@@ -271,7 +299,8 @@ def _generator_picture(
         (judged, "the same slices on the reference classifier's map"),
     )
     for place, (where, title) in enumerate(panels, start=1):
-        plots.scatter(figure.add_subplot(1, 2, place), where, table.labels, table.class_names, title)
+        looks = [(name, style.look(False, label)) for label, name in enumerate(table.class_names)]
+        plots.scatter(figure.add_subplot(1, 2, place), where, np.array(table.labels), looks, title)
     return ReportFigure(
         "umap_generator",
         figure,
@@ -281,6 +310,8 @@ def _generator_picture(
         f"computed from the image alone. {settings(context.options.seed)}",
         "fidelity.auc, fidelity.shuffled and the map on the right",
         private=False,
+        alt="Two panels of the generated slices by class: by the generator's features and by the image's.",
+        shown=_shown(table),
     )
 
 
@@ -288,15 +319,15 @@ def _discriminator_picture(context: Context, both: FeatureTable) -> ReportFigure
     points = umap_embed(both.features, context.options.seed)
     figure = plots.new_figure(11, 5.6)
     sides, words = _sides(context, both)
-    plots.scatter(
-        figure.add_subplot(1, 2, 1), points, sides, words, "UMAP: D's final layer, realness", plots.COLOURS[2:]
-    )
-    plots.scatter(figure.add_subplot(1, 2, 2), points, both.labels, both.class_names, "the same points by class")
+    plots.scatter(figure.add_subplot(1, 2, 1), points, sides, words, "UMAP: D's final layer, real or generated")
+    plots.scatter(figure.add_subplot(1, 2, 2), points, *_kinds(both), "the same points by class")
     return ReportFigure(
         "umap_discriminator",
         figure,
         "The discriminator's features",
-        f"D takes no label. It was trained to part the two colours on the left. {settings(context.options.seed)}",
+        f"D takes no label. It was trained to part real and generated. {settings(context.options.seed)}",
         "discriminator.auc, which a linear head reads from these features",
         private=False,
+        alt="Two panels of the same points, by real or generated and by class.",
+        shown=_shown(both),
     )

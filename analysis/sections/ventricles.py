@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import atrophy, plots, two_classes
+from analysis import atrophy, plots, style, two_classes
 from analysis.context import Context, NotHereError
 from analysis.numbers import UNKNOWN, Number, Numbers
 from analysis.plots import ReportFigure
 from analysis.ruler import ventricle_ratio
 from analysis.two_classes import TwoClasses
 
+QUESTION = "Is the disease as large in generated slices as in real ones?"
 OF_NETWORKS = True
 NUMBERS = (
     Number("ruler.spearman", meaning="rank correlation of the ruler with the truth of held-out phantoms"),
@@ -96,6 +97,13 @@ def measure(context: Context) -> tuple[Numbers, Sizes]:
     return numbers, (groups, along)
 
 
+def answer(numbers: Numbers) -> str:
+    return (
+        f"The classes' ventricles differ by {numbers['atrophy.ratio']:.2f} of the real difference, where 1 is right "
+        f"(shuffled labels {numbers['atrophy.shuffled']:.2f})."
+    )
+
+
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
     two, (groups, along) = two_classes.two_classes(context), findings
     low, high = two.names
@@ -122,6 +130,9 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
         f"the rank correlation is {numbers['atrophy.path.shuffled']:.2f} and "
         f"{numbers['atrophy.direction.shuffled']:.2f}.",
         private=False,
+        alt="Left, boxes of the ventricle ratio of real and generated slices of both classes. Middle and right, lines "
+        "of single latents on the way from one class to the other with their median, beside the real medians.",
+        shown="The numbers of slices stand under the boxes, those of latents above the lines.",
     )
     return [picture]
 
@@ -133,16 +144,18 @@ def _figure(two: TwoClasses, numbers: Numbers, groups: list[Any], along: dict[st
     values = [v for pair in groups for v in pair]
     boxes = left.boxplot(values, showfliers=False, patch_artist=True, widths=0.6, whis=(5, 95))
     for i, box in enumerate(boxes["boxes"]):
-        box.set(facecolor=plots.COLOURS[i // 2], alpha=0.3 if i % 2 == 0 else 0.8)
+        label = (two.low, two.high)[i // 2]
+        box.set(facecolor=style.look(i % 2 == 0, label).colour, edgecolor=style.outline(label))
+        boxes["medians"][i].set(color="white" if i % 2 == 0 else "black", linewidth=2)
     kinds = zip((low, low, high, high), values, ("real", "generated") * 2, strict=True)
     left.set_xticks(range(1, 5), [f"{name}\n{kind}\n({len(v)})" for name, v, kind in kinds], fontsize=8)
     left.set(ylabel="ventricles / brain (area)", title="quartiles, whiskers 5 to 95 %")
     titles = (f"weight of {high}, same z", "along the direction in w")
     for ax, sizes, what in zip(right, along.values(), titles, strict=True):
         ax.plot(np.linspace(0, 1, len(sizes)), sizes, color="0.8", lw=0.5)
-        ax.plot(np.linspace(0, 1, len(sizes)), np.median(sizes, axis=1), color=plots.COLOURS[5], lw=2, label="median")
-        for name, colour in zip((low, high), plots.COLOURS, strict=False):
-            ax.axhline(numbers[f"ruler.{name}.real"], color=colour, ls="--", lw=1, label=f"real {name}, median")
+        ax.plot(np.linspace(0, 1, len(sizes)), np.median(sizes, axis=1), color="black", lw=2, ls="--", label="median")
+        for name, label in ((low, two.low), (high, two.high)):
+            ax.axhline(numbers[f"ruler.{name}.real"], color=style.outline(label), lw=1.5, label=f"real {name}, median")
         ax.set(xlabel=what, title=f"{sizes.shape[1]} latents")
         ax.legend(fontsize=7)
     return figure

@@ -13,6 +13,7 @@ Array = NDArray[np.float32]
 LOWEST_MM, HIGHEST_MM = 6.0, 28.0  # MNI heights of the slices: the lateral ventricles are seen in all of them
 SIDE = 256
 MM_PER_PIXEL = 0.88  # 225 mm in all: the largest brain fills the picture, so small stages spend their pixels on it
+PHANTOM_PLANE, PHANTOM_FIELD_MM = "axial", SIDE * MM_PER_PIXEL  # what a picture of any size shows
 CENTRE = (0.0, -17.0, 17.0)  # MNI mm, the middle of the brain: the middle of the picture, and the affine's pivot
 ROWS, COLS = 256, 240  # the window that a brain can reach; the rest of a picture is background
 TEMPLATE_ORIGIN = (-98.0, -134.0, -72.0)  # MNI mm of the template's first voxel

@@ -83,7 +83,7 @@ def made():
         for picture in pictures:
             starts = {".png": b"\x89PNG", ".gif": b"GIF89a", ".html": b"\n<!DOCTYPE html>"}[picture.suffix]
             assert picture_bytes(picture, "the settings").lstrip().startswith(starts.lstrip())
-            assert picture.title and picture.reading and picture.control
+            assert picture.title and picture.reading and picture.control and picture.alt and picture.shown
         return numbers, pictures
 
     return make

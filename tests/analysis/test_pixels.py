@@ -1,9 +1,12 @@
 """Gray levels, frequencies and variety of pictures whose answer is known."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from analysis.pixels import (
+    bands,
     brightness,
     corners,
     histogram,
@@ -51,3 +54,16 @@ def test_corners_and_brightness_of_a_disc_on_a_veil():
     assert corners(images).tolist() == [7.0, 10.0]
     assert brightness(images).tolist() == [100.0, 100.0]
     assert brightness(np.zeros((1, 1, 8, 8), np.uint8)).tolist() == [0.0]
+
+
+def test_half_octaves_find_a_hole_in_the_middle_that_the_finest_frequency_does_not_show():
+    power = np.ones(128)
+    made = power.copy()
+    made[63:90] = 0.25  # 64 to 90 cycles
+    found = {(first, last): ratio for first, last, ratio in bands(made, power)}
+    assert found[64, 90] == pytest.approx(0.25) and found[128, 128] == pytest.approx(1)
+    assert sum(ratio < 0.99 for ratio in found.values()) == 1
+    edges = sorted(found)
+    assert edges[0] == (1, 1) and all(b[0] == a[1] + 1 for a, b in itertools.pairwise(edges))
+    made[63:90] = np.tile([0.5, 2.0], 14)[:27]  # a mean of ratios, so that half and double cancel
+    assert dict(((a, b), r) for a, b, r in bands(made, power))[64, 90] == pytest.approx(1, abs=0.03)

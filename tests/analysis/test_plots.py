@@ -1,14 +1,14 @@
 import numpy as np
+import pytest
 
-from analysis import plots
+from analysis import plots, style
+from analysis.geometry import Geometry
 
 
 def test_scatter_counts_each_group_in_the_legend():
     ax = plots.new_figure(4, 4).add_subplot()
-    assert (
-        plots.scatter(ax, np.random.default_rng(0).normal(size=(5, 2)), np.array([0, 1, 1, 1, 0]), ("CN", "AD"), "t")
-        is ax
-    )
+    looks = [("CN", style.look(True, 0)), ("AD", style.look(False, 1))]
+    assert plots.scatter(ax, np.random.default_rng(0).normal(size=(5, 2)), np.array([0, 1, 1, 1, 0]), looks, "t") is ax
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["CN (2)", "AD (3)"]
     assert ax.get_title() == "t"
 
@@ -32,3 +32,26 @@ def test_the_confusion_matrix_writes_its_counts():
 def test_a_figure_carries_its_settings():
     figure = plots.write_settings(plots.new_figure(3, 3), "psi 1, seed 0", "what it shows")
     assert figure.get_supxlabel() == "what it shows\npsi 1, seed 0"
+
+
+def test_the_order_of_drawing_is_mixed():
+    ax = plots.new_figure(4, 4).add_subplot()
+    looks = [("CN", style.look(True, 0)), ("AD", style.look(True, 1))]
+    plots.scatter(ax, np.zeros((200, 2)), np.repeat([0, 1], 100), looks, "t")
+    drawn = [tuple(points.get_facecolor()[0]) for points in ax.collections if len(points.get_offsets())]
+    assert len(drawn) > plots.MIXED and drawn[0] == drawn[2] != drawn[1]  # in turns, not one after the other
+
+
+def test_images_are_marked_with_their_sides_and_millimetres_as_far_as_they_are_known():
+    rows = [np.zeros((2, 1, 64, 64), dtype=np.uint8)]
+    for geometry, words in (
+        (Geometry("axial", 3.52), {"L", "R", "50 mm"}),
+        (Geometry("sagittal"), {"A", "P"}),
+        (Geometry(), set()),
+        (None, set()),
+    ):
+        ax = plots.image_rows(plots.new_figure(4, 4).add_subplot(), rows, ("x",), "", geometry)
+        assert {text.get_text() for text in ax.texts} - {""} == words
+        if geometry is not None and geometry.mm:
+            start, end = ax.lines[0].get_xdata()
+            assert (end - start) * geometry.mm == pytest.approx(50)

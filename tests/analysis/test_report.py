@@ -6,12 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from analysis import context as contexts
-from analysis import make_report, report, sections
+from analysis import folder_context, make_report, report, sections
 from analysis import slices as slices_module
 from analysis.numbers import DeclarationError, Number
-from progan_style import load_generator, stage_dir
+from progan_style import load_folder, load_generator, stage_dir
+
+PLANE = (("plane", "coronal"), ("mm_per_pixel", "0.9"))  # of the toy's files, which have 32 pixels
 
 
 def test_a_second_call_reads_the_sections_back(predict, run, quick, monkeypatch):
@@ -38,7 +41,7 @@ def test_without_held_out_slices_their_numbers_are_left_out_with_a_line(predict,
     assert not [name for name in numbers if name.startswith(("kid", "coverage", "fidelity", "tstr", "discriminator."))]
     assert numbers["pictures"][:2] == ["real_vs_fake.png", "generated.png"] and numbers["failed"] == []
     assert set(numbers["pictures"][2:]) == {
-        *("same_brain.png", "difference_map.png", "cn_to_ad.png", "style_mixing.png", "truncation.png"),
+        *("slider.png", "same_brain.png", "difference_map.png", "cn_to_ad.png", "style_mixing.png", "truncation.png"),
         "interpolation.gif",
     }
 
@@ -77,7 +80,9 @@ def test_what_was_kept_of_other_code_or_of_an_earlier_version_is_named(predict, 
 
 def with_grid(monkeypatch, numbers, **made):
     """The section grid declares these numbers and makes those."""
-    grid = replace(sections.load()["grid"], numbers=numbers, measure=lambda context: (made, None))
+    grid = replace(
+        sections.load()["grid"], numbers=numbers, measure=lambda context: (made, None), answer=lambda found: ""
+    )
     loaded = sections.load() | {"grid": grid}
     monkeypatch.setattr(sections, "load", lambda: loaded)
 
@@ -143,3 +148,40 @@ def test_a_bar_goes_on_with_each_section_and_names_the_one_at_work(predict, run,
     assert bars[0].disable is True and bars[1].disable is None  # None: shown on a terminal
     assert bars[1].names == ["similarity"]  # the grid is kept
     assert all(bar.done == bar.total and bar.closed for bar in bars) and bars[1].total == 2
+
+
+def test_figures_lie_beside_the_page_in_the_kind_that_was_asked_for(predict, run, quick, monkeypatch):
+    predict(run, ["grid"])
+    folder = run.run_dir / "analysis-016"
+    assert not (folder / "generated.svg").exists()
+    numbers = predict(run, ["grid"], figures="svg")
+    assert "psi 1, 24 generated per label" in (folder / "generated.svg").read_text()
+    assert numbers["pictures"] == ["real_vs_fake.png", "generated.png"]
+    with Image.open(folder / "generated.png") as large, Image.open(folder / "sections" / "generated.png") as small:
+        assert large.info["dpi"] == pytest.approx((300, 300), abs=0.1) and large.width == 2 * small.width
+    monkeypatch.setattr(slices_module, "generate", lambda *_, **__: pytest.fail("computed again"))
+    predict(run, ["grid"], figures="png")  # the SVG that is there is no reason to draw anew
+
+
+def test_facts_are_those_of_the_data(predict, run, toy_root, quick, tmp_path):
+    numbers = predict(run, ["grid"])
+    assert (numbers["psi"], numbers["plane"], numbers["mm_per_pixel"], numbers["weights"]) == (1.0, None, None, "last")
+    assert numbers["generated.CN"] == numbers["generated.AD"] == 24 and numbers["data"] == toy_root.name
+    made = load_folder(toy_root, classes=("CN", "AD"), resolution=16, cache_dir=tmp_path / "cache", progress=False)
+    count = len(made.train)
+    columns = {"psi": np.full(count, "0.5"), "seed": np.arange(count).astype(str)}
+    fake = replace(made, train=replace(made.train, columns=columns))
+    fake = replace(fake, validate=fake.train.subset([]), test=fake.train.subset([]))
+    real = replace(
+        run.data,
+        train=replace(run.data.train, columns={name: np.full(len(run.data.train), value) for name, value in PLANE}),
+    )
+    context = folder_context(real, fake, 16, tmp_path / "out")
+    numbers = make_report(context, ["grid"])
+    assert numbers["psi"] == 0.5 and numbers["plane"] == "coronal" and numbers["mm_per_pixel"] == 1.8
+    assert list(context.fakes.seeds[:3]) == [0, 1, 2] and "nimg" not in numbers and "weights" not in numbers
+    card = (tmp_path / "out" / "dataset_card.md").read_text()
+    assert "Coronal brain MR slices, 1.8 mm per pixel" in card and "psi 0.5" in card and "Axial" not in card
+    assert not (tmp_path / "out" / "model_card.md").exists()
+    columns["psi"][0] = "1"
+    assert folder_context(real, fake, 16, tmp_path / "out").psi is None

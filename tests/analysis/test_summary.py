@@ -13,6 +13,7 @@ def numbers(**more):
         "held_out.split": "test",
         "persons.are": "people of the manifest",
         "notes": ["a note"],
+        "psi": None,
     } | more
 
 
@@ -24,9 +25,11 @@ def test_a_line_has_what_is_there_and_nothing_of_what_is_not():
 
 
 def test_the_heading_says_who_was_held_out():
-    assert heading(numbers(nimg=5000)) == (
+    assert heading(numbers(nimg=5000, psi=1.0)) == (
         "run at 64x64 after 5,000 images, psi 1; held-out real slices: test (1000 slices, 125 people of the manifest)"
     )
+    assert heading(numbers(psi=0.5)).startswith("run at 64x64, psi 0.5;")
+    assert "psi not stated" in heading(numbers())
     assert "people unknown" in heading(numbers(**{"held_out.persons": None}))
 
 

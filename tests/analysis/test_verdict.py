@@ -29,7 +29,10 @@ REAL = {  # as two samples of real people have it
     "copies.relative.false_alarms": 0.011,
 }
 for name in REAL["class_names"]:
-    REAL |= {f"spectrum.{name}.finest": 1.05, f"kid.{name}": 0.01, f"kid.{name}.untrained": 4.0}
+    for which, power in (("weakest", 0.95), ("strongest", 1.05)):
+        key = f"spectrum.{name}.{which}"
+        REAL |= {key: power, f"{key}.from": 16, f"{key}.to": 22}
+    REAL |= {f"kid.{name}": 0.01, f"kid.{name}.untrained": 4.0}
     for key, (value, low, high) in {"kid": (0.0, -0.08, 0.15), "coverage": (0.97, 0.95, 0.99)}.items():
         REAL |= {f"{key}.{name}.baseline{end}": v for end, v in (("", value), (".low", low), (".high", high))}
     REAL |= {f"recall.{name}.baseline{end}": v for end, v in (("", 0.94), (".low", 0.91), (".high", 0.97))}
@@ -52,8 +55,13 @@ def test_real_people_are_good_in_all():
     [
         ("realism", BAD, {"kid.AD": 5.0, "kid.AD.low": 4.5, "kid.AD.high": 5.5}),  # noise
         ("realism", UNCLEAR, {"kid.AD": 0.2, "kid.AD.low": 0.1, "kid.AD.high": 0.3}),
-        ("realism", BAD, {"spectrum.CN.finest": 0.3}),  # blurred
-        ("realism", BAD, {"spectrum.CN.finest": 3.0}),  # a checkerboard
+        ("realism", BAD, {"spectrum.CN.weakest": 0.3}),  # blurred
+        ("realism", BAD, {"spectrum.CN.strongest": 3.0}),  # a checkerboard
+        (
+            "realism",
+            BAD,
+            {"spectrum.AD.weakest": 0.55, "spectrum.AD.weakest.from": 64, "spectrum.AD.weakest.to": 90},
+        ),  # a hole in the middle
         ("realism", UNCLEAR, {"corners": 2.5}),
         ("realism", BAD, {"corners": 5.5}),
         ("variety", BAD, {"recall.CN": 0.63, "recall.CN.low": 0.6, "recall.CN.high": 0.7}),
@@ -76,6 +84,14 @@ def test_what_is_known_to_be_broken_is_told(aspect, grade, changed):
     assert told.pop(aspect) == grade and set(told.values()) == {GOOD}
     judgement = next(j for j in verdict(REAL | changed) if j.aspect == aspect)
     assert judgement.advice and judgement.because and judgement.rule
+
+
+def test_a_hole_that_training_reals_have_too_is_no_fault_of_the_generator():
+    changed = {"spectrum.CN.weakest": 0.5, "spectrum.CN.weakest.baseline": 0.6}
+    assert grades(**changed)["realism"] == UNCLEAR
+    assert grades(**changed | {"spectrum.CN.weakest.baseline": 0.9})["realism"] == BAD
+    because = verdict(REAL | {"spectrum.CN.weakest": 0.5})[0].because
+    assert because == "power at 16 to 22 cycles per image CN 0.50 of the reals'"
 
 
 def test_with_too_few_people_nothing_is_good_and_noise_is_bad():

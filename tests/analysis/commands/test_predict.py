@@ -25,7 +25,7 @@ PICTURES = {
     ),
     *("closest_pairs.png", "copies_per_person.png", "umap_judge.png", "pca_judge.png", "umap_joint.png"),
     *("umap_interactive.html", "umap_generator.png", "umap_discriminator.png"),
-    *("same_brain.png", "difference_map.png", "cn_to_ad.png", "difference_real.png", "projection.png"),
+    *("slider.png", "same_brain.png", "difference_map.png", "cn_to_ad.png", "difference_real.png", "projection.png"),
     *("style_mixing.png", "truncation.png", "interpolation.gif"),
 }
 # The names that the docs promise, for every class where a class stands in them
@@ -84,7 +84,7 @@ def test_sections_have_names(run, shell, quick, capsys):
     numbers = json.loads((run.run_dir / "analysis-016" / "metrics.json").read_text())
     assert "fidelity.auc" in numbers and not [name for name in numbers if name.startswith(("kid", "umap"))]
     assert shell.main(["--run", str(run.run_dir), "--parts", "grid,fidel"]) == 2
-    assert "--parts: expected some of grid, similarity" in capsys.readouterr().err
+    assert "--parts: expected some of grid, training, similarity" in capsys.readouterr().err
 
 
 def test_predict_takes_a_finished_size(run, shell, quick):

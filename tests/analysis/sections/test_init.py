@@ -16,7 +16,7 @@ def test_a_section_says_what_it_shows(name):
 def test_names_are_known_and_groups_are_names():
     assert sections.check_sections(["grid", "latents"]) == ["grid", "latents"]
     for wrong in (["fidelty"], []):
-        with pytest.raises(ValueError, match="--parts: expected some of grid, similarity"):
+        with pytest.raises(ValueError, match="--parts: expected some of grid, training, similarity"):
             sections.check_sections(wrong)
     assert all(name in sections.NAMES for names in sections.GROUPS.values() for name in names)
 

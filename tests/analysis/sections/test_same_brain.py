@@ -1,15 +1,22 @@
 """The same brain as both classes: controls beside it, real groups only where there are any."""
 
+import io
 import json
 from dataclasses import replace
 
+import numpy as np
+import torch
+from PIL import Image
+
+from analysis import two_classes
 from analysis.sections import same_brain
+from progan_style import generate
 
 
 def test_its_numbers_and_what_is_private(context_of, made, tiny_run, few_latents):
     numbers, pictures = made(same_brain, context_of(tiny_run))
-    assert [p.name for p in pictures] == ["same_brain", "difference_map", "cn_to_ad", "difference_real"]
-    assert [p.private for p in pictures] == [False, False, False, True]
+    assert [p.name for p in pictures] == ["same_brain", "difference_map", "slider", "cn_to_ad", "difference_real"]
+    assert [p.private for p in pictures] == [False, False, False, False, True]
     assert numbers["difference.shuffled.rms"] >= 0 and -1 <= numbers["difference.correlation"] <= 1
     json.dumps(numbers, allow_nan=False)
 
@@ -24,3 +31,14 @@ def test_unknown_people_have_no_control(context_of, made, tiny_run, few_latents)
     numbers, pictures = made(same_brain, context)
     assert "difference.correlation" in numbers and "difference.correlation.halves" not in numbers
     assert "no control over people" in pictures[-1].control
+
+
+def test_the_sliders_strip_leads_from_one_class_to_the_other(context_of, tiny_run):
+    two = two_classes.two_classes(context_of(tiny_run))
+    slider = same_brain._slider(two)
+    with Image.open(io.BytesIO(slider.content)) as picture:
+        strip = np.asarray(picture)
+    assert strip.shape == (same_brain.FRAMES * 16, 4 * 16) and slider.ends == ("CN", "AD")
+    for label, rows in ((two.low, strip[:16]), (two.high, strip[-16:])):  # the ends are the classes' own slices
+        own = generate(two.G, torch.full([4], label), torch.arange(4)).numpy()
+        assert np.array_equal(rows, np.concatenate(list(own[:, 0]), axis=1))
