@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from progan_style.scans.orientation import affine_of, known_orientation, states_orientation
+
 Array = NDArray[np.float32]
 
 SUFFIXES = (".nii", ".nii.gz", ".img", ".img.gz", ".mgz", ".mgh")
@@ -39,8 +41,11 @@ class Volume:
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
 
-def read_volume(path: str | Path) -> Volume:
-    """A NIfTI, Analyze or MGH file -> Volume. Raises BadScan, one line, if it is not one 3-D scan."""
+def read_volume(path: str | Path, orientation: str = "") -> Volume:
+    """A NIfTI, Analyze or MGH file -> Volume. Raises BadScan, one line, if it is not one 3-D scan.
+
+    orientation: how a file is stored whose header states nothing, such as LAS.
+    """
     import nibabel as nib
 
     other = Path(path).with_suffix({".img": ".hdr", ".hdr": ".img"}.get(Path(path).suffix, ""))
@@ -52,7 +57,7 @@ def read_volume(path: str | Path) -> Volume:
         shape = _three_axes(tuple(image.shape), str(path))
         if image.get_data_dtype().fields is not None:
             raise BadScan(f"{path}: colour voxels; expected one gray value per voxel")
-        affine = np.asarray(image.affine, np.float64)
+        affine, notes = _placed(image, Path(path), shape, orientation)
         check_affine(affine, str(path))
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     except (BadScan, MemoryError):
@@ -60,7 +65,7 @@ def read_volume(path: str | Path) -> Volume:
     except Exception as error:  # a damaged header makes nibabel and numpy fail in many ways
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadScan(f"{path}: cannot be read ({reason}): it is cut off or damaged; copy it anew") from None
-    return make_volume(data, affine, str(path), _orientation_notes(image))
+    return make_volume(data, affine, str(path), notes)
 
 
 def _check_packed(path: str | Path) -> None:
@@ -87,17 +92,19 @@ def _three_axes(shape: tuple[int, ...], name: str) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _orientation_notes(image: object) -> tuple[str, ...]:
-    """What nibabel had to assume of the orientation."""
-    header = getattr(image, "header", {})
-    if "sform_code" in header:
-        known = header["sform_code"] > 0 or header["qform_code"] > 0
-        return (
-            () if known else ("the header states no orientation (sform and qform codes are 0): stored as LAS assumed",)
+def _placed(image: Any, path: Path, shape: tuple[int, int, int], orientation: str) -> tuple[Any, tuple[str, ...]]:
+    """The affine of a file as it was read, and what had to be known besides. Raises BadScan if nobody states it."""
+    if states_orientation(image, path):
+        return np.asarray(image.affine, np.float64), ()
+    known, layout = known_orientation(image, path)
+    code = orientation or known
+    if not code:
+        raise BadScan(
+            f"{path}: its header states no orientation; state it for all such scans with --orientation, such as LAS "
+            f"(the three stored axes run to the left, to the front, up), and look at the sheets"
         )
-    if type(image).__name__ in ("AnalyzeImage", "Spm99AnalyzeImage", "Spm2AnalyzeImage"):
-        return ("Analyze files state no orientation: stored as LAS assumed",)
-    return ()
+    how = f"stored as {code}, as --orientation says" if orientation else f"{layout}: stored as {code}"
+    return affine_of(code, shape, image.header.get_zooms()), (f"the header states no orientation; {how}",)
 
 
 def check_affine(affine: NDArray[np.float64], name: str) -> None:
@@ -133,9 +140,9 @@ def make_volume(data: Array, affine: NDArray[np.float64], name: str, notes: tupl
     return Volume(data, affine, notes)
 
 
-def read_mask(path: str | Path, volume: Volume) -> NDArray[np.bool_]:
+def read_mask(path: str | Path, volume: Volume, orientation: str = "") -> NDArray[np.bool_]:
     """A brain mask on the grid of its volume, [X, Y, Z]. Raises BadScan if it lies on another grid or is empty."""
-    mask = read_volume(path)
+    mask = read_volume(path, orientation)
     if mask.data.shape != volume.data.shape or not np.allclose(mask.affine, volume.affine, atol=0.01):
         here, there = (" x ".join(map(str, v.data.shape)) for v in (mask, volume))
         raise BadScan(f"{path}: another grid ({here}) than its scan ({there}, or another affine); resample it")

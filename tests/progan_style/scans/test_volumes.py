@@ -17,13 +17,6 @@ def test_every_kind_of_file(scan_tools, tmp_path, suffix):
     assert np.array_equal(read_volume(tmp_path / f"scan{suffix}").data, data.astype(np.float32))
 
 
-def test_analyze_is_read_with_a_note(scan_tools, tmp_path):
-    data, affine = scan_tools.head()
-    nib.save(nib.AnalyzeImage(data[..., None], affine), tmp_path / "scan.img")
-    volume = read_volume(tmp_path / "scan.img")
-    assert volume.data.shape == data.shape and "LAS assumed" in volume.notes[0]
-
-
 def test_voxels_that_are_not_finite_are_noted(scan_tools):
     data, affine = scan_tools.head()
     values = data.astype(np.float32)
