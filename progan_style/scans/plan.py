@@ -13,6 +13,7 @@ from progan_style.files import printable
 from progan_style.scans import dicom
 from progan_style.scans.choosing import Wanted, leave_out, one_per_session
 from progan_style.scans.finding import Scan, apart, find_scans
+from progan_style.scans.formats import SUFFIXES
 from progan_style.scans.matching import Match, match
 from progan_style.scans.participants import Sheet, describe, participants_tsv, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
@@ -91,7 +92,7 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     if not scans:
         why = f"; {len(left)} volumes are left out, the first: {left[0][0]}: {left[0][1]}" if left else ""
         raise FileNotFoundError(
-            f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files{why}"
+            f"{source}: no scans; expected volumes ({', '.join(SUFFIXES)}) or folders of DICOM files{why}"
         )
     table = Path(settings.labels) if settings.labels is not None else participants_tsv(source)
     sheet = read_sheet(table, alias_table(settings.aliases)) if table else None

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from progan_style.scans import formats
 from progan_style.scans.orientation import affine_of, known_orientation, states_orientation
 
 Array = NDArray[np.float32]
 
-SUFFIXES = (".nii", ".nii.gz", ".img", ".img.gz", ".mgz", ".mgh")
 LARGEST = 2**29  # voxels; 2 GB as float32
 
 
@@ -42,18 +42,15 @@ class Volume:
 
 
 def read_volume(path: str | Path, orientation: str = "") -> Volume:
-    """A NIfTI, Analyze or MGH file -> Volume. Raises BadScan, one line, if it is not one 3-D scan.
+    """A file of one of formats.SUFFIXES -> Volume. Raises BadScan, one line, if it is not one 3-D scan.
 
     orientation: how a file is stored whose header states nothing, such as LAS.
     """
-    import nibabel as nib
-
-    other = Path(path).with_suffix({".img": ".hdr", ".hdr": ".img"}.get(Path(path).suffix, ""))
-    if Path(path).suffix in (".img", ".hdr") and not (other.is_file() or other.with_name(other.name + ".gz").is_file()):
-        raise BadScan(f"{path}: {other.name} is missing; copy both files of the pair")
+    if why := formats.why_not_there(Path(path)):
+        raise BadScan(f"{path}: {why}")
     try:
         _check_packed(path)
-        image: Any = nib.load(path)
+        image = formats.load_image(Path(path))
         shape = _three_axes(tuple(image.shape), str(path))
         if image.get_data_dtype().fields is not None:
             raise BadScan(f"{path}: colour voxels; expected one gray value per voxel")
@@ -62,6 +59,8 @@ def read_volume(path: str | Path, orientation: str = "") -> Volume:
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     except (BadScan, MemoryError):
         raise
+    except ImportError as error:  # a reader that is not installed
+        raise BadScan(f"{path}: {error}") from None
     except Exception as error:  # a damaged header makes nibabel and numpy fail in many ways
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadScan(f"{path}: cannot be read ({reason}): it is cut off or damaged; copy it anew") from None
