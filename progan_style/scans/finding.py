@@ -9,7 +9,7 @@ from progan_style.data.classes import ARCHIVES
 from progan_style.scans import dicom
 from progan_style.scans.formats import NOT_READ, SUFFIXES
 
-MASKED_BY = ("brain", "bet", "hdbet", "brainmask")  # NAME_bet_mask.nii.gz
+MASKED_BY = ("brain", "bet", "hdbet", "brainmask", "biascorr_brain")  # NAME_bet_mask.nii.gz
 MASK = "_mask"  # a file whose name ends in it is no scan
 NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".json", ".txt", ".md", ".xml", ".html",
             ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".rec", ".raw", *SUFFIXES)  # fmt: skip

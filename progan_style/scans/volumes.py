@@ -154,6 +154,22 @@ def read_mask(path: str | Path, volume: Volume, orientation: str = "") -> NDArra
 def refuse_labels(data: Array) -> None:
     """Raise BadScan if a volume holds a few whole numbers alone, as segmentations and masks do and no scan does."""
     some = data.reshape(-1)[:: max(1, data.size // SAMPLED)]
-    values = np.unique(some)
-    if len(values) < LABELS and (values == np.rint(values)).all():
-        raise BadScan(f"{len(values)} different values: a label map or a mask, not a scan; leave it out with --exclude")
+    if count := _labels(some):
+        raise BadScan(f"{count} different values: a label map or a mask, not a scan; leave it out with --exclude")
+
+
+def looks_like_labels(path: Path) -> bool:
+    """Whether some planes of a file hold labels alone; False if it cannot be read, which is told where it is used."""
+    try:
+        image = formats.load_image(path)
+        depth = int(image.shape[2])
+        planes = [np.asarray(image.dataobj[:, :, depth * k // 8]) for k in range(2, 7)]
+    except Exception:
+        return False
+    return _labels(np.concatenate([plane.ravel() for plane in planes])) > 1
+
+
+def _labels(values: NDArray[Any]) -> int:
+    """How many labels there are, 0 if the values are none."""
+    found = np.unique(values)
+    return len(found) if len(found) < LABELS and (found == np.rint(found)).all() else 0

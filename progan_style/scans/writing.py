@@ -106,12 +106,25 @@ def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str, doubtfu
 
 
 def _write_sheet(to: Path, name: str, what: str, rows: Sequence[Mapping[str, str]], left: str) -> Path:
-    scans: dict[str, list[Path]] = {}
-    for row in rows:
-        whose = row.get("scan") or " ".join(filter(None, (person_of(row), row["session"])))
-        scans.setdefault(f"{whose} {row['split']}", []).append(to / row["path"])
-    contact_sheet(f"{what}: {len(scans)} scans, {len(rows)} slices", scans, left).save(to / name)
+    scans: dict[str, dict[float, Path]] = {}
+    names = [row.get("scan") or " ".join(filter(None, (person_of(row), row["session"]))) for row in rows]
+    names = [f"{name} {row['split']}" for name, row in zip(names, rows, strict=True)]
+    levels = _levels(rows, names)
+    for row, name_of, level in zip(rows, names, levels or [0.0] * len(rows), strict=True):
+        mine = scans.setdefault(name_of, {})
+        mine[level if levels else len(mine)] = to / row["path"]
+    title = f"{what}: {len(scans)} scans, {len(rows)} slices"
+    contact_sheet(title, scans, left, "mm" if levels else "").save(to / name)
     return to / name
+
+
+def _levels(rows: Sequence[Mapping[str, str]], scans: Sequence[str]) -> list[float]:
+    """The heights of slices, mm, as their manifest says; none if one has none, or if two of a scan have the same."""
+    try:
+        found = [float(row.get("slice_mm", "")) for row in rows]
+    except ValueError:
+        return []
+    return found if len(set(zip(scans, found, strict=True))) == len(rows) else []
 
 
 def count_table(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, int, int, int]]:
