@@ -20,6 +20,7 @@ LARGEST = 2**29  # voxels; 2 GB as float32
 
 
 SAMPLED = 500_000  # voxels that are looked at for label maps
+THICK_MM = 3.0  # the longest side of a voxel, from which slices are thick, if the other sides are shorter
 LABELS = 32  # a volume with fewer different values is a label map or a mask
 
 
@@ -134,6 +135,10 @@ def make_volume(data: Array, affine: NDArray[np.float64], name: str, notes: tupl
         notes = (*notes, f"{data.size - np.count_nonzero(finite)} voxels are not finite: read as the darkest value")
         data = np.where(finite, data, data[finite].min())
     data = np.ascontiguousarray(data, np.float32)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if lengths.max() > THICK_MM and lengths.max() > 1.4 * lengths.min():
+        told = " x ".join(f"{mm:.2g}" for mm in lengths)
+        notes = (*notes, f"thick slices (voxels of {told} mm): what is cut between them is interpolated")
     if data.min() == data.max():
         raise BadScan(f"{name}: a constant image (every voxel is {data.flat[0]:g}); look for another copy of the scan")
     return Volume(data, affine, notes)

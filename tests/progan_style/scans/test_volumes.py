@@ -25,6 +25,13 @@ def test_voxels_that_are_not_finite_are_noted(scan_tools):
     assert np.isfinite(volume.data).all() and "5 voxels are not finite" in volume.notes[0]
 
 
+def test_thick_slices_are_noted_and_equal_voxels_are_not(scan_tools):
+    data, affine = scan_tools.head()
+    thick = affine @ np.diag([0.25, 0.25, 1.5, 1])
+    assert "thick slices (voxels of 1 x 1 x 6 mm)" in make_volume(data.astype(np.float32), thick, "scan").notes[0]
+    assert not make_volume(data.astype(np.float32), affine, "scan").notes
+
+
 def save(path, data, affine):
     """A NIfTI file with the affine as it is, also an impossible one."""
     image = nib.Nifti1Image(data, None)
