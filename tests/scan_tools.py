@@ -65,6 +65,18 @@ def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray) -> Path:
     return path
 
 
+def write_analyze(path: Path, data: np.ndarray, voxel: float, code: str = "RAS") -> Path:
+    """An Analyze pair as of OASIS-1: one frame, an origin of blanks. data: on RAS axes, stored along the code's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    there = (orientations.axcodes2ornt(tuple(axes)) for axes in ("RAS", code))
+    stored = orientations.apply_orientation(data, orientations.ornt_transform(*there))
+    image = nib.AnalyzeImage(stored[..., None], np.diag([voxel, voxel, voxel, 1.0]))
+    image.header["originator"] = b" " * 10
+    nib.save(image, path)
+    path.with_suffix(".mat").unlink(missing_ok=True)
+    return path
+
+
 def write_dicom(folder: Path, data: np.ndarray, affine: np.ndarray, inverted: bool = False, **header: object) -> Path:
     """A series of single slices along the third axis, in files whose names and numbers are in disorder."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,12 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     p.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="do not cut these scans")
     p.add_argument(
+        "--orientation",
+        metavar="LAS",
+        default="",
+        help="towards which ends the stored axes run, where headers do not say (Analyze); RAS: right, front, up",
+    )
+    p.add_argument(
         "--nearest-visit", metavar="DAYS", type=int, help="a scan without a row of its own takes the nearest visit's"
     )
     p.add_argument("--alias", metavar="NAME=CLASS", action="append", default=[], help="a group's class; - leaves out")
@@ -72,6 +78,7 @@ def prepare(args: argparse.Namespace) -> int:
 
     from progan_style.scans.cutting import Cut
     from progan_style.scans.finding import holds_scans
+    from progan_style.scans.orientation import parse_orientation
     from progan_style.scans.settings import PrepareSettings
     from progan_style.scans.slices import prepare_slices
     from progan_style.scans.study import prepare_study
@@ -83,6 +90,7 @@ def prepare(args: argparse.Namespace) -> int:
         names=args.names,
         include=tuple(args.include),
         exclude=tuple(args.exclude),
+        orientation=parse_orientation(args.orientation),
         nearest_visit=args.nearest_visit,
         split=args.split,
         seed=args.seed,
@@ -92,18 +100,19 @@ def prepare(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in FOR_SCANS if getattr(args, name) is not None}
     if holds_scans(args.source):
         done = prepare_study(args.source, args.to, settings, cut=Cut(**given), workers=args.workers, say=print)
-        rows, failed = done.rows, done.failed
+        rows, failed, doubtful = done.rows, done.failed, done.doubtful
     else:
         if given:
             raise ValueError(f"--{next(iter(given))}: for scans; {args.source} holds no scans, and slices are not cut")
         _, rows, failed = prepare_slices(args.source, args.to, settings, say=print)
-    return report(args.to, rows, failed)
+        doubtful = {}
+    return report(args.to, rows, failed, doubtful)
 
 
-def report(to: str, rows: list[dict[str, str]], failed: dict[str, str]) -> int:
+def report(to: str, rows: list[dict[str, str]], failed: dict[str, str], doubtful: dict[str, str]) -> int:
     """What was written, then what could not be; the exit code."""
     from progan_style.data.persons import STATED
-    from progan_style.scans.writing import count_table, persons_are
+    from progan_style.scans.writing import WHICH_WAY_UP, count_table, persons_are
 
     people = "persons" if persons_are(rows) == STATED else "guessed"
     print(f"{'split':10}{'class':14}{people:>8}{'scans':>8}{'slices':>8}")
@@ -114,7 +123,9 @@ def report(to: str, rows: list[dict[str, str]], failed: dict[str, str]) -> int:
     print(f"{to}: {len(rows)} slices; look at {to}/sheets, then: python prepare.py --audit {to}")
     for name, why in failed.items():
         print(f"FAILED    {name}: {why}", file=sys.stderr)
-    return 1 if failed else 0
+    for name, why in doubtful.items():
+        print(f"WHICH WAY UP  {name}: {why} in {to}/{WHICH_WAY_UP}", file=sys.stderr)
+    return 1 if failed or doubtful else 0
 
 
 def audit(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from progan_style.scans.matching import Match
 from progan_style.scans.participants import key
 
 # Words stand between what is no letter and no digit
-_T1 = r"t1|t1wi?|t1 ?mprage|mp ?rage[0-9]*|mpr[0-9]*|mp2rage|i?r?f?spgr|ir fspgr|bravo|tfl3d[a-z0-9]*"
+_T1 = r"t1|t1wi?|unit1|t1 ?mprage|mp ?rage[0-9]*|mpr[0-9]*|mp2rage|i?r?f?spgr|ir fspgr|bravo|tfl3d[a-z0-9]*"
 _OTHERS = {
     "an inversion image": r"inv ?[12]",
     "FLAIR": r"[a-z0-9]*flair[a-z0-9]*",
@@ -40,7 +40,12 @@ _MADE = (
         "a segmentation",
     ),
 )
-_FROM_BASE = re.compile(r"_(bet|brain|hdbet|hd-bet|stripped|ss|restore|biascorr|n4|norm|nd|reg|mni)$", re.IGNORECASE)
+_FROM_BASE = re.compile(
+    r"_(bet|brain|hdbet|hd-bet|stripped|ss|restore|fast_restore|biascorr|unbiased|orig|fullfov|n4|norm|nd|reg|mni|"
+    r"to_mni(_lin|_nonlin)?)$",
+    re.IGNORECASE,
+)
+FREESURFER_TEMPLATE = re.compile(r"fsaverage\w*|cvs_avg\w*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,13 @@ def _derivative(scan: Scan, left: Mapping[str, Scan]) -> str:
 
 
 def _freesurfer(scan: Scan, left: Mapping[str, Scan]) -> str:
-    """In the folder mri/ of a FreeSurfer subject, T1.mgz alone is a scan, orig.mgz where there is none."""
+    """In the folder mri/ of a FreeSurfer subject, T1.mgz alone is a scan, orig.mgz where there is none. Its template
+    subject is nobody, and maps over a surface are no volumes."""
     parts = scan.path.split("/")
+    if any(FREESURFER_TEMPLATE.fullmatch(part) for part in parts[:-1]):
+        return "of FreeSurfer's template, which is no person"
+    if {"surf", "label"} & set(parts[:-1]) and parts[-1].lower().endswith((".mgz", ".mgh")):
+        return "a map over a surface, of FreeSurfer"
     if "mri" not in parts[:-1] or not parts[-1].lower().endswith((".mgz", ".mgh")):
         return ""
     folder = "/".join(parts[: parts.index("mri") + 1]).lower()
@@ -152,21 +162,34 @@ def _description(scan: Scan, root: Path) -> str:
         return ""
 
 
-def one_per_session(scans: Sequence[Scan], matches: Sequence[Match]) -> None:
-    """Raise ValueError if several scans are of one session, and neither the sheet nor --include names them one by one.
+def several_of_a_session(scans: Sequence[Scan], matches: Sequence[Match]) -> list[list[tuple[Scan, Person]]]:
+    """The sessions of which there are several scans, but for scans that the sheet names one by one.
 
-    Where no visit is known, scans of a person in one folder are of one session.
+    Where no visit is known, scans of a person in one folder are of one session. Where nobody is named, scans in one
+    folder are, if the name of one goes on that of the other (T1, T1_to_MNI).
     """
     sessions: dict[tuple[str, ...], list[tuple[Scan, Person]]] = {}
-    for scan, who in zip(scans, matches, strict=True):
+    nameless: list[str] = []
+    for scan, who in sorted(zip(scans, matches, strict=True), key=lambda pair: len(pair[0].path)):
         person = who.person
         one_by_one = who.row is not None and (who.row.path or who.row.person.image)
-        if person.subject and not one_by_one:
-            folder = str(PurePosixPath(scan.path).parent)
-            visit = (person.session, person.date) if person.session or person.date else (person.image or folder,)
-            sessions.setdefault((key(person.subject), *visit), []).append((scan, person))
-    several = [mine for mine in sessions.values() if len(mine) > 1]
-    if several:
+        if one_by_one:
+            continue
+        folder = str(PurePosixPath(scan.path).parent)
+        visit = (person.session, person.date) if person.session or person.date else (person.image or folder,)
+        whose = key(person.subject)
+        if not person.subject:
+            name = _whole_stem(scan.path)
+            visit = (next((base for base in nameless if name.startswith((f"{base}_", f"{base}."))), name),)
+            nameless += [name] if visit == (name,) else []
+        sessions.setdefault((whose, *visit), []).append((scan, person))
+    found = [sorted(mine, key=lambda pair: pair[0].path) for mine in sessions.values() if len(mine) > 1]
+    return sorted(found, key=lambda mine: mine[0][0].path)
+
+
+def one_per_session(scans: Sequence[Scan], matches: Sequence[Match]) -> None:
+    """Raise ValueError if a session has several scans, and neither the sheet nor --include names them one by one."""
+    if several := several_of_a_session(scans, matches):
         raise ValueError(_question([scan for scan, _ in several[0]], several[0][0][1], len(several)))
 
 
@@ -175,7 +198,9 @@ def _question(mine: Sequence[Scan], person: Person, count: int) -> str:
     how = f"--include '{first}' or --include '{last}'"
     if len(mine) == 2 and first == mine[0].path:  # its name is a part of the other's
         how = f"--exclude '{last}' or --include '{last}'"
-    whose = " ".join(filter(None, (person.subject, person.session or person.date)))
+    whose = " ".join(filter(None, (person.subject, person.session or person.date))) or str(
+        PurePosixPath(mine[0].path).parent
+    )
     return (
         f"{count} sessions have several scans; the first, {whose}, has {some([scan.path for scan in mine])}; "
         f"expected one per session: choose with {how}, or --include '*' for all"

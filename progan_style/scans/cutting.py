@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progan_style.data.gray import to_gray
+from progan_style.scans import upright
 from progan_style.scans.head import Head, bare_brain, find_head, find_vertex
 from progan_style.scans.volumes import Array, BadScan, Volume
 
@@ -75,6 +76,7 @@ class Slices:
     centre: tuple[float, float, float]  # RAS mm
     low: float  # the scan's value that became 0
     high: float  # and 255
+    doubt: str = ""  # how the head's shape contradicts the header
 
 
 def find_centre(volume: Volume, mask: NDArray[np.bool_] | None, head: Head, cut: Cut) -> NDArray[np.float64]:
@@ -132,7 +134,8 @@ def cut_slices(volume: Volume, cut: Cut, mask: NDArray[np.bool_] | None = None) 
         pictures[k] = np.where(share > 0.5, to_gray(gray, 1), 0)
     outside = tuple(float(o) for o in cut.offsets[np.logical_not(inside)])
     x, y, z = (float(mm) for mm in centre)
-    return Slices(pictures, offsets, outside, taken_from, (x, y, z), low, high)
+    doubt = upright.doubt(head, mask, volume.voxel_mm)
+    return Slices(pictures, offsets, outside, taken_from, (x, y, z), low, high, doubt)
 
 
 def intensity_range(volume: Volume, mask: NDArray[np.bool_] | None, head: Head) -> tuple[float, float]:

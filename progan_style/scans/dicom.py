@@ -5,8 +5,11 @@ SliceThickness; DICOM's LPS millimetres become RAS. Single-frame files and enhan
 (DICOM PS3.3 C.7.6.2 image plane, C.7.6.16 multi-frame functional groups; PS3.5 for pixels.)
 """
 
+import gzip
+import io
 import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from progan_style.scans import formats
 from progan_style.scans.volumes import LARGEST, BadScan, Volume, check_affine, make_volume
 
-SUFFIXES = (".dcm", ".dicom", ".ima", "")
+SUFFIXES = (".dcm", ".dicom", ".ima", ".dcm.gz", ".ima.gz", "")
 ASKED = 8  # files of a folder that are asked for their series, at first
 UNEVEN = 0.1  # steps may differ by this share of the usual step; a gap of more is a missing slice
 
@@ -37,7 +41,7 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
     """Whether a file says that it is one: DICM behind a preamble of 128 bytes, or the suffix of one."""
     if os.path.basename(path).upper() == "DICOMDIR":  # a table of contents
         return False
-    if os.path.splitext(path)[1].lower() in SUFFIXES[:-1]:
+    if str(path).lower().endswith(SUFFIXES[:-1]):
         return True
     try:
         with open(path, "rb") as file:
@@ -48,6 +52,19 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and is_dicom(p))
+
+
+def read_file(path: Path, **how: Any) -> Any:
+    """A DICOM file, packed by gzip or not -> pydicom's data set. Raises whatever pydicom and gzip do."""
+    import pydicom
+
+    if path.suffix.lower() != ".gz":
+        return pydicom.dcmread(path, **how)
+    with gzip.open(path) as unpacked:
+        content = unpacked.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it unpacks to more than {LARGEST:,} bytes")
+    return pydicom.dcmread(io.BytesIO(content), **how)
 
 
 def series_in(folder: str | Path) -> list[list[str]]:
@@ -71,16 +88,18 @@ def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
 
     Raises BadScan, one line, if it is not one whole series.
     """
-    import pydicom
     from pydicom.errors import InvalidDicomError
 
+    links = [p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not p.exists()]
+    if links:
+        raise BadScan(f"{links[0]}: {formats.why_not_there(links[0])} ({len(links)} such files)")
     files = [Path(folder) / name for name in names] or _files(Path(folder))
     headers = []
     for path in files:
         try:
             # A file without the preamble is still read: exports of old archives lack it.
-            header = pydicom.dcmread(path, force=path.suffix.lower() in SUFFIXES[:-1])
-        except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+            header = read_file(path, force=path.name.lower().endswith(SUFFIXES[:-1]))
+        except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, zlib.error) as error:
             raise BadScan(f"{path}: cannot be read as DICOM ({_line(error)}); copy it anew") from None
         if "Rows" in header:  # a report holds no picture
             headers.append((path, header))
@@ -88,9 +107,16 @@ def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
             raise BadScan(f"{path}: cannot be read as DICOM (no picture in it); copy it anew")
     if not headers:
         raise BadScan(f"{folder}: its DICOM files hold no pictures")
-    _one_series(str(folder), headers)
-    rows, columns = int(headers[0][1].Rows), int(headers[0][1].Columns)
-    total = rows * columns * sum(int(header.get("NumberOfFrames", 1) or 1) for _, header in headers)
+    try:
+        _one_series(str(folder), headers)
+        rows, columns = int(headers[0][1].Rows), int(headers[0][1].Columns)
+        total = rows * columns * sum(int(header.get("NumberOfFrames", 1) or 1) for _, header in headers)
+    except (ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, BadScan):
+            raise
+        raise BadScan(
+            f"{folder}: a tag of its headers cannot be right ({_line(error)}); copy the series anew"
+        ) from None
     if total > LARGEST:
         raise BadScan(f"{folder}: {total:,} voxels; expected {LARGEST:,} at most")
     frames = [frame for path, header in headers for frame in read_frames(path, header)]
@@ -123,10 +149,8 @@ def _first(path: str | Path, tag: str) -> str:
 
 
 def _tag(path: Path, tag: str) -> str:
-    import pydicom
-
     try:
-        return str(pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=[tag]).get(tag, ""))
+        return str(read_file(path, force=True, stop_before_pixels=True, specific_tags=[tag]).get(tag, ""))
     except Exception:  # the file is broken: reading the series will say so
         return ""
 
@@ -197,12 +221,22 @@ def _pixels(path: Path, header: Any) -> NDArray[Any]:
     try:
         return np.asarray(header.pixel_array)
     except Exception as error:  # pydicom and its decoders raise whatever a broken file makes them trip over
-        if syntax is not None and syntax.is_compressed:
+        if syntax is not None and syntax.is_compressed and not _has_decoder(syntax):
             raise BadScan(
                 f"{path}: compressed ({syntax.name}) and no decoder for it is installed: pip install pylibjpeg "
-                f"pylibjpeg-libjpeg pylibjpeg-openjpeg, or decompress it first (gdcmconv --raw, dcmdjpeg)"
+                f"pylibjpeg-libjpeg pylibjpeg-openjpeg (or the extra compressed), or decompress it first (gdcmconv "
+                f"--raw, dcmdjpeg)"
             ) from None
         raise BadScan(f"{path}: its pixels cannot be read ({_line(error)}); copy it anew") from None
+
+
+def _has_decoder(syntax: Any) -> bool:
+    from pydicom.pixels import get_decoder
+
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
 
 
 def _place(header: Any, shared: Any, own: Any) -> tuple[Any, Any, tuple[float, float], float, float]:

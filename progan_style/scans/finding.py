@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from progan_style.data.classes import ARCHIVES
-from progan_style.scans import dicom, volumes
+from progan_style.scans import dicom
+from progan_style.scans.formats import NOT_READ, SUFFIXES
 
-MASKED_BY = ("brain", "bet", "hdbet", "brainmask")  # NAME_bet_mask.nii.gz
+MASKED_BY = ("brain", "bet", "hdbet", "brainmask", "biascorr_brain")  # NAME_bet_mask.nii.gz
 MASK = "_mask"  # a file whose name ends in it is no scan
 NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".json", ".txt", ".md", ".xml", ".html",
-            ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".img", ".nii", ".mgz", ".mgh")  # fmt: skip
+            ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".rec", ".raw", *SUFFIXES)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Scan:
 def stem(name: str) -> str:
     """A volume's file name without its suffixes."""
     lower = name.lower()
-    for suffix in sorted(volumes.SUFFIXES, key=len, reverse=True):
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if lower.endswith(suffix):
             return name[: -len(suffix)]
     return name
@@ -34,21 +35,21 @@ def stem(name: str) -> str:
 def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
     """All scans under a folder, sorted by path, and remarks on what was not taken for one."""
     if source.is_file():
-        if source.name.lower().endswith(ARCHIVES) and not source.name.lower().endswith(volumes.SUFFIXES):
+        if _is_archive(source.name):
             raise ValueError(f"{source}: an archive; unpack it, and name the folder")
         return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
-    scans, masks, archives = [], 0, 0
+    scans, masks, archives, unread = [], 0, 0, 0
     for here, folders, files in os.walk(source):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
-        # Regular files alone: to open a pipe is to wait for ever
-        files = sorted(n for n in files if not n.startswith(".") and os.path.isfile(os.path.join(here, n)))
-        archives += sum(n.lower().endswith(ARCHIVES) and not n.lower().endswith(volumes.SUFFIXES) for n in files)
+        files = sorted(n for n in files if not n.startswith(".") and _is_file_or_dead_link(os.path.join(here, n)))
+        archives += sum(map(_is_archive, files))
+        unread += sum(n.lower().endswith(NOT_READ) for n in files)
         lower = {name.lower() for name in files}
         found = []
         for name in files:
-            if not name.lower().endswith((*volumes.SUFFIXES, ".hdr")):
+            if not name.lower().endswith((*SUFFIXES, ".hdr")):
                 continue
             if name.lower().endswith(".hdr") and lower & {stem(name[:-4] + s).lower() + s for s in (".img", ".img.gz")}:
                 continue  # the header of a pair
@@ -57,15 +58,30 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
             else:
                 found.append(name)
         scans += [Scan(prefix + name, False, _masks_of(name, files, prefix)) for name in found]
-        if any(not name.lower().endswith(NO_DICOM) and dicom.is_dicom(os.path.join(here, name)) for name in files):
+        if any(_may_be_dicom(name) and dicom.is_dicom(os.path.join(here, name)) for name in files):
             outside = os.listdir(Path(here).parent) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
     used = len({mask for scan in scans for mask in scan.masks})
     remarks = [f"{masks} brain masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
+    if unread:
+        remarks.append(f"{unread} files are of formats that are not read ({', '.join(NOT_READ)})")
     if archives:
         remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
     return sorted(scans, key=lambda scan: scan.path), remarks
+
+
+def _is_file_or_dead_link(path: str) -> bool:
+    """A regular file (to open a pipe is to wait for ever), or a link whose file is not there, which is to be told."""
+    return os.path.isfile(path) or (os.path.islink(path) and not os.path.exists(path))
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith(ARCHIVES) and not name.lower().endswith((*SUFFIXES, *NOT_READ, *dicom.SUFFIXES[:-1]))
+
+
+def _may_be_dicom(name: str) -> bool:
+    return name.lower().endswith(dicom.SUFFIXES[:-1]) or not name.lower().endswith((*NO_DICOM, *NOT_READ))
 
 
 def apart(scans: Sequence[Scan], root: Path) -> list[Scan]:
@@ -90,7 +106,7 @@ def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, 
     """The masks that belong to a scan: NAME_mask.nii.gz, NAME_brain_mask.nii.gz, or for BIDS
     sub-01_desc-brain_mask.nii.gz with sub-01_T1w and with sub-01_desc-preproc_T1w."""
     base = stem(name)
-    masks = [other for other in beside if other.lower().endswith(volumes.SUFFIXES) and stem(other).endswith(MASK)]
+    masks = [other for other in beside if other.lower().endswith(SUFFIXES) and stem(other).endswith(MASK)]
     own = [other for other in masks if stem(other) == base + MASK]
     own = own or [other for other in masks if stem(other) in [f"{base}_{made}{MASK}" for made in MASKED_BY]]
     if not own and base.startswith("sub-") and "_" in base:

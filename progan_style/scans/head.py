@@ -12,6 +12,8 @@ from progan_style.scans.volumes import BadScan, Volume
 
 HEAD_CELL_MM = 2.0  # the head is looked for on a grid of about this
 SPECK = 0.01  # share of all that is bright, below which a body is noise
+TWIN = 0.4  # share of the largest body, from which a second one may be a second head
+APART = 0.2  # share of the smaller body's box that two heads share at most; a brain lies within its scalp's
 VERTEX_MM2 = 200.0  # a cross-section of this area belongs to the head, not to noise above it
 CUT_OFF_MM2 = 1000.0  # head on the volume's uppermost plane: the vertex is not in the volume
 BRAIN_LITRES = (0.5, 2.2)  # what is left of a head without skull; whole heads begin at about 3
@@ -57,11 +59,27 @@ def find_head(volume: Volume) -> Head:
         raise BadScan("no head was found in it: no body is brighter than the background")
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
+    _refuse_two_heads(parts, sizes)
     bodies = (sizes >= SPECK * sizes.sum())[parts]
     to_voxel = np.diag([*cell.astype(float), 1.0])
     to_voxel[:3, 3] = (cell - 1) / 2
     x, y, z = (int(n) for n in cell)
     return Head(ndimage.binary_fill_holes(bodies), volume.affine @ to_voxel, (x, y, z))
+
+
+def _refuse_two_heads(parts: NDArray[np.int32], sizes: NDArray[np.int64]) -> None:
+    """Raise BadScan if the second body is as large as a second head and lies beside the first, not within it."""
+    from scipy import ndimage
+
+    second, first = np.argsort(sizes)[-2:]
+    if sizes[second] < TWIN * sizes[first]:
+        return
+    found = ndimage.find_objects(parts)
+    boxes = [found[first - 1], found[second - 1]]
+    shared = [max(0, min(a.stop, b.stop) - max(a.start, b.start)) for a, b in zip(*boxes, strict=True)]
+    smaller = min(np.prod([part.stop - part.start for part in box]) for box in boxes)
+    if np.prod(shared) < APART * smaller:
+        raise BadScan("two heads in it, side by side; expected one: cut the volume in two")
 
 
 def find_vertex(head: Head) -> float:

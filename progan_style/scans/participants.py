@@ -4,6 +4,7 @@ It is a CSV (or TSV) with one row per person, per session or per image; its colu
 and BIDS give them.
 """
 
+import codecs
 import csv
 import hashlib
 import os
@@ -170,8 +171,11 @@ def date_reader(cells: Sequence[str], where: str) -> Callable[[str], str]:
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected a CSV with the columns subject and group")
+    content = path.read_bytes()
+    # What Excel saves as Unicode text begins with a mark; other encodings carry none, and are not guessed
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a CSV file in UTF-8 ({error.reason}); save it as CSV UTF-8") from None
     first = text.partition("\n")[0]

@@ -10,9 +10,10 @@ from progan_style.data.classes import LEAVE_OUT, UNLABELLED, alias_table
 from progan_style.data.folder import some
 from progan_style.data.persons import Names
 from progan_style.files import printable
-from progan_style.scans import dicom
-from progan_style.scans.choosing import Wanted, leave_out, one_per_session
+from progan_style.scans import dicom, volumes
+from progan_style.scans.choosing import Wanted, leave_out, one_per_session, several_of_a_session
 from progan_style.scans.finding import Scan, apart, find_scans
+from progan_style.scans.formats import SUFFIXES
 from progan_style.scans.matching import Match, match
 from progan_style.scans.participants import Sheet, describe, participants_tsv, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
@@ -91,11 +92,15 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     if not scans:
         why = f"; {len(left)} volumes are left out, the first: {left[0][0]}: {left[0][1]}" if left else ""
         raise FileNotFoundError(
-            f"{source}: no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM files{why}"
+            f"{source}: no scans; expected volumes ({', '.join(SUFFIXES)}) or folders of DICOM files{why}"
         )
     table = Path(settings.labels) if settings.labels is not None else participants_tsv(source)
     sheet = read_sheet(table, alias_table(settings.aliases)) if table else None
     found_by = match([scan.path for scan in scans], sheet, names, settings.nearest_visit)
+    if not settings.include and (maps := _label_maps(scans, found_by, root)):
+        left += [(printable(scan.path), "a label map, by its values") for scan in scans if scan.path in maps]
+        kept = [(scan, who) for scan, who in zip(scans, found_by, strict=True) if scan.path not in maps]
+        scans, found_by = [scan for scan, _ in kept], [who for _, who in kept]
     matches, paths, patients, unknown = name_scans(scans, found_by, root)
     classes = [label_of(who, sheet) for who in matches]
     if not settings.include:
@@ -125,6 +130,15 @@ def _choose(found: Sequence[Scan], root: Path, settings: PrepareSettings) -> tup
             patient = dicom.patient_name(root / scan.path) if scan.series else ""
             left.append((WITHHELD if dicom.carries_name(scan.path, patient) else printable(scan.path), printable(why)))
     return [scan for scan, why in zip(found, reasons, strict=True) if not why], left
+
+
+def _label_maps(scans: Sequence[Scan], matches: Sequence[Match], root: Path) -> set[str]:
+    """Of the sessions that have several scans, those whose values are labels, but for sessions of nothing else."""
+    maps: set[str] = set()
+    for mine in several_of_a_session(scans, matches):
+        found = {scan.path for scan, _ in mine if not scan.series and volumes.looks_like_labels(root / scan.path)}
+        maps |= found if len(found) < len(mine) else set()
+    return maps
 
 
 def unmatched(paths: Sequence[str], matches: Sequence[Match], classes: Sequence[str], sheet: Sheet | None) -> list[str]:

@@ -13,6 +13,7 @@ class PrepareSettings:
     names: str = ""  # pattern of paths that says where they name their person
     include: tuple[str, ...] = ()  # patterns of paths: these scans alone
     exclude: tuple[str, ...] = ()  # ... and not these
+    orientation: str = ""  # how volumes are stored whose headers state nothing, such as LAS
     nearest_visit: int | None = None  # days that a scan's row may be away from it
     split: str = "80/10/10"  # train, validate, test in percent
     seed: int = 999  # of the split

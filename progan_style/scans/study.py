@@ -41,6 +41,7 @@ class Task:
     root: str
     cut: Cut
     folder: str  # for its slices, 000.png and on
+    orientation: str = ""  # how it is stored, if its header states nothing
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Outcome:
     low: float = 0.0
     high: float = 0.0
     notes: tuple[str, ...] = ()
+    doubt: str = ""  # how the head's shape contradicts the header
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Prepared:
     folder: Path
     rows: list[dict[str, str]]  # of the manifest
     failed: dict[str, str] = field(default_factory=dict)  # scan -> why
+    doubtful: dict[str, str] = field(default_factory=dict)  # scan -> why it may not be the way up that its header says
     sheets: list[Path] = field(default_factory=list)
 
 
@@ -70,12 +73,12 @@ def cut_scan(task: Task) -> Outcome:
     """One scan -> its slices as PNG in a folder of their own. Faults of the scan are told, those of the disk raised."""
     path = Path(task.root) / task.scan.path
     try:
-        folder = path.parent if task.scan.files else path
-        volume = dicom.read_series(folder, task.scan.files) if task.scan.series else volumes.read_volume(path)
+        volume = _read(task, path)
         volumes.refuse_labels(volume.data)
         if len(task.scan.masks) > 1:
             raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")
-        mask = volumes.read_mask(Path(task.root) / task.scan.masks[0], volume) if task.scan.masks else None
+        mask_path = Path(task.root, *task.scan.masks)
+        mask = volumes.read_mask(mask_path, volume, task.orientation) if task.scan.masks else None
         slices = cut_slices(volume, task.cut, mask)
     except BadScan as error:
         told = str(error).removeprefix(f"{path}: ")
@@ -95,7 +98,14 @@ def cut_scan(task: Task) -> Outcome:
         low=slices.low,
         high=slices.high,
         notes=volume.notes,
+        doubt=slices.doubt,
     )
+
+
+def _read(task: Task, path: Path) -> volumes.Volume:
+    if task.scan.series:
+        return dicom.read_series(path.parent if task.scan.files else path, task.scan.files)
+    return volumes.read_volume(path, task.orientation)
 
 
 def prepare_study(
@@ -126,7 +136,8 @@ def prepare_study(
         why = plan.matches[0].why_not or "its row has no group in use"
         raise ValueError(f"{source}: no scan has a row with a group; the first: {plan.paths[0]}: {why}")
     with new_folder(to) as making, tempfile.TemporaryDirectory(dir=making) as cut_to:
-        tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}") for i in used]
+        of = settings.orientation
+        tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}", of) for i in used]
         outcomes = dict(zip(used, _cut_all(tasks, workers, settings.strict, progress), strict=True))
         good = [i for i in used if not outcomes[i].error]
         if not good:
@@ -140,11 +151,14 @@ def prepare_study(
         cut_or_not = [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))]
         left = [{"source": path, "state": "left out", "remark": why} for path, why in plan.left]
         write_table(making / "scans.csv", cut_or_not + left)
-        sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane])
+        doubtful = [i for i in good if outcomes[i].doubt]
+        sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane], {ids[i] for i in doubtful})
         notes = Counter(note for i in used for note in outcomes[i].notes)
         remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
         if len(good) < len(used):
             remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
+        if doubtful:
+            remarks.append(f"{len(doubtful)} scans may not be the way up that their headers say: see scans.csv")
         name = to.resolve().name
         card = _card(cut, settings) | {"persons": plan.who_says}
         writing.write_card(making, name, plan.name, rows, card, remarks, settings.terms)
@@ -153,7 +167,8 @@ def prepare_study(
     for line in told(plan, {i: outcomes[i] for i in used}, cut):
         say(line)
     failed = {printable(plan.scans[i].path): outcomes[i].error for i in used if outcomes[i].error}
-    return Prepared(to, rows, failed, [to / path.relative_to(making) for path in sheets])
+    doubts = {printable(plan.scans[i].path): outcomes[i].doubt for i in doubtful}
+    return Prepared(to, rows, failed, doubts, [to / path.relative_to(making) for path in sheets])
 
 
 def _card(cut: Cut, settings: PrepareSettings) -> dict[str, object]:
@@ -165,7 +180,11 @@ def _card(cut: Cut, settings: PrepareSettings) -> dict[str, object]:
 
 def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
     """What had to be assumed of scans, and which slices were not made, in lines to print."""
-    lines = [f"note      {plan.paths[i]}: {note}" for i, outcome in outcomes.items() for note in outcome.notes]
+    scans_of: dict[str, list[str]] = {}
+    for i, outcome in outcomes.items():
+        for note in outcome.notes:
+            scans_of.setdefault(note, []).append(plan.paths[i])
+    lines = [f"note      {some(paths, 1)}: {note}" for note, paths in scans_of.items()]
     if outside := {i: outcome.outside for i, outcome in outcomes.items() if outcome.outside}:
         total = sum(map(len, outside.values()))
         lines.append(f"OUTSIDE   {total} slices lie outside their volume and were not made:")
@@ -183,8 +202,8 @@ def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress:
     with contextlib.closing(in_processes(cut_scan, tasks, min(workers or cores(), len(tasks)))) as done:
         bar = tqdm(done, total=len(tasks), desc="cutting", unit="scan", disable=None if progress else True)
         for task, outcome in zip(tasks, bar, strict=True):
-            if strict and outcome.error:
-                raise ValueError(f"{Path(task.root, task.scan.path)}: {outcome.error} (--strict: nothing was written)")
+            if strict and (why := outcome.error or outcome.doubt):
+                raise ValueError(f"{Path(task.root, task.scan.path)}: {why} (--strict: nothing was written)")
             outcomes.append(outcome)
     return outcomes
 
@@ -240,5 +259,5 @@ def _scan_row(i: int, plan: Plan, ids: Mapping[int, str], outcomes: Mapping[int,
         "label": plan.classes[i],
         "slices": str(len(outcome.offsets)),
         "outside_mm": " ".join(f"{mm:g}" for mm in outcome.outside),
-        "remark": "; ".join([*([why] if why else []), *outcome.notes]),
+        "remark": "; ".join(filter(None, (why, outcome.doubt, *outcome.notes))),
     }

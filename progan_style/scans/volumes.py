@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from progan_style.scans import formats
+from progan_style.scans.orientation import affine_of, known_orientation, states_orientation
+
 Array = NDArray[np.float32]
 
-SUFFIXES = (".nii", ".nii.gz", ".img", ".img.gz", ".mgz", ".mgh")
 LARGEST = 2**29  # voxels; 2 GB as float32
 
 
 SAMPLED = 500_000  # voxels that are looked at for label maps
+THICK_MM = 3.0  # the longest side of a voxel, from which slices are thick, if the other sides are shorter
 LABELS = 32  # a volume with fewer different values is a label map or a mask
 
 
@@ -39,28 +42,30 @@ class Volume:
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
 
-def read_volume(path: str | Path) -> Volume:
-    """A NIfTI, Analyze or MGH file -> Volume. Raises BadScan, one line, if it is not one 3-D scan."""
-    import nibabel as nib
+def read_volume(path: str | Path, orientation: str = "") -> Volume:
+    """A file of one of formats.SUFFIXES -> Volume. Raises BadScan, one line, if it is not one 3-D scan.
 
-    other = Path(path).with_suffix({".img": ".hdr", ".hdr": ".img"}.get(Path(path).suffix, ""))
-    if Path(path).suffix in (".img", ".hdr") and not (other.is_file() or other.with_name(other.name + ".gz").is_file()):
-        raise BadScan(f"{path}: {other.name} is missing; copy both files of the pair")
+    orientation: how a file is stored whose header states nothing, such as LAS.
+    """
+    if why := formats.why_not_there(Path(path)):
+        raise BadScan(f"{path}: {why}")
     try:
         _check_packed(path)
-        image: Any = nib.load(path)
+        image = formats.load_image(Path(path))
         shape = _three_axes(tuple(image.shape), str(path))
         if image.get_data_dtype().fields is not None:
             raise BadScan(f"{path}: colour voxels; expected one gray value per voxel")
-        affine = np.asarray(image.affine, np.float64)
+        affine, notes = _placed(image, Path(path), shape, orientation)
         check_affine(affine, str(path))
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     except (BadScan, MemoryError):
         raise
+    except ImportError as error:  # a reader that is not installed
+        raise BadScan(f"{path}: {error}") from None
     except Exception as error:  # a damaged header makes nibabel and numpy fail in many ways
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadScan(f"{path}: cannot be read ({reason}): it is cut off or damaged; copy it anew") from None
-    return make_volume(data, affine, str(path), _orientation_notes(image))
+    return make_volume(data, affine, str(path), notes)
 
 
 def _check_packed(path: str | Path) -> None:
@@ -87,17 +92,19 @@ def _three_axes(shape: tuple[int, ...], name: str) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _orientation_notes(image: object) -> tuple[str, ...]:
-    """What nibabel had to assume of the orientation."""
-    header = getattr(image, "header", {})
-    if "sform_code" in header:
-        known = header["sform_code"] > 0 or header["qform_code"] > 0
-        return (
-            () if known else ("the header states no orientation (sform and qform codes are 0): stored as LAS assumed",)
+def _placed(image: Any, path: Path, shape: tuple[int, int, int], orientation: str) -> tuple[Any, tuple[str, ...]]:
+    """The affine of a file as it was read, and what had to be known besides. Raises BadScan if nobody states it."""
+    if states_orientation(image, path):
+        return np.asarray(image.affine, np.float64), ()
+    known, layout = known_orientation(image, path)
+    code = orientation or known
+    if not code:
+        raise BadScan(
+            f"{path}: its header states no orientation; state it for all such scans with --orientation, such as LAS "
+            f"(the three stored axes run to the left, to the front, up), and look at the sheets"
         )
-    if type(image).__name__ in ("AnalyzeImage", "Spm99AnalyzeImage", "Spm2AnalyzeImage"):
-        return ("Analyze files state no orientation: stored as LAS assumed",)
-    return ()
+    how = f"stored as {code}, as --orientation says" if orientation else f"{layout}: stored as {code}"
+    return affine_of(code, shape, image.header.get_zooms()), (f"the header states no orientation; {how}",)
 
 
 def check_affine(affine: NDArray[np.float64], name: str) -> None:
@@ -128,14 +135,18 @@ def make_volume(data: Array, affine: NDArray[np.float64], name: str, notes: tupl
         notes = (*notes, f"{data.size - np.count_nonzero(finite)} voxels are not finite: read as the darkest value")
         data = np.where(finite, data, data[finite].min())
     data = np.ascontiguousarray(data, np.float32)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if lengths.max() > THICK_MM and lengths.max() > 1.4 * lengths.min():
+        told = " x ".join(f"{mm:.2g}" for mm in lengths)
+        notes = (*notes, f"thick slices (voxels of {told} mm): what is cut between them is interpolated")
     if data.min() == data.max():
         raise BadScan(f"{name}: a constant image (every voxel is {data.flat[0]:g}); look for another copy of the scan")
     return Volume(data, affine, notes)
 
 
-def read_mask(path: str | Path, volume: Volume) -> NDArray[np.bool_]:
+def read_mask(path: str | Path, volume: Volume, orientation: str = "") -> NDArray[np.bool_]:
     """A brain mask on the grid of its volume, [X, Y, Z]. Raises BadScan if it lies on another grid or is empty."""
-    mask = read_volume(path)
+    mask = read_volume(path, orientation)
     if mask.data.shape != volume.data.shape or not np.allclose(mask.affine, volume.affine, atol=0.01):
         here, there = (" x ".join(map(str, v.data.shape)) for v in (mask, volume))
         raise BadScan(f"{path}: another grid ({here}) than its scan ({there}, or another affine); resample it")
@@ -148,6 +159,22 @@ def read_mask(path: str | Path, volume: Volume) -> NDArray[np.bool_]:
 def refuse_labels(data: Array) -> None:
     """Raise BadScan if a volume holds a few whole numbers alone, as segmentations and masks do and no scan does."""
     some = data.reshape(-1)[:: max(1, data.size // SAMPLED)]
-    values = np.unique(some)
-    if len(values) < LABELS and (values == np.rint(values)).all():
-        raise BadScan(f"{len(values)} different values: a label map or a mask, not a scan; leave it out with --exclude")
+    if count := _labels(some):
+        raise BadScan(f"{count} different values: a label map or a mask, not a scan; leave it out with --exclude")
+
+
+def looks_like_labels(path: Path) -> bool:
+    """Whether some planes of a file hold labels alone; False if it cannot be read, which is told where it is used."""
+    try:
+        image = formats.load_image(path)
+        depth = int(image.shape[2])
+        planes = [np.asarray(image.dataobj[:, :, depth * k // 8]) for k in range(2, 7)]
+    except Exception:
+        return False
+    return _labels(np.concatenate([plane.ravel() for plane in planes])) > 1
+
+
+def _labels(values: NDArray[Any]) -> int:
+    """How many labels there are, 0 if the values are none."""
+    found = np.unique(values)
+    return len(found) if len(found) < LABELS and (found == np.rint(found)).all() else 0

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from progan_style.scans.participants import safe_names
 from progan_style.scans.sheet import contact_sheet
 from progan_style.scans.split import Member, assign
 
+WHICH_WAY_UP = f"{SHEETS}/which way up.png"  # scans whose head's shape contradicts the header
 FIRST_COLUMNS = ("path", "label", "subject", GUESSED_SUBJECT, "split", "session", "scan")
 
 
@@ -89,22 +90,41 @@ def persons_line(pictures: Sequence[Picture], why: str) -> str:
     return f"persons   {' and '.join(f'{count} {are}' for count, are in counts if count)}: {why}"
 
 
-def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str) -> list[Path]:
-    """A contact sheet per class -> their paths. left: what is on the left of a picture, "" if unknown."""
-    paths = []
+def write_sheets(to: Path, rows: Sequence[Mapping[str, str]], left: str, doubtful: Collection[str] = ()) -> list[Path]:
+    """A contact sheet per class, and one of the doubtful scans -> their paths.
+
+    left: what is on the left of a picture, "" if unknown. doubtful: scans that may not be upright.
+    """
     (to / SHEETS).mkdir()
+    paths = []
     for label in sorted({row["label"] for row in rows}):
-        scans: dict[str, list[Path]] = {}
-        for row in rows:
-            if row["label"] == label:
-                whose = row.get("scan") or " ".join(filter(None, (person_of(row), row["session"])))
-                caption = f"{whose} {row['split']}"
-                scans.setdefault(caption, []).append(to / row["path"])
-        title = f"{label}: {len(scans)} scans, {sum(map(len, scans.values()))} slices"
-        path = to / SHEETS / f"{label}.png"
-        contact_sheet(title, scans, left).save(path)
-        paths.append(path)
+        paths.append(_write_sheet(to, f"{SHEETS}/{label}.png", label, [r for r in rows if r["label"] == label], left))
+    if doubtful:
+        shown = [row for row in rows if row.get("scan") in doubtful]
+        paths.append(_write_sheet(to, WHICH_WAY_UP, "header and shape disagree on which way is up", shown, left))
     return paths
+
+
+def _write_sheet(to: Path, name: str, what: str, rows: Sequence[Mapping[str, str]], left: str) -> Path:
+    scans: dict[str, dict[float, Path]] = {}
+    names = [row.get("scan") or " ".join(filter(None, (person_of(row), row["session"]))) for row in rows]
+    names = [f"{name} {row['split']}" for name, row in zip(names, rows, strict=True)]
+    levels = _levels(rows, names)
+    for row, name_of, level in zip(rows, names, levels or [0.0] * len(rows), strict=True):
+        mine = scans.setdefault(name_of, {})
+        mine[level if levels else len(mine)] = to / row["path"]
+    title = f"{what}: {len(scans)} scans, {len(rows)} slices"
+    contact_sheet(title, scans, left, "mm" if levels else "").save(to / name)
+    return to / name
+
+
+def _levels(rows: Sequence[Mapping[str, str]], scans: Sequence[str]) -> list[float]:
+    """The heights of slices, mm, as their manifest says; none if one has none, or if two of a scan have the same."""
+    try:
+        found = [float(row.get("slice_mm", "")) for row in rows]
+    except ValueError:
+        return []
+    return found if len(set(zip(scans, found, strict=True))) == len(rows) else []
 
 
 def count_table(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, int, int, int]]:

@@ -103,6 +103,7 @@ def loss_points(lines: list[dict[str, Any]]) -> list[tuple[int, float, float]]:
 
 def save_loss_plot(run_dir: Path, path: Path, schedule: GrowthSchedule, title: str) -> None:
     """Loss_D and Loss_G over the images seen, with a band for each stage, darker while it fades in."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     points = loss_points([line for line in read_log(run_dir) if "loss_d" in line])
@@ -122,4 +123,4 @@ def save_loss_plot(run_dir: Path, path: Path, schedule: GrowthSchedule, title: s
         ax.text(s.start / 1000, 1.0, f" {s.resolution}px", transform=ax.get_xaxis_transform(), va="top", fontsize=8)
     ax.set(xlabel="thousand images seen (dark band: fading in)", ylabel="loss", title=title)
     ax.legend(loc="upper right", fontsize=8)
-    figure.savefig(path)
+    FigureCanvasAgg(figure).print_figure(path)

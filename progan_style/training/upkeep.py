@@ -1,6 +1,7 @@
-"""What a run does between two steps: a line of the log, an evaluation, a picture, the files of a stage, a checkpoint.
+"""What a run does between two steps: a line of the log, an evaluation, a picture, a checkpoint, the files of a stage.
 
-All of it is a function of the image count, and it ends with the checkpoint: a resumed run never repeats what was done.
+All of it is a function of the image count. The checkpoint comes after what it counts as done, and before the files of
+a stage, which a resumed run makes where they are missing: whatever stops it there costs no step.
 """
 
 import math
@@ -201,7 +202,7 @@ class Upkeep:
         return False
 
     def report(self, due: Due, evaluate: Evaluate | None) -> None:
-        """The line of the log, the evaluation, the picture, the files of a stage that ended."""
+        """The line of the log, the evaluation, the picture."""
         if due.log:
             self._write_line()
         if self.log is None:
@@ -213,14 +214,19 @@ class Upkeep:
             picture = self.run_dir / "samples" / f"{self.state.nimg:09d}.png"
             save_samples(self.state.G_ema, picture)
             self.log.board.picture(picture, self.state.nimg)
-        if due.stage:
-            self._finish_stage()
 
     def save(self, due: Due) -> None:
-        """The checkpoint; the one before it is kept if it is known to be good, else the one before that still is."""
+        """The checkpoint, then the files of a stage that ended.
+
+        The checkpoint before is kept if it is known to be good, else the one before that still is.
+        """
         if due.save and self.log is not None:
+            if due.stage:
+                self._grow_ema()  # the averaged generator is saved at the stage's own size
             save_state(self.path, self._state_dict(), keep=self.saved <= self.state.watchdog.good)
             self.saved = self.state.nimg
+            if due.stage:
+                self._finish_stage()
 
     def progress(self) -> None:
         """The bar of the stage, with images/s and the time left; quiet when the output is not a terminal."""

@@ -231,6 +231,31 @@ def test_a_full_disk_is_named_and_nothing_is_left(study, call_shell, tmp_path):
     assert everything(tmp_path / "out") == []
 
 
+def test_oasis_1_as_downloaded_is_cut_upright_and_other_analyze_files_ask_once(scan_tools, call_shell, tmp_path):
+    """RAW, SUBJ_111 and T88_111 of a phantom give its NIfTI file's slices; turned, it ends with 1 and a sheet."""
+    data, affine = scan_tools.head(6.0)
+    scan_tools.write_nifti(tmp_path / "nifti" / "OAS1_0001_MR1.nii.gz", data, affine)
+    assert call_shell("prepare.py", tmp_path / "nifti", "--to", tmp_path / "of_nifti", *CUT).returncode == 0
+    expected = [np.asarray(Image.open(tmp_path / "of_nifti" / r["path"])) for r in manifest_rows(tmp_path / "of_nifti")]
+    names = {"mpr-1_anon": "ASL", "mpr_n4_anon_sbj_111": "ASL", "mpr_n4_anon_111_t88_gfc": "LAS", "other": "PIR"}
+    for name, code in names.items():
+        scan_tools.write_analyze(tmp_path / name / f"OAS1_0001_MR1_{name}.img", data, 6.0, code)
+        call = ("prepare.py", tmp_path / name, "--to", tmp_path / f"of_{name}", *CUT)
+        if name == "other":
+            refused(call_shell(*call), "the first: OAS1_0001_MR1_other.img: its header states no orientation; state it")
+            call = (*call, "--orientation", "pir")
+        done = call_shell(*call)
+        assert done.returncode == 0 and "note      OAS1_0001_MR1_" in done.stdout, done.stderr
+        found = [
+            np.asarray(Image.open(tmp_path / f"of_{name}" / r["path"])) for r in manifest_rows(tmp_path / f"of_{name}")
+        ]
+        assert np.array_equal(expected, found), name
+    wrong = ("--to", tmp_path / "wrong", "--orientation", "LAS", "--middle", "volume")
+    done = call_shell("prepare.py", tmp_path / "other", *wrong, *CUT)
+    assert done.returncode == 1 and done.stderr.startswith("WHICH WAY UP  OAS1_0001_MR1_other.img: by its shape")
+    assert (tmp_path / "wrong" / "sheets" / "which way up.png").is_file()
+
+
 BAD = {
     "no source": ((), "SOURCE: expected a folder"),
     "no folder to write": (("{study}/nifti",), "--to: expected the folder to write"),
@@ -240,6 +265,7 @@ BAD = {
     "size": (("{study}/nifti", "--to", "{to}", "--size", "100"), "--size: expected a power of two"),
     "workers": (("{study}/nifti", "--to", "{to}", "--workers", "0"), "--workers: expected 1 or more, got 0"),
     "seed": (("{study}/nifti", "--to", "{to}", "--seed", "-1"), "--seed: expected 0"),
+    "orientation": (("{study}/nifti", "--to", "{to}", "--orientation", "LAT"), "--orientation: expected three letters"),
     "visit": (("{study}/nifti", "--to", "{to}", "--nearest-visit", "-1"), "--nearest-visit: expected days, 0 or more"),
     "names": (("{study}/nifti", "--to", "{to}", "--names", "x"), "--names: expected a pattern such as"),
     "labels": (("{study}/nifti", "--to", "{to}", "--labels", "nowhere.csv"), "nowhere.csv: no such file"),

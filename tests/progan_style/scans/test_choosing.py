@@ -45,6 +45,16 @@ LAYOUTS = {
         ["p1/T1.nii.gz"],
         {"p1/T1_bet.nii.gz": "made from p1/T1.nii.gz", "p1/T1_brain_seg.nii.gz": "a segmentation"},
     ),
+    "fsl_anat": (
+        ("p1.anat/T1.nii.gz", "p1.anat/T1_orig.nii.gz", "p1.anat/T1_fast_seg.nii.gz", "p1.anat/T1_to_MNI_lin.nii.gz"),
+        ["p1.anat/T1.nii.gz"],
+        {"p1.anat/T1_orig.nii.gz": "made from p1.anat/T1.nii.gz", "p1.anat/T1_fast_seg.nii.gz": "a segmentation"},
+    ),
+    "FreeSurfer's own": (
+        ("p1/mri/T1.mgz", "fsaverage/mri/T1.mgz", "p1/surf/lh.thickness.mgh"),
+        ["p1/mri/T1.mgz"],
+        {"fsaverage/mri/T1.mgz": "of FreeSurfer's template", "p1/surf/lh.thickness.mgh": "a map over a surface"},
+    ),
     "XA30": (
         ("p1/t1_mprage_sag.nii.gz", "p1/t1_mprage_sag_ND.nii.gz"),
         ["p1/t1_mprage_sag.nii.gz"],
@@ -106,6 +116,23 @@ def test_scans_of_other_visits_and_scans_named_by_the_sheet_are_no_question(tmp_
     (tmp_path / "l.csv").write_text("subject,group\np1,AD\n")
     with pytest.raises(ValueError, match=r"p1, has p1/a.nii, p1/b.nii; expected one .* --include '\*a.nii' or"):
         make_plan(tmp_path / "other", PrepareSettings(labels=tmp_path / "l.csv"))
+
+
+def test_scans_of_nobody_whose_names_go_on_each_other_are_one_person_s(tmp_path):
+    """T1 and T1_later in one folder would be two guessed persons, one of them in train and one in test perhaps."""
+    with pytest.raises(ValueError, match=r"the first, p1, has p1/T1.nii.gz, p1/T1_later.nii.gz; expected one per"):
+        make_plan(touched(tmp_path, "p1/T1.nii.gz", "p1/T1_later.nii.gz", "p2/T1.nii.gz"))
+    assert len(make_plan(tmp_path, PrepareSettings(exclude=("*_later*",))).scans) == 2
+
+
+def test_a_label_map_beside_a_scan_is_known_by_its_values(scan_tools, tmp_path):
+    data, affine = scan_tools.head(8.0)
+    scan_tools.write_nifti(tmp_path / "sub-01" / "t.nii.gz", data, affine)
+    scan_tools.write_nifti(tmp_path / "sub-01" / "tissue.nii.gz", (data > 30).astype("int16") + (data > 600), affine)
+    plan = make_plan(tmp_path)
+    assert [scan.path for scan in plan.scans] == ["sub-01/t.nii.gz"]
+    assert plan.left == [("sub-01/tissue.nii.gz", "a label map, by its values")]
+    assert len(make_plan(tmp_path, PrepareSettings(include=("*",))).scans) == 2
 
 
 def test_a_folder_that_tells_scans_apart_is_the_pattern(tmp_path):

@@ -1,11 +1,16 @@
 """DICOM series become the same volumes as NIfTI files do."""
 
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
+from pydicom.data import get_testdata_file
+from pydicom.pixels import get_decoder
 
 from progan_style.scans.cutting import Cut, cut_slices
-from progan_style.scans.dicom import carries_name, is_dicom, patient_name, read_series
+from progan_style.scans.dicom import carries_name, is_dicom, patient_name, read_frames, read_series
 from progan_style.scans.volumes import BadScan, read_volume
 
 CUT = Cut(slices=5, spacing=8.0, size=64)
@@ -72,6 +77,28 @@ def change(path, **values):
     dataset.save_as(path)
 
 
+def test_files_packed_by_gzip_are_the_same_series(series, tmp_path):
+    (tmp_path / "packed").mkdir()
+    for path in series.iterdir():
+        (tmp_path / "packed" / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert np.array_equal(read_series(tmp_path / "packed").data, read_series(series).data)
+    assert patient_name(tmp_path / "packed") == "Doe^Jane"
+    cut_off = next((tmp_path / "packed").iterdir())
+    cut_off.write_bytes(cut_off.read_bytes()[:200])
+    with pytest.raises(BadScan, match=r"dcm.gz: cannot be read as DICOM"):
+        read_series(tmp_path / "packed")
+
+
+@pytest.mark.parametrize("name", ("MR_small_jpeg_ls_lossless.dcm", "MR_small_jp2klossless.dcm", "MR_small_RLE.dcm"))
+def test_compressed_pixels_are_those_that_were_compressed(name):
+    """Files of pydicom, compressed by others from one picture."""
+    pytest.importorskip("pylibjpeg")
+    found = [read_frames(Path(file), pydicom.dcmread(get_testdata_file(file))) for file in (name, "MR_small.dcm")]
+    (ours,), (expected,) = found
+    assert np.array_equal(ours.pixels, expected.pixels)
+    assert get_decoder(pydicom.uid.JPEGLosslessSV1).is_available
+
+
 def spoil(kind, series, scan_tools):
     files = sorted(series.iterdir())
     by_height = sorted(files, key=lambda p: tuple(pydicom.dcmread(p).ImagePositionPatient))
@@ -98,6 +125,14 @@ def spoil(kind, series, scan_tools):
         dataset["PixelData"].is_undefined_length = True
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
         dataset.save_as(files[0])
+    elif kind == "dead link":
+        files[3].unlink()
+        files[3].symlink_to("nowhere")
+    elif kind == "bad tag":
+        raw = files[0].read_bytes()
+        change(files[0], NumberOfFrames=17)
+        raw = files[0].read_bytes()
+        files[0].write_bytes(raw.replace(b"IS\x02\x0017", b"IS\x02\x001A"))
     elif kind == "truncated":
         files[0].write_bytes(files[0].read_bytes()[:1500])
     elif kind == "colour":
@@ -117,6 +152,8 @@ MESSAGES = {
     "localizer": "slices in different directions",
     "no place": "no place in space",
     "compressed": r"compressed \(JPEG 2000 .*no decoder for it is installed: pip install pylibjpeg",
+    "dead link": r"IM0003.dcm: a link to a file that is not there; .* datalad get.* \(1 such files\)",
+    "bad tag": "a tag of its headers cannot be right",
     "truncated": "cannot be read",
     "colour": "RGB pixels; expected MONOCHROME1 or MONOCHROME2",
     "sizes": "pictures of different sizes",
@@ -125,8 +162,10 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_a_bad_series_is_named_with_what_to_do(kind, series, scan_tools):
+def test_a_bad_series_is_named_with_what_to_do(kind, series, scan_tools, monkeypatch):
     spoil(kind, series, scan_tools)
+    if kind == "compressed":
+        monkeypatch.setattr("progan_style.scans.dicom._has_decoder", lambda syntax: False)
     with pytest.raises(BadScan, match=MESSAGES[kind]) as raised:
         read_series(series)
     assert "series" in str(raised.value) and "\n" not in str(raised.value)

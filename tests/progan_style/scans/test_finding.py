@@ -80,6 +80,22 @@ def test_series_in_one_flat_folder_are_scans_apart(scan_tools, tmp_path):
     assert not done.failed and len(done.rows) == 4
 
 
+def test_packed_dicom_files_are_a_scan_and_other_formats_are_told(scan_tools, tmp_path):
+    make(tmp_path, "p1/a.dcm.gz", "p2/x.mnc", "p3/x.NRRD", "p4/x.PAR", "p4/x.REC", "p5/x.mha", "p6/x.brik", "p7/x.gz")
+    assert paths(tmp_path) == ["p1", "p2/x.mnc", "p3/x.NRRD", "p4/x.PAR", "p5/x.mha"]
+    unread, archives = find_scans(tmp_path)[1]
+    assert unread.startswith("1 files are of formats that are not read (.brik") and archives.startswith("1 archives")
+
+
+def test_a_link_that_leads_nowhere_is_one_listed_scan(scan_tools, tmp_path):
+    """As of a data set of DataLad whose files were not fetched."""
+    scan_tools.write_nifti(tmp_path / "in" / "sub-01_T1w.nii.gz", *scan_tools.head(8.0))
+    (tmp_path / "in" / "sub-02_T1w.nii.gz").symlink_to("../.git/annex/objects/none")
+    done = prepare_study(tmp_path / "in", tmp_path / "out", cut=Cut(slices=2, size=32), workers=1, progress=False)
+    assert list(done.failed) == ["sub-02_T1w.nii.gz"] and "datalad get" in done.failed["sub-02_T1w.nii.gz"]
+    assert len(done.rows) == 2
+
+
 def test_archives_are_told_and_not_taken_for_damaged_scans(call_shell, tmp_path):
     make(tmp_path / "in", "p1.nii.gz", "more.zip", "most.tar.gz")
     assert find_scans(tmp_path / "in")[1] == ["2 archives (.zip, .tar, ...) are not unpacked"]

@@ -184,3 +184,12 @@ def test_each_documented_sheet_finds_its_scans(name, tmp_path):
     assert who.row is not None and who.row.label == label and who.stated, who.why_not
     if nearest:  # the visits of these data sets are not those of the scans: that has to be said
         assert match([path], found)[0].row is None
+
+
+def test_a_sheet_in_another_encoding_is_read_by_its_mark_or_refused(tmp_path):
+    text = "subject\tgroup\tsite\nsub-01\tAD\tMünchen\n"
+    (tmp_path / "excel.txt").write_bytes(text.encode("utf-16"))
+    assert read_sheet(tmp_path / "excel.txt", alias_table(())).rows[0].columns == {"site": "München"}
+    (tmp_path / "old.tsv").write_bytes(text.encode("cp1252"))
+    with pytest.raises(ValueError, match=r"old.tsv: not a CSV file in UTF-8 .*; save it as CSV UTF-8"):
+        read_sheet(tmp_path / "old.tsv", alias_table(()))

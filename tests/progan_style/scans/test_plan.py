@@ -61,5 +61,5 @@ def test_two_scans_of_one_patient_whose_name_is_withheld_stay_one_person(monkeyp
 
 def test_a_folder_without_scans_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(FileNotFoundError, match="no scans; expected NIfTI, Analyze or MGH files, or folders of DICOM"):
+    with pytest.raises(FileNotFoundError, match=r"no scans; expected volumes \(.nii, .nii.gz, .* or folders of DICOM"):
         make_plan(tmp_path / "in")

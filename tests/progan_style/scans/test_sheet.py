@@ -19,18 +19,23 @@ def write(folder, level, count):
     return sorted(folder.glob("*.png"))
 
 
-def test_each_scan_is_a_row_of_its_slices_in_order(tmp_path):
-    scans = {"p1": write(tmp_path / "p1", 100, 3), "p2": write(tmp_path / "p2", 200, 2)}
-    picture = np.asarray(contact_sheet("CN", scans, "the nose"))
-    assert picture.shape == (BAR + 2 * (THUMB + BAR), 480)
+def middle(picture, top, column):
+    return picture[top + BAR + THUMB // 2, column * THUMB + THUMB // 2]
 
-    def at(row, column):
-        return picture[2 * BAR + row * (THUMB + BAR) + THUMB // 2, column * THUMB + THUMB // 2]
 
-    assert [at(0, k) for k in range(3)] == [100, 101, 102] and [at(1, k) for k in range(3)] == [200, 201, 0]
+def test_one_level_of_all_scans_stands_in_a_row_and_then_each_scan_by_levels(tmp_path):
+    """The second scan lacks the lowest level: its slices stay under those of the same level, with a gap."""
+    first = dict(zip((-2.0, 0.0, 2.0), write(tmp_path / "p1", 100, 3), strict=True))
+    second = dict(zip((0.0, 2.0), write(tmp_path / "p2", 200, 2), strict=True))
+    picture = np.asarray(contact_sheet("CN", {"p1": first, "p2": second}, "the nose", "mm"))
+    assert picture.shape == (3 * BAR + 3 * (THUMB + BAR), 480)
+    assert [middle(picture, 2 * BAR, k) for k in range(2)] == [101, 200]
+    for number, values in enumerate(([100, 101, 102], [0, 200, 201])):
+        top = 3 * BAR + (1 + number) * (THUMB + BAR)
+        assert [middle(picture, top, k) for k in range(3)] == values
 
 
 def test_of_many_scans_and_slices_some_are_shown(tmp_path):
-    paths = write(tmp_path / "p", 10, ACROSS + 3)
-    picture = contact_sheet("CN", {f"p{i}": paths for i in range(ROWS + 5)}, "")
-    assert picture.size == (ACROSS * THUMB, BAR + ROWS * (THUMB + BAR))
+    slices = dict(enumerate(write(tmp_path / "p", 10, ACROSS + 3)))
+    picture = contact_sheet("CN", {f"p{i}": slices for i in range(ROWS + 5)}, "")
+    assert picture.size == (ACROSS * THUMB, 3 * BAR + (ROWS // ACROSS + ROWS) * (THUMB + BAR))

@@ -46,6 +46,24 @@ def test_a_label_map_is_told_by_its_values(scans, scan_tools, tmp_path):
     assert told == "3 different values: a label map or a mask, not a scan; leave it out with --exclude"
 
 
+def test_a_head_that_lies_on_its_side_is_written_and_told_with_its_own_sheet(scans, scan_tools, tmp_path):
+    data, _ = scan_tools.head(8.0)
+    on_its_side = np.swapaxes(data, 1, 2)  # what is up is called the front
+    scan_tools.write_nifti(scans / "sub-05_T1w.nii.gz", on_its_side, np.diag([8.0, 8, 8, 1]))
+    middle = Cut(slices=2, spacing=10.0, size=32, middle="volume")
+    done = prepare_study(scans, tmp_path / "out", cut=middle, workers=1, progress=False)
+    why = "by its shape the top of the head lies at the end that is called the front; look which way up it is"
+    assert done.doubtful == {"sub-05_T1w.nii.gz": why} and not done.failed
+    assert [path.name for path in done.sheets] == ["unlabelled.png", "which way up.png"]
+    rows = {r["source"]: r for r in csv.DictReader((done.folder / "scans.csv").read_text().splitlines())}
+    assert rows["sub-05_T1w.nii.gz"]["state"] == "used" and rows["sub-05_T1w.nii.gz"]["remark"] == why
+    assert not rows["sub-00_T1w.nii.gz"]["remark"]
+    assert "1 scans may not be the way up that their headers say" in (done.folder / "DATASET.md").read_text()
+    with pytest.raises(ValueError, match=r"sub-05_T1w.nii.gz: by its shape .* \(--strict: nothing was written\)"):
+        strict = PrepareSettings(strict=True)
+        prepare_study(scans, tmp_path / "strict", strict, cut=middle, workers=1, progress=False)
+
+
 def test_two_masks_beside_a_scan_are_a_fault_of_it(scans, tmp_path):
     two = Scan("sub-00_T1w.nii.gz", masks=("a_mask.nii", "b_mask.nii"))
     assert "2 masks beside it" in cut_scan(Task(two, str(scans), CUT, str(tmp_path / "made"))).error

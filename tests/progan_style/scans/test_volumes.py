@@ -17,19 +17,19 @@ def test_every_kind_of_file(scan_tools, tmp_path, suffix):
     assert np.array_equal(read_volume(tmp_path / f"scan{suffix}").data, data.astype(np.float32))
 
 
-def test_analyze_is_read_with_a_note(scan_tools, tmp_path):
-    data, affine = scan_tools.head()
-    nib.save(nib.AnalyzeImage(data[..., None], affine), tmp_path / "scan.img")
-    volume = read_volume(tmp_path / "scan.img")
-    assert volume.data.shape == data.shape and "LAS assumed" in volume.notes[0]
-
-
 def test_voxels_that_are_not_finite_are_noted(scan_tools):
     data, affine = scan_tools.head()
     values = data.astype(np.float32)
     values[0, 0, :5] = np.nan
     volume = make_volume(values, affine, "scan")
     assert np.isfinite(volume.data).all() and "5 voxels are not finite" in volume.notes[0]
+
+
+def test_thick_slices_are_noted_and_equal_voxels_are_not(scan_tools):
+    data, affine = scan_tools.head()
+    thick = affine @ np.diag([0.25, 0.25, 1.5, 1])
+    assert "thick slices (voxels of 1 x 1 x 6 mm)" in make_volume(data.astype(np.float32), thick, "scan").notes[0]
+    assert not make_volume(data.astype(np.float32), affine, "scan").notes
 
 
 def save(path, data, affine):

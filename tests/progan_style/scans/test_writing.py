@@ -1,5 +1,7 @@
 """A data folder is written whole or not at all, and no name leads out of it."""
 
+import shutil
+
 from PIL import Image
 
 from progan_style.scans.writing import Picture, count_table, place, split_of_persons, write_card, write_sheets
@@ -54,11 +56,16 @@ def test_the_card_counts_persons_scans_and_slices(tmp_path):
 def test_a_contact_sheet_shows_each_scan_apart(tmp_path, monkeypatch):
     shown = {}
 
-    def sheet(title, scans, left):
-        shown.update({title: list(scans)})
+    def sheet(title, scans, left, unit):
+        shown.update({f"{title} {unit}": {name: list(slices) for name, slices in scans.items()}})
         return Image.new("L", (8, 8))
 
     monkeypatch.setattr("progan_style.scans.writing.contact_sheet", sheet)
     same = {"label": "AD", "subject": "p1", "session": "MR1", "split": "train"}
     write_sheets(tmp_path, [same | {"path": f"{k}.png", "scan": f"p1_MR1{'_2' * k}"} for k in (0, 1)], "")
-    assert shown == {"AD: 2 scans, 2 slices": ["p1_MR1 train", "p1_MR1_2 train"]}
+    assert shown == {"AD: 2 scans, 2 slices ": {"p1_MR1 train": [0], "p1_MR1_2 train": [0]}}
+    shown.clear()
+    shutil.rmtree(tmp_path / "sheets")
+    levels = [same | {"path": f"{k}.png", "scan": "p1", "slice_mm": f"{2 * k}"} for k in (0, 1)]
+    write_sheets(tmp_path, levels, "")
+    assert shown == {"AD: 1 scans, 2 slices mm": {"p1 train": [0, 2]}}

@@ -225,6 +225,29 @@ def test_a_slower_form_of_the_blur_is_said_once(make, monkeypatch, capsys):
     assert fir.slower_because(torch.device("cpu")) == ""
 
 
+def test_a_stage_whose_plot_ends_the_process_is_kept_and_finished_by_the_next_call(make, monkeypatch):
+    """The checkpoint comes first, so the steps of the stage are not made again; the files are those of a whole run."""
+    whole, whole_dir = make("whole")
+    whole.run(whole_dir)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    trainer, run_dir = make("killed")
+    monkeypatch.setattr("progan_style.training.runlog.save_loss_plot", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(run_dir)
+    monkeypatch.undo()
+    assert load_state(run_dir / "checkpoint.pt")["nimg"] == trainer.schedule.stage_of(8).end
+    assert not (run_dir / "stage-008" / "generator.safetensors").exists()
+    again, _ = make("killed")
+    again.run(run_dir)
+    for name in ("generator", "discriminator"):
+        for stage in ("stage-008", "stage-016"):
+            path = f"{stage}/{name}.safetensors"
+            assert (run_dir / path).read_bytes() == (whole_dir / path).read_bytes(), path
+
+
 def test_a_loss_plot_that_cannot_be_drawn_ends_no_training(make, monkeypatch, capsys):
     def no_plot(*_):
         raise ValueError("Key backend: 'module://inline' is not a valid value")
