@@ -53,12 +53,27 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
+class Stages(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    resolutions: list[int] = Field(min_length=1)
+
+
+class Begun(BaseModel):
+    """What another run's configuration is asked for (--init); a run's own is read as a whole."""
+
+    model_config = ConfigDict(extra="allow")
+
+    network: dict[str, Any]
+    schedule: Stages
+
+
 class Saved(BaseModel):
     """What the state of a run holds at least."""
 
     model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
 
-    config: dict[str, Any]
+    config: Begun
     class_names: list[str]
     data: dict[str, str]
     threads: int
@@ -185,6 +200,7 @@ def load_network(path: str | Path, kind: str) -> Growing:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; python train.py writes it when the stage is finished")
     try:
+        open(path, "rb").close()  # safe_open does not tell a file that may not be read from one that is none
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["progan_style"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no dict)

@@ -83,7 +83,7 @@ def test_a_run_folder_that_is_deleted(tiny_overlay, toy_root, tmp_path):
 @pytest.mark.parametrize(
     ("harm", "told"),
     # Of a full disk the log tells first, or what is written beside it.
-    ((fill, ("No space left on device", "the disk is full")), (read_only, ("Read-only file system",))),
+    ((fill, ("No space left on device", "the disk is full")), (read_only, ("cannot be written to",))),
 )
 def test_a_disk_that_a_training_cannot_write_to_any_more(harm, told, disk, tiny_overlay, toy_root):
     """What was kept before is whole, and the same command goes on when there is room again."""
