@@ -38,17 +38,18 @@ def save_state(path: Path, state: dict[str, Any], keep: bool = True) -> None:
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read what save_state wrote, on the CPU. Raises ValueError if it is something else, or has changed since."""
+    open(path, "rb").close()  # a file that is not there, or may not be read, is told as such
     try:
         with zipfile.ZipFile(path) as parts:
             damaged = parts.testzip()  # torch.load does not look at the sums
         state = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
-    except Exception:  # unpickling a foreign file fails in many ways
+    except Exception:  # unpickling a foreign file fails in many ways, an OSError for a place before its start is one
         damaged, state = "whole", None
     if damaged:
         raise ValueError(f"{path}: not a checkpoint of a run, or a damaged one")
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or type(state.get("format")) is not int or state["format"] != FORMAT:
         raise ValueError(f"{path}: expected a checkpoint of format {FORMAT}, got another file")
     return state
 
@@ -64,8 +65,17 @@ class Begun(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    network: dict[str, Any]
+    network: dict[str, str | int | float | bool | None]
     schedule: Stages
+
+
+class Watched(BaseModel):
+    """The watchdog's memory (training/recovery.py)."""
+
+    gradients: dict[str, list[float]]
+    good: int
+    doubts: int
+    rollbacks: int = Field(ge=0)
 
 
 class Saved(BaseModel):
@@ -83,7 +93,7 @@ class Saved(BaseModel):
     moments_of: int
     best: dict[int, float]
     path_length: Tensor
-    watchdog: dict[str, Any]
+    watchdog: Watched
     sums: dict[str, Tensor]
     steps: int
     G: dict[str, Tensor]

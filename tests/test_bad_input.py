@@ -207,6 +207,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(share, run, ca
     assert (run / "stage-016" / "generator.safetensors").is_file() and (run / "checkpoint-damaged.pt").is_file()
 
 
+def test_a_checkpoint_whose_table_of_contents_would_lie_before_its_start(run, call_shell):
+    """The system refuses to look there; that is a damaged file and no fault of the disk."""
+    content = bytearray((run / "checkpoint.pt").read_bytes())
+    struct.pack_into("<I", content, content.rindex(b"PK\5\6") + 12, 0x7FFFFFFF)
+    (run / "checkpoint.pt").write_bytes(content)
+    (run / "checkpoint-previous.pt").unlink()
+    shutil.rmtree(run / "stage-016")
+    refused(call_shell("train.py", "--run", run), "not a checkpoint of a run, or a damaged one")
+
+
 def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
     shutil.rmtree(run / "stage-016")
     for name in ("checkpoint.pt", "checkpoint-previous.pt"):
@@ -229,7 +239,10 @@ def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
         (lambda s: s["G"].update(const=torch.zeros(2)), "does not fit this run"),
         (lambda s: s.update(G=[1]), "G: expected a valid dictionary, got [1]"),
         (lambda s: s.update(opt_D={}), "does not fit this run"),
-        (lambda s: s.update(watchdog={}), "does not fit this run"),
+        (lambda s: s.update(watchdog={}), "watchdog.gradients is missing"),
+        (lambda s: s["watchdog"].update(gradients={"grad_d": ["x"]}), "watchdog.gradients.grad_d.0: expected"),
+        (lambda s: s["watchdog"].update(gradients={}), "does not fit this run ('grad_d')"),
+        (lambda s: s.update(format=torch.zeros(2)), "expected a checkpoint of format 2"),
         (lambda s: s.update(format=1), "expected a checkpoint of format 2"),
     ),
 )
@@ -762,6 +775,9 @@ VALUES = {
     "training.graphs=maybe": "training.graphs: expected 'auto', 'on' or 'off', got 'maybe'",
     "training.graphs=on": "training.graphs: CUDA graphs need a CUDA device, this is a CPU; expected off or auto",
     "seed=[": "--set seed=[: the value is not YAML",
+    "seed=a\n: b": "--set 'seed=a\\n: b': the value is not YAML",
+    "seed.a\nb=1": "--set: 'seed.a\\nb' is not known",
+    "a\nb": "--set 'a\\nb': expected KEY=VALUE",
 }
 
 
@@ -798,6 +814,27 @@ def test_a_value_that_cannot_be(value, call_shell, tiny_overlay, toy_root, tmp_p
 
 
 # ---------------------------------------------------------------- caches and kept parts
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    (
+        ("index.json", b'"range": [0, 255]', b'"range": null'),
+        ("index.json", b'"upsampled": 0', b'"upsampled": "x"'),
+        ("level-008.npy", b"'descr'", b"'"),
+        ("level-008.npy", b"|u1", b"|i1"),
+        ("means.npy", b"<f8", b"<i8"),
+    ),
+)
+def test_a_cache_that_a_reader_trips_over_is_made_anew(name, old, new, toy_root, tmp_path, capsys):
+    whole = load_folder(toy_root, resolution=8, cache_dir=tmp_path, progress=False)
+    (cache,) = tmp_path.iterdir()
+    content = (cache / name).read_bytes()
+    assert content.count(old) == 1
+    (cache / name).write_bytes(content.replace(old, new))
+    again = load_folder(toy_root, resolution=8, cache_dir=tmp_path, progress=False)
+    assert f"note: the cache {cache} is damaged; the slices are packed anew" in capsys.readouterr().out
+    assert (again.train.at(8) == whole.train.at(8)).all() and again.summary() == whole.summary()
 
 
 @pytest.mark.parametrize("content", (b"", b"{}", b"[]", b"{", b"\xff", None))
