@@ -160,15 +160,18 @@ def refuse_another_run(config: "Config", run_dir: Path) -> int:
     """The images that the run has seen. Raises ValueError if this configuration would not go on with it."""
     from progan_style import (
         images_seen,
+        load_run,
         refuse_busy,
         refuse_changes,
         refuse_foreign,
         refuse_inside,
+        refuse_unwritable,
         refuse_without_checkpoint,
         run_config,
     )
 
     refuse_inside(run_dir, config.data.root, "--run")
+    refuse_unwritable(run_dir, "--run")
     refuse_busy(run_dir)
     refuse_without_checkpoint(run_dir)
     refuse_foreign(run_dir)
@@ -179,8 +182,10 @@ def refuse_another_run(config: "Config", run_dir: Path) -> int:
                 f"{run_dir} holds a checkpoint but no config.yaml; put it back, or start a new run with --run"
             )
         refuse_changes(run_config(run_dir), config, run_dir, nimg)
-    elif config.init and not Path(config.init).is_file():
-        raise FileNotFoundError(f"{config.init}: no such file; expected the checkpoint.pt of a run: see --init")
+    elif config.init:
+        if not Path(config.init).is_file():
+            raise FileNotFoundError(f"{config.init}: no such file; expected the checkpoint.pt of a run: see --init")
+        load_run(Path(config.init))  # so that a wrong file is told before the slices are packed
     return nimg or 0
 
 

@@ -90,6 +90,7 @@ _HOME = {
     "weights_channels_last": "networks.layers",
     "load_generator": "checkpoint",
     "load_discriminator": "checkpoint",
+    "load_run": "checkpoint",  # the state of a run
     "untrained_like": "checkpoint",  # same architecture, fresh weights
     "generate": "sampling",  # labels (or class weights), seeds -> uint8 images
     "latents": "sampling",  # seeds -> each image's z and noise
@@ -101,6 +102,7 @@ _HOME = {
     "to_uint8": "sampling",
     "size_in_words": "files",
     "refuse_used": "files",  # nothing is written over that is of something else
+    "refuse_unwritable": "files",  # told before the work that would fill the folder
     "refuse_inside": "files",  # what is written into a data folder would be data
     "data_uri": "files",  # bytes as an address inside a page
     "png_uri": "files",

@@ -38,19 +38,44 @@ def save_state(path: Path, state: dict[str, Any], keep: bool = True) -> None:
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read what save_state wrote, on the CPU. Raises ValueError if it is something else, or has changed since."""
+    open(path, "rb").close()  # a file that is not there, or may not be read, is told as such
     try:
         with zipfile.ZipFile(path) as parts:
             damaged = parts.testzip()  # torch.load does not look at the sums
         state = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
-    except Exception:  # unpickling a foreign file fails in many ways
+    except Exception:  # unpickling a foreign file fails in many ways, an OSError for a place before its start is one
         damaged, state = "whole", None
     if damaged:
         raise ValueError(f"{path}: not a checkpoint of a run, or a damaged one")
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or type(state.get("format")) is not int or state["format"] != FORMAT:
         raise ValueError(f"{path}: expected a checkpoint of format {FORMAT}, got another file")
     return state
+
+
+class Stages(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    resolutions: list[int] = Field(min_length=1)
+
+
+class Begun(BaseModel):
+    """What another run's configuration is asked for (--init); a run's own is read as a whole."""
+
+    model_config = ConfigDict(extra="allow")
+
+    network: dict[str, str | int | float | bool | None]
+    schedule: Stages
+
+
+class Watched(BaseModel):
+    """The watchdog's memory (training/recovery.py)."""
+
+    gradients: dict[str, list[float]]
+    good: int
+    doubts: int
+    rollbacks: int = Field(ge=0)
 
 
 class Saved(BaseModel):
@@ -58,7 +83,7 @@ class Saved(BaseModel):
 
     model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
 
-    config: dict[str, Any]
+    config: Begun
     class_names: list[str]
     data: dict[str, str]
     threads: int
@@ -68,7 +93,7 @@ class Saved(BaseModel):
     moments_of: int
     best: dict[int, float]
     path_length: Tensor
-    watchdog: dict[str, Any]
+    watchdog: Watched
     sums: dict[str, Tensor]
     steps: int
     G: dict[str, Tensor]
@@ -185,6 +210,7 @@ def load_network(path: str | Path, kind: str) -> Growing:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; python train.py writes it when the stage is finished")
     try:
+        open(path, "rb").close()  # safe_open does not tell a file that may not be read from one that is none
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["progan_style"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  (safe_open is no dict)

@@ -205,14 +205,19 @@ def _choose(tree: dict, section: str, name: Any) -> None:
         tree[section] = {key: value for key, value in node.items() if key in shared} | {"name": name}
 
 
+def _shown(text: str) -> str:
+    """What somebody typed, in one line."""
+    return text if text.isprintable() else repr(text)
+
+
 def _override(tree: dict, text: str) -> None:
     dotted, equals, value = text.partition("=")
     if not equals or not dotted:
-        raise ValueError(f"--set {text}: expected KEY=VALUE, as in --set schedule.fade_kimg.64=200")
+        raise ValueError(f"--set {_shown(text)}: expected KEY=VALUE, as in --set schedule.fade_kimg.64=200")
     try:
         parsed = parse_yaml(value)
     except (yaml.YAMLError, ValueError):
-        raise ValueError(f"--set {text}: the value is not YAML") from None
+        raise ValueError(f"--set {_shown(text)}: the value is not YAML") from None
     if dotted in CHOSEN and isinstance(parsed, dict):
         return _merge(tree, {dotted: parsed}, "--set")
     if dotted.endswith(".name") and dotted.removesuffix(".name") in CHOSEN:
@@ -221,7 +226,7 @@ def _override(tree: dict, text: str) -> None:
     node = tree
     for key in keys[:-1]:
         if not isinstance(node.get(key), dict):
-            raise ValueError(f"--set: {dotted} is not known{suggestion(dotted)}")
+            raise ValueError(f"--set: {_shown(dotted)} is not known{suggestion(dotted)}")
         node = node[key]
     # An old run's config.yaml or a table may lack the row, so only sections are checked here; pydantic does the rest.
     node[keys[-1]] = parsed

@@ -5,6 +5,7 @@ import csv
 import errno
 import io
 import os
+import re
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -93,6 +94,17 @@ def refuse_inside(path: str | os.PathLike[str], data: str | os.PathLike[str] | N
             raise ValueError(f"{option}: {path} lies in the data folder {data}; name a folder outside of it")
 
 
+def refuse_unwritable(folder: str | os.PathLike[str], option: str) -> None:
+    """Raise ValueError if a folder could not be made or written into, before the work that would fill it."""
+    there = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{option}: {there} is a file, no folder; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{option}: {there} cannot be written to (its rights, or a read-only disk); name another folder"
+        )
+
+
 UNFINISHED = ".unfinished"  # a folder in the making, which no reader of data looks into
 
 
@@ -139,15 +151,50 @@ def size_in_words(count: float) -> str:
     return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
+SHORT = "under a minute"
+
+
+def time_in_words(seconds: float) -> str:
+    """ "under a minute", "12 minutes", "3.4 hours"."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return SHORT
+    if minutes < 100:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{seconds / 3600:.1f} hours"
+
+
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n") -> None:
     """Rows -> CSV in UTF-8; columns in order of appearance, `first` before the others, "" where a row lacks one."""
     found = dict.fromkeys(name for row in rows for name in row)
     header = [name for name in first if name in found] + [name for name in found if name not in first]
     text = io.StringIO()
-    writer = csv.DictWriter(text, header, restval="", lineterminator=line_end)
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator=line_end)
+    writer.writerow(map(as_text, header))
+    writer.writerows([as_text(row.get(name, "")) for name in header] for row in rows)
     write_whole(path, text.getvalue().encode())
+
+
+FORMULA = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)  # how a cell begins that a spreadsheet would run
+
+
+def as_text(cell: Any) -> Any:
+    """A cell as it is written: what a spreadsheet would take for a formula gets a ' before it; numbers stay.
+
+    Cells come from others' sheets, and whoever opens our table has not seen theirs. from_text takes the ' away.
+    """
+    if not isinstance(cell, str) or not FORMULA.match(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def from_text(cell: str) -> str:
+    """A cell as it was before as_text."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def data_uri(content: bytes, kind: str = "image/png") -> str:

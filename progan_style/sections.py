@@ -314,6 +314,9 @@ def known_keys() -> list[str]:
 
 def suggestion(dotted: str) -> str:
     """The known key that is nearest to an unknown one, as the end of a message; "" if none is near."""
+    if dotted in known_keys():
+        section, _, key = dotted.rpartition(".")
+        return f" as one word; expected {section}: and below it, indented, {key}:"
     near = difflib.get_close_matches(dotted, known_keys(), n=1, cutoff=0.6)
     if not near:  # the right name in the wrong section
         near = [key for key in known_keys() if key.rpartition(".")[2] == dotted.rpartition(".")[2]][:1]

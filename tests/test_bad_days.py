@@ -1,5 +1,7 @@
 """Bad days of a run, as they are: a folder that is deleted, a disk that is full or read-only. Nothing is patched."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -83,7 +85,7 @@ def test_a_run_folder_that_is_deleted(tiny_overlay, toy_root, tmp_path):
 @pytest.mark.parametrize(
     ("harm", "told"),
     # Of a full disk the log tells first, or what is written beside it.
-    ((fill, ("No space left on device", "the disk is full")), (read_only, ("Read-only file system",))),
+    ((fill, ("No space left on device", "the disk is full")), (read_only, ("cannot be written to",))),
 )
 def test_a_disk_that_a_training_cannot_write_to_any_more(harm, told, disk, tiny_overlay, toy_root):
     """What was kept before is whole, and the same command goes on when there is room again."""
@@ -118,3 +120,54 @@ def test_a_full_disk(command, disk, tiny_run, call_shell):
     done = call_shell(command, *arguments[command])
     refused(done, " are free in " if command == "generate.py" else "the disk is full")
     assert not (place / "made").exists() and not (place / "out").exists()
+
+
+# Each 40th question finds the clock three days further, three days back, or right; files keep the system's time.
+JUMPING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/time.h>
+#include <time.h>
+static long jump(void) { static long asked; return (asked++ / 40 % 3 - 1) * 3 * 86400; }
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int code = real(id, now);
+    if (id == CLOCK_REALTIME) now->tv_sec += jump();
+    return code;
+}
+int gettimeofday(struct timeval *now, void *zone) {
+    static int (*real)(struct timeval *, void *);
+    if (!real) real = dlsym(RTLD_NEXT, "gettimeofday");
+    int code = real(now, zone);
+    now->tv_sec += jump();
+    return code;
+}
+time_t time(time_t *now) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (now) *now = t.tv_sec;
+    return t.tv_sec;
+}
+"""
+SHOWN = "import time; times = [time.time() for _ in range(120)]; print(round((max(times) - min(times)) / 86400))"
+
+
+def test_a_clock_that_jumps(tiny_run, tmp_path):
+    """Forth and back by days, all through a training: its weights and its speeds are those of a quiet clock."""
+    compiler = shutil.which("cc")
+    if sys.platform != "linux" or compiler is None:
+        pytest.skip("it needs a C compiler, and Linux' way to put functions before the system's")
+    (tmp_path / "jumping.c").write_text(JUMPING)
+    library = tmp_path / "jumping.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "jumping.c", "-ldl"], check=True)
+    given = {"cwd": REPO, "env": os.environ | {"LD_PRELOAD": str(library)}, "capture_output": True, "text": True}
+    assert subprocess.run([sys.executable, "-c", SHOWN], **given).stdout == "6\n"
+    run = tmp_path / "run"
+    words = ["train.py", "--config", tiny_run.overlay, "--data", tiny_run.root, "--run", run]
+    done = subprocess.run([sys.executable, *words], **given)
+    assert done.returncode == 0 and not done.stderr, done
+    made, whole = (folder / "stage-016" / "generator.safetensors" for folder in (run, tiny_run.run_dir))
+    assert made.read_bytes() == whole.read_bytes()
+    speeds = [json.loads(line).get("images_per_second", 1) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all(0 < speed < 1e6 for speed in speeds)

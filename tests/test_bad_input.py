@@ -1,5 +1,6 @@
 """Bad input, as a user meets it: one line that says what was expected, exit 2, and nothing on disk has changed."""
 
+import csv
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +29,8 @@ from analysis.context import PLACE
 from analysis.judge import train_judge
 from analysis.slices import slice_positions
 from progan_style import files, load_folder
+from progan_style.commands import generate as generating
+from progan_style.data.manifest import read_manifest
 from progan_style.scans.cutting import Cut
 from progan_style.scans.study import prepare_study
 from progan_style.training.lock import Lock
@@ -133,6 +137,28 @@ def test_a_header_that_is_wrong(what, run, call_shell, tmp_path):
     assert disk(tmp_path) == before
 
 
+FORMULAS = ["=1+1", "+A1", "@SUM(A1)", "-cmd|' /C calc'!A0", "=HYPERLINK(x)"]
+
+
+def test_a_formula_of_a_foreign_table_is_a_text_in_ours(call_shell, tmp_path):
+    """In cells and in names of columns; what we read of our own table is what stood in theirs. Numbers stay."""
+    root = tmp_path / "slices"
+    root.mkdir()
+    rows = []
+    for k, formula in enumerate(FORMULAS):
+        Image.new("L", (16, 16), 40 * k).save(root / f"{k}.png")
+        rows.append({"path": f"{k}.png", "label": "CN", "subject": f"p{k}", "note": formula, "@here": "-1.5e3"})
+    with open(root / "manifest.csv", "w", newline="") as file:
+        csv.DictWriter(file, rows[0]).writerows([{name: name for name in rows[0]}, *rows])
+    done = call_shell("prepare.py", root, "--to", tmp_path / "out", "--split", "60/20/20")
+    assert done.returncode == 0, done
+    written = list(csv.reader((tmp_path / "out" / "manifest.csv").read_text().splitlines()))
+    cells = [cell for line in written for cell in line]
+    assert [cell for cell in cells if cell[:1] in tuple("=+@-")] == ["-1.5e3"] * len(rows)
+    read = read_manifest(str(tmp_path / "out"))[1]
+    assert sorted(line["note"] for _, line in read) == sorted(FORMULAS) and read[0][1]["@here"] == "-1.5e3"
+
+
 # ---------------------------------------------------------------- damage
 
 
@@ -181,6 +207,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(share, run, ca
     assert (run / "stage-016" / "generator.safetensors").is_file() and (run / "checkpoint-damaged.pt").is_file()
 
 
+def test_a_checkpoint_whose_table_of_contents_would_lie_before_its_start(run, call_shell):
+    """The system refuses to look there; that is a damaged file and no fault of the disk."""
+    content = bytearray((run / "checkpoint.pt").read_bytes())
+    struct.pack_into("<I", content, content.rindex(b"PK\5\6") + 12, 0x7FFFFFFF)
+    (run / "checkpoint.pt").write_bytes(content)
+    (run / "checkpoint-previous.pt").unlink()
+    shutil.rmtree(run / "stage-016")
+    refused(call_shell("train.py", "--run", run), "not a checkpoint of a run, or a damaged one")
+
+
 def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
     shutil.rmtree(run / "stage-016")
     for name in ("checkpoint.pt", "checkpoint-previous.pt"):
@@ -203,7 +239,10 @@ def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
         (lambda s: s["G"].update(const=torch.zeros(2)), "does not fit this run"),
         (lambda s: s.update(G=[1]), "G: expected a valid dictionary, got [1]"),
         (lambda s: s.update(opt_D={}), "does not fit this run"),
-        (lambda s: s.update(watchdog={}), "does not fit this run"),
+        (lambda s: s.update(watchdog={}), "watchdog.gradients is missing"),
+        (lambda s: s["watchdog"].update(gradients={"grad_d": ["x"]}), "watchdog.gradients.grad_d.0: expected"),
+        (lambda s: s["watchdog"].update(gradients={}), "does not fit this run ('grad_d')"),
+        (lambda s: s.update(format=torch.zeros(2)), "expected a checkpoint of format 2"),
         (lambda s: s.update(format=1), "expected a checkpoint of format 2"),
     ),
 )
@@ -216,6 +255,30 @@ def test_a_checkpoint_with_foreign_entries(change, told, run, call_shell, tmp_pa
     before = disk(tmp_path)
     refused(call_shell("train.py", "--run", run), told)
     assert disk(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    (
+        (lambda s: s.pop("G"), "not the state of a run: G is missing"),
+        (lambda s: s.update(config={}), "not the state of a run: config.network is missing"),
+        (lambda s: s["config"]["schedule"].update(resolutions=[]), "config.schedule.resolutions: expected"),
+        (lambda s: s.update(class_names=[1]), "class_names.0: expected a valid string, got 1"),
+        (
+            lambda s: s.update(G={k: torch.zeros(1) for k in s["G"]}),
+            "tensors do not fit, though its configuration does",
+        ),
+    ),
+)
+def test_weights_to_begin_with_that_are_none(change, told, run, call_shell, toy_root, tiny_overlay, tmp_path):
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    change(state)
+    torch.save(state, tmp_path / "theirs.pt")
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "new"]
+    done = call_shell(*start, "--init", tmp_path / "theirs.pt")
+    refused(done, told)
+    assert not (tmp_path / "new" / "checkpoint.pt").exists()
+    assert "forecast" not in done.stdout or "do not fit" in told  # a wrong file is told before anything is packed
 
 
 @pytest.mark.parametrize("arguments", ((), ("--stage",), ("--until", 8)))
@@ -382,6 +445,16 @@ def test_a_report_is_written_over_no_other_file(call_shell, toy_root, tmp_path):
         assert done.returncode == 0, done
 
 
+@pytest.mark.parametrize("below", ("", "run"))
+def test_a_run_in_the_place_of_a_file(below, call_shell, tiny_overlay, toy_root, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    before = disk(tmp_path)
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root]
+    done = call_shell(*start, "--run", tmp_path / "mine.txt" / below)
+    refused(done, "mine.txt is a file, no folder; name a folder")
+    assert "data  " not in done.stdout and disk(tmp_path) == before
+
+
 # ---------------------------------------------------------------- data that moved, or are others
 
 
@@ -434,6 +507,23 @@ def test_more_images_than_the_disk_holds(run, call_shell, tmp_path):
     assert disk(tmp_path) == before
 
 
+def test_many_images_are_told_with_size_and_time_before_they_are_made(run, call_shell, monkeypatch, tmp_path):
+    monkeypatch.setattr(generating, "CHUNK", 16)
+    done = call_shell("generate.py", "--run", run, "--count", 17, "--to", tmp_path / "made")
+    assert done.returncode == 0 and "forecast  18 more images take about " in done.stdout, done
+    for free, told in ((40_000, "18 more images take about "), (10_000, "34 images of 16x16 take 17 kB or more")):
+        monkeypatch.setattr(generating.shutil, "disk_usage", lambda place, free=free: SimpleNamespace(free=free))
+        done = call_shell("generate.py", "--run", run, "--count", 17, "--to", tmp_path / "more")
+        refused(done, f"--count: {told}")
+        assert f"{free // 1000} kB are free in " in done.stderr and not (tmp_path / "more").exists()
+
+
+def test_more_images_than_the_memory_holds_lines_for(run, call_shell, monkeypatch, tmp_path):
+    monkeypatch.setattr("progan_style.memory.free_bytes", lambda: 10_000)
+    done = call_shell("generate.py", "--run", run, "--count", 20, "--to", tmp_path / "made")
+    refused(done, "take 20 kB or more, and 10 kB of memory are free for their lines of manifest.csv; ask for fewer")
+
+
 def test_more_slices_than_the_memory_holds(run, call_shell, tmp_path):
     before = disk(tmp_path)
     done = call_shell("predict.py", "--run", run, "--samples-per-label", 10**12)
@@ -473,6 +563,21 @@ def test_a_picture_that_cannot_be_read_is_part_of_the_audits_answer(how, call_sh
     done = call_shell("prepare.py", "--audit", tmp_path / "slices")
     assert done.returncode == 1 and "unreadable 1 slices: test/CN/broken_1.png" in done.stdout, done
     assert "1 files could not be read, and were not looked at" in done.stdout
+
+
+def test_pipes_end_no_audit_and_are_part_of_its_answer(call_shell, toy_root, tmp_path):
+    """In a class folder, behind a link, and listed by a manifest: to open one is to wait for ever."""
+    root = tmp_path / "My Place" / "slices"
+    shutil.copytree(toy_root, root)
+    os.mkfifo(root / "train" / "CN" / "pipe_0.png")
+    os.mkfifo(tmp_path / "outside")
+    (root / "train" / "CN" / "link_0.png").symlink_to(tmp_path / "outside")
+    done = call_shell("prepare.py", "--audit", root)
+    assert done.returncode == 1 and "not used  train/CN/pipe_0.png (no regular file)" in done.stdout, done
+    assert "unreadable 1 slices: train/CN/link_0.png" in done.stdout
+    found = json.loads((root / "audit" / "audit.json").read_text())
+    assert "My Place" not in json.dumps(found)  # it may be passed on
+    assert found["unreadable"] == {"train/CN/link_0.png": "no regular file; take it out of the folder"}
 
 
 @pytest.mark.parametrize("inside", ([], ["train/CN", "train/AD"], ["CN"]))
@@ -582,6 +687,9 @@ def test_a_dicom_file_that_is_wrong(how, scans, scan_tools, tmp_path):
         first.write_bytes(first.read_bytes()[:300])
     made = prepare_study(scans, tmp_path / "out", cut=Cut(slices=2), workers=1, progress=False)
     assert list(made.failed) == ["series"] and len(made.rows) == 2
+    if how == "another syntax":
+        told = "IM0003.dcm: pixels of an unknown kind (transfer syntax 1.2.3.4.5); export it uncompressed"
+        assert made.failed["series"].endswith(told)
 
 
 def test_a_name_that_is_no_text_and_a_pipe(scans, scan_tools, call_shell, tmp_path):
@@ -647,6 +755,7 @@ FILES = {
     "a key twice": ("seed: 1\nseed: 2", "seed stands twice"),
     "a key twice, below": ("schedule:\n  lr_g: {8: 1, 16: 1, 8: 2}", "8 stands twice"),
     "a tag that runs code": ("a: !!python/object/apply:os.mkdir [harmed]", "not a YAML file"),
+    "a key with a dot": ("data.root: here", "data.root is not known as one word; expected data: and below it"),
     "a list": ("[1, 2]", "expected keys and values, got list"),
     "no text": (b"\xff\xfe\x00", "not a YAML file"),
     "a megabyte and more": ("# " + "x" * 2**21, "expected a configuration of at most 1,048,576"),
@@ -666,6 +775,9 @@ VALUES = {
     "training.graphs=maybe": "training.graphs: expected 'auto', 'on' or 'off', got 'maybe'",
     "training.graphs=on": "training.graphs: CUDA graphs need a CUDA device, this is a CPU; expected off or auto",
     "seed=[": "--set seed=[: the value is not YAML",
+    "seed=a\n: b": "--set 'seed=a\\n: b': the value is not YAML",
+    "seed.a\nb=1": "--set: 'seed.a\\nb' is not known",
+    "a\nb": "--set 'a\\nb': expected KEY=VALUE",
 }
 
 
@@ -679,6 +791,19 @@ def test_a_configuration_that_is_none(what, call_shell, tmp_path):
     assert disk(tmp_path) == before and not Path("harmed").exists()
 
 
+def test_words_in_a_column_of_positions(call_shell, toy_root, tiny_overlay, tmp_path):
+    root = tmp_path / "slices"
+    shutil.copytree(toy_root, root)
+    paths = sorted(root.glob("*/*/*.png"))
+    lines = [
+        f"{p.relative_to(root)},{p.parent.name},{p.stem[:-2]},{'left' if k % 2 else k}" for k, p in enumerate(paths)
+    ]
+    (root / "manifest.csv").write_text("\n".join(["path,label,subject,height", *lines]))
+    start = ["train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run"]
+    done = call_shell(*start, "--set", "data.position_column=height")
+    refused(done, "manifest.csv, column height: expected numbers, got 'left' (in 24 of 48 lines); correct them")
+
+
 @pytest.mark.parametrize("value", VALUES)
 def test_a_value_that_cannot_be(value, call_shell, tiny_overlay, toy_root, tmp_path):
     start = ["train.py", "--config", tiny_overlay, "--run", tmp_path / "run"]
@@ -689,6 +814,27 @@ def test_a_value_that_cannot_be(value, call_shell, tiny_overlay, toy_root, tmp_p
 
 
 # ---------------------------------------------------------------- caches and kept parts
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    (
+        ("index.json", b'"range": [0, 255]', b'"range": null'),
+        ("index.json", b'"upsampled": 0', b'"upsampled": "x"'),
+        ("level-008.npy", b"'descr'", b"'"),
+        ("level-008.npy", b"|u1", b"|i1"),
+        ("means.npy", b"<f8", b"<i8"),
+    ),
+)
+def test_a_cache_that_a_reader_trips_over_is_made_anew(name, old, new, toy_root, tmp_path, capsys):
+    whole = load_folder(toy_root, resolution=8, cache_dir=tmp_path, progress=False)
+    (cache,) = tmp_path.iterdir()
+    content = (cache / name).read_bytes()
+    assert content.count(old) == 1
+    (cache / name).write_bytes(content.replace(old, new))
+    again = load_folder(toy_root, resolution=8, cache_dir=tmp_path, progress=False)
+    assert f"note: the cache {cache} is damaged; the slices are packed anew" in capsys.readouterr().out
+    assert (again.train.at(8) == whole.train.at(8)).all() and again.summary() == whole.summary()
 
 
 @pytest.mark.parametrize("content", (b"", b"{}", b"[]", b"{", b"\xff", None))

@@ -65,6 +65,7 @@ def audit_folder(
         found.stated,
         persons_crossing=crossing_persons(found),
         unreadable=bad,
+        unused=list(found.unused),
     )
     _look_at_pixels(result, found, workers)
     sizes = _sizes(result)

@@ -53,6 +53,7 @@ class Audit:
     unreadable: dict[str, str] = field(default_factory=dict)
     blank: list[str] = field(default_factory=list)
     cropped: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)  # folders and files that are no slices
     imbalance: float = 1.0  # largest class / smallest, in persons (slices where persons are unknown)
     confounds: list[Confound] = field(default_factory=list)
 
@@ -105,6 +106,8 @@ class Audit:
         for name, files in (("unreadable", list(self.unreadable)), ("blank", self.blank), ("cropped", self.cropped)):
             if files:
                 lines.append(f"{name:9} {len(files)} slices: {some(files)}")
+        if self.unused:
+            lines.append(f"not used  {some(self.unused)}")
         if self.imbalance >= UNEVEN:
             lines.append(f"classes   one has {self.imbalance:.1f} times the other's persons or slices")
         for c in self.confounds:

@@ -2,6 +2,8 @@
 
 import argparse
 import shutil
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,17 +49,37 @@ def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
     return by_name[name.casefold()]
 
 
+ROW = 500  # bytes of memory that an image's line of the manifest takes until it is written
+
+
 def refuse_what_does_not_fit(to: Path, images: int, size: int) -> None:
-    """Raises ValueError if so many pictures would not fit on the disk. A PNG has at least a third of a byte a pixel."""
+    """Raises ValueError if so many pictures would not fit. A PNG has at least a third of a byte a pixel."""
     from progan_style.files import size_in_words
+    from progan_style.memory import free_bytes
 
     there = next(folder for folder in (to, *to.absolute().parents) if folder.exists())
-    need, free = images * max(size * size // 3, 512), shutil.disk_usage(there).free
-    if need > free:
-        raise ValueError(
-            f"--count: {images} images of {size}x{size} take {size_in_words(need)} or more, and {size_in_words(free)} "
-            f"are free in {there}; ask for fewer"
-        )
+    disk, memory = shutil.disk_usage(there).free, free_bytes() or sys.maxsize
+    for need, free, where in (
+        (images * max(size * size // 3, 512), disk, f"are free in {there}"),
+        (images * ROW, memory, "of memory are free for their lines of manifest.csv"),
+    ):
+        if need > free:
+            raise ValueError(
+                f"--count: {images} images of {size}x{size} take {size_in_words(need)} or more, and "
+                f"{size_in_words(free)} {where}; ask for fewer"
+            )
+
+
+def forecast(folder: Path, made: int, seconds: float, left: int) -> str:
+    """What the images that are left will take, by those that are made. Raises ValueError if the disk is too small."""
+    from progan_style.files import size_in_words, time_in_words
+
+    stats = [path.stat() for path in folder.rglob("*.png")]
+    need = left * sum(max(s.st_size, 512 * getattr(s, "st_blocks", 0)) for s in stats) / made  # blocks: POSIX's
+    told = f"{left} more images take about {size_in_words(need)} and {time_in_words(left * seconds / made)}"
+    if need > (free := shutil.disk_usage(folder).free):
+        raise ValueError(f"--count: {told}; {size_in_words(free)} are free in {folder.parent}: ask for fewer")
+    return f"forecast  {told}"
 
 
 def generate_folder(args: argparse.Namespace) -> int:
@@ -94,9 +116,10 @@ def generate_folder(args: argparse.Namespace) -> int:
     to, rows = Path(args.to), []
     if (Path(args.run) / "config.yaml").is_file():  # a stage may be passed on without it
         refuse_inside(to, run_config(args.run).data.root, "--to")
-    refuse_what_does_not_fit(to, args.count * len(wanted), size)
+    total, began = args.count * len(wanted), time.monotonic()
+    refuse_what_does_not_fit(to, total, size)
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
-    with new_folder(to) as making, tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
+    with new_folder(to) as making, tqdm(total=total, unit="img", disable=None) as bar:
         for label in wanted:
             name = G.class_names[label]
             (making / name).mkdir(parents=True, exist_ok=True)
@@ -110,6 +133,8 @@ def generate_folder(args: argparse.Namespace) -> int:
                     Image.fromarray(image).save(making / path)
                     rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
                 bar.update(len(seeds))
+                if len(rows) == len(seeds) < total - CHUNK:
+                    print(forecast(making, len(rows), time.monotonic() - began, total - len(rows)), flush=True)
         write_manifest(making, rows, line_end="\r\n")
     print(
         f"{len(rows)} images of {size}x{size} in {to} (psi {args.psi:g}, seeds from {args.seed}; weights: "

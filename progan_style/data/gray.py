@@ -3,6 +3,9 @@
 Letters: M images, R pixels per side of a level, S pixels per side of a picture after padding.
 """
 
+import os
+import stat
+
 import numpy as np
 from PIL import Image
 
@@ -25,6 +28,8 @@ def read_gray(path: str) -> np.ndarray:
     """
     too_large = f"{path}: more than {LARGEST:,} pixels, which is no slice: take it out of the folder"
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe is to wait for ever
+            raise Unfit(f"{path}: no regular file; take it out of the folder")
         with Image.open(path, formats=("PNG", "JPEG", "TIFF", "BMP")) as image:
             frames = getattr(image, "n_frames", 1)
             if image.width * image.height > LARGEST:
@@ -37,6 +42,8 @@ def read_gray(path: str) -> np.ndarray:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unfit(too_large) from None
+    except PermissionError:
+        raise Unfit(f"{path}: you may not read it; ask its owner, or copy it") from None
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them trip over
         known = not isinstance(error, Image.UnidentifiedImageError)
         reason = " ".join(str(error).split()) if known else "not a PNG, JPEG, TIFF or BMP picture"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from progan_style.files import write_table
+from progan_style.files import from_text, write_table
 
 MANIFEST = "manifest.csv"
 
@@ -19,7 +19,7 @@ def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="")
-            header = [name.strip() for name in reader.fieldnames or []]
+            header = [from_text(name.strip()) for name in reader.fieldnames or []]
             reader.fieldnames = header
             if "path" not in header or len(set(header)) < len(header):
                 found = ", ".join(header) or "nothing"
@@ -28,7 +28,7 @@ def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]
             for row in reader:
                 if None in row:
                     raise ValueError(f"{path} line {reader.line_num}: more cells than the header has columns")
-                lines.append((reader.line_num, {name: cell.strip() for name, cell in row.items()}))
+                lines.append((reader.line_num, {name: from_text(cell.strip()) for name, cell in row.items()}))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a CSV file in UTF-8 ({error})") from None
     return header, lines

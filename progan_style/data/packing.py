@@ -23,14 +23,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
 from progan_style.data.gray import Unreadable, halve, pad_square, read_gray, resize, round_half_up
 from progan_style.files import sweep
+from progan_style.section import faults
 
 FORMAT = 2  # of the cache; counts up when the same files would be packed to other bytes
 SMALLEST = 8  # pixels per side of the lowest level
@@ -232,19 +234,36 @@ def _header(file: BinaryIO, rows: int, resolution: int) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
+class Index(BaseModel):
+    """What was found while packing: index.json."""
+
+    model_config = ConfigDict(strict=True)
+
+    bits: int
+    range: Annotated[list[int], Field(min_length=2, max_length=2)]
+    sizes: dict[str, int]
+    upsampled: int
+    skipped: list[str]
+
+
 def open_cache(folder: Path, resolution: int, images: int) -> tuple[dict[str, Any], dict[int, np.ndarray], np.ndarray]:
     """A complete cache -> what was found while packing, the levels (memory-mapped), the mean of each image [M]."""
     try:
-        index = json.loads((folder / "index.json").read_text())
+        index = Index.model_validate(json.loads((folder / "index.json").read_text())).model_dump()
         levels = {r: np.load(folder / level_name(r), mmap_mode="r") for r in resolutions(resolution)}
         means = np.load(folder / "means.npy")
         rows = images - len(index["skipped"])
-        if missing := {"sizes", "bits", "range", "upsampled"} - index.keys():
-            raise ValueError(f"index.json lacks {', '.join(sorted(missing))}")
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except ValidationError as error:
+        raise ValueError(
+            f"{folder}: this cache is damaged ({faults(error)[0]}); delete the folder and run again"
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # json and numpy raise whatever a damaged file makes them trip over
         if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EACCES, errno.EPERM):
             raise
         raise ValueError(f"{folder}: this cache is damaged ({error}); delete the folder and run again") from None
-    if any(level.shape != (rows, 1, r, r) for r, level in levels.items()) or len(means) != rows:
+    right = [(level.shape, level.dtype) == ((rows, 1, r, r), np.uint8) for r, level in levels.items()]
+    if not all(right) or means.shape != (rows,) or means.dtype.kind != "f":
         raise ValueError(f"{folder}: this cache is damaged; delete the folder and run again")
     return index, dict(sorted(levels.items())), means

@@ -32,10 +32,12 @@ class Positions:
         if column not in data.columns:
             known = ", ".join(data.columns) or "none"
             raise ValueError(f"data.position_column: manifest.csv has no column {column!r}; it has {known}")
-        try:
-            heights = np.array([float(x or "nan") for x in data.columns[column]])
-        except ValueError as error:
-            raise ValueError(f"manifest.csv, column {column}: expected numbers, {error}") from None
+        if words := [str(cell) for cell in data.columns[column] if not _is_number(cell)]:
+            raise ValueError(
+                f"manifest.csv, column {column}: expected numbers, got {words[0]!r} (in {len(words)} of "
+                f"{len(data.columns[column])} lines); correct them, or set data.position_column: null"
+            )
+        heights = np.array([float(x or "nan") for x in data.columns[column]])
         if missing := int((~np.isfinite(heights)).sum()):
             raise ValueError(
                 f"manifest.csv, column {column}: no number for {missing} of {len(heights)} training slices; fill them "
@@ -55,6 +57,14 @@ class Positions:
     def header(self) -> dict[str, Any]:
         """What a network's file keeps of them."""
         return {"column": self.column, "quantiles": list(self.values)}
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
 
 
 def rank_of(value: float, header: dict[str, Any]) -> float:

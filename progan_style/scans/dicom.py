@@ -218,6 +218,8 @@ def _pixels(path: Path, header: Any) -> NDArray[Any]:
         from pydicom.uid import ImplicitVRLittleEndian
 
         header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    if syntax is not None and not syntax.is_transfer_syntax:
+        raise BadScan(f"{path}: pixels of an unknown kind (transfer syntax {syntax}); export it uncompressed")
     try:
         return np.asarray(header.pixel_array)
     except Exception as error:  # pydicom and its decoders raise whatever a broken file makes them trip over

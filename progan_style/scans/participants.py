@@ -18,6 +18,7 @@ from pathlib import Path
 from progan_style.data.classes import GROUPS, LEAVE_OUT
 from progan_style.data.folder import plain, some
 from progan_style.data.persons import Person, from_path
+from progan_style.files import from_text
 
 # The clinical dementia rating, where the column of groups is one; other numbers are codes that only their owner knows
 CDR = {"0": "CN", "0.5": "AD", "1": "AD", "2": "AD", "3": "AD"}
@@ -182,7 +183,7 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
     delimiter = max("\t,;", key=first.count)
     try:
         reader = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-        header = [name.strip() for name in next(reader, [])]
+        header = [from_text(name.strip()) for name in next(reader, [])]
         if not any(header) or len(set(header)) < len(header):
             raise ValueError(
                 f"{path}: expected a first line of different column names, found {', '.join(header) or '-'}"
@@ -203,7 +204,7 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
 
 
 def _cell(text: str) -> str:
-    text = text.strip()
+    text = from_text(text.strip())
     return "" if text.lower() in ("n/a", "na", "nan") else text
 
 

@@ -138,7 +138,8 @@ def prepare_slices(
     say(writing.persons_line(pictures, why))
     bad = unreadable(found)
     if bad and settings.strict:
-        raise ValueError(f"{next(iter(bad.values()))} (--strict: nothing was written)")
+        name = next(iter(bad))
+        raise ValueError(f"{name}: {bad[name]} (--strict: nothing was written)")
     with new_folder(to) as making:
         good = [picture for picture, item in zip(pictures, found.slices, strict=True) if item.path not in bad]
         if not good:
@@ -189,8 +190,8 @@ def unreadable(found: SliceSet) -> dict[str, str]:
     for i, item in enumerate(found.slices):
         try:
             read_gray(str(found.path(i)))
-        except ValueError as error:
-            bad[item.path] = str(error).partition("; replace it")[0]
+        except ValueError as error:  # its name stands before it in what is passed on, where it lies does not
+            bad[item.path] = str(error).removeprefix(f"{found.path(i)}: ").partition("; replace it")[0]
     return bad
 
 

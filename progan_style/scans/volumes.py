@@ -62,6 +62,8 @@ def read_volume(path: str | Path, orientation: str = "") -> Volume:
         raise
     except ImportError as error:  # a reader that is not installed
         raise BadScan(f"{path}: {error}") from None
+    except PermissionError:
+        raise BadScan(f"{path}: you may not read it; ask its owner, or copy it") from None
     except Exception as error:  # a damaged header makes nibabel and numpy fail in many ways
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadScan(f"{path}: cannot be read ({reason}): it is cut off or damaged; copy it anew") from None

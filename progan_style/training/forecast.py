@@ -7,12 +7,11 @@ import torch
 
 from progan_style import memory
 from progan_style.config import Config
-from progan_style.files import size_in_words
+from progan_style.files import SHORT, size_in_words, time_in_words
 from progan_style.training.schedule import Stage
 from progan_style.training.trainer import Trainer
 
 STEPS = 3  # of each stage; the first warms up and is not timed
-SHORT = "under a minute"
 LONG = 24 * 3600  # seconds on a CPU, from which on a smaller configuration is named
 
 
@@ -98,16 +97,7 @@ def seconds_of_image(trainer: Trainer, stage: Stage) -> float:
 
 def in_words(seconds: dict[int, float]) -> str:
     """{8: 12.0, 16: 130.0} -> "about 2 minutes of training here (8 px: under a minute, 16 px: 2 minutes)"."""
-    stages = ", ".join(f"{r} px: {duration(s)}" for r, s in seconds.items())
-    total = duration(sum(seconds.values()))
+    stages = ", ".join(f"{r} px: {time_in_words(s)}" for r, s in seconds.items())
+    total = time_in_words(sum(seconds.values()))
     words = f"{total if total == SHORT else f'about {total}'} of training here"
     return words + (f" ({stages})" if len(seconds) > 1 else "")
-
-
-def duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return SHORT
-    if minutes < 100:
-        return f"{minutes} minute{'s' if minutes > 1 else ''}"
-    return f"{seconds / 3600:.1f} hours"

@@ -79,7 +79,7 @@ class Watchdog:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        self.gradients = {key: list(values) for key, values in state["gradients"].items()}
+        self.gradients = {key: list(state["gradients"][key]) for key in GRADIENTS}
         self.good, self.doubts, self.rollbacks = state["good"], state["doubts"], state["rollbacks"]
         self.rate = SLOWER**self.rollbacks
 

@@ -61,7 +61,7 @@ def read_log(run_dir: Path) -> list[dict[str, Any]]:
             line = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        if isinstance(line, dict) and isinstance(line.get("nimg"), int):
+        if isinstance(line, dict) and type(line.get("nimg")) is int:
             lines.append(line)
     return lines
 
@@ -83,11 +83,13 @@ def refuse_foreign(run_dir: str | Path) -> None:
 
 
 def loss_points(lines: list[dict[str, Any]]) -> list[tuple[int, float, float]]:
-    """The log's lines with losses -> nimg, Loss_D, Loss_G of each point of the plot.
+    """The log's lines -> nimg, Loss_D, Loss_G of each point of the plot. Lines that lack one of its numbers have none.
 
     A stage ends where it ends, so that the lines beside it average few steps, and may hold a penalty or none. Such a
     line, of less than half the usual images, is averaged with its neighbour in the stage, by images.
     """
+    numbers = ("nimg", "resolution", "loss_d", "loss_g")
+    lines = [line for line in lines if all(type(line.get(name)) in (int, float) for name in numbers)]
     images = [b["nimg"] - a for a, b in zip([0, *(line["nimg"] for line in lines)], lines, strict=False)]
     usual = median(images) if images else 0
     points: list[list[float]] = []  # resolution, nimg, images, Loss_D, Loss_G
@@ -106,7 +108,7 @@ def save_loss_plot(run_dir: Path, path: Path, schedule: GrowthSchedule, title: s
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    points = loss_points([line for line in read_log(run_dir) if "loss_d" in line])
+    points = loss_points(read_log(run_dir))
     figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
     ax = figure.subplots()
     kimg = [nimg / 1000 for nimg, _, _ in points]

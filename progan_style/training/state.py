@@ -161,7 +161,10 @@ class State:
             unfit, count = transfer(network, state[name], classes, their_classes), len(network.state_dict())
             unlike = self._unlike(state["config"])
             if 2 * len(unfit) > count:
-                raise ValueError(f"{path}: {len(unfit)} of {count} tensors do not fit ({unlike}); set these as there")
+                mend = (
+                    f" ({unlike}); set these as there" if unlike else ", though its configuration does: it is damaged"
+                )
+                raise ValueError(f"{path}: {len(unfit)} of {count} tensors do not fit{mend}")
             if unfit and name != "G_ema":
                 why = f" ({unlike})" if unlike else ""
                 runlog.say(f"{len(unfit)} of {count} tensors of {name} begin anew{why}: {', '.join(unfit)}")

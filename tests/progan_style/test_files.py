@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from progan_style.files import data_uri, new_folder, png_uri, refuse_used, size_in_words, write_table
+from progan_style.files import (
+    as_text,
+    data_uri,
+    from_text,
+    new_folder,
+    png_uri,
+    refuse_unwritable,
+    refuse_used,
+    size_in_words,
+    write_table,
+)
 
 
 def test_a_new_and_an_empty_folder_are_free(tmp_path):
@@ -69,3 +79,24 @@ def test_a_fault_leaves_what_was_there_and_a_full_disk_is_named(tmp_path):
 def test_sizes_in_words():
     sizes = {0: "0 kB", 12_345: "12 kB", 999_999: "1000 kB", 12_000_000: "12 MB", 3_400_000_000: "3.4 GB"}
     assert {count: size_in_words(count) for count in sizes} == sizes
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    (
+        *((cell, f"'{cell}") for cell in ("=1", "+a", "-b", "@c", "'=1", "''@x", "=\n", "--5")),
+        *((cell, cell) for cell in ("-1", "+2.5", "-1e-3", "-", "=", "'", "a=1", " =1", "", "'quoted'", "it's")),
+    ),
+)
+def test_a_cell_that_a_spreadsheet_would_run_is_written_as_text_and_read_back(cell, written):
+    assert as_text(cell) == written and from_text(written) == cell
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path, monkeypatch):
+    refuse_unwritable(tmp_path / "new" / "deep", "--run")
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--run: .*file is a file, no folder; name a folder"):
+        refuse_unwritable(tmp_path / "file" / "deep", "--run")
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ValueError, match=r"--run: .* cannot be written to \(its rights, or a read-only disk\)"):
+        refuse_unwritable(tmp_path / "new" / "deep", "--run")

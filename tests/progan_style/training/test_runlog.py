@@ -57,3 +57,14 @@ def test_the_plot_shows_these_points_and_leaves_the_log_alone(tmp_path, monkeypa
     assert [x for x, _ in drawn] == [[0.1, 0.2, 0.3, 0.408]] * 2
     assert max(drawn[0][1]) == pytest.approx((100 + 8 * 30) / 108) and (tmp_path / "log.jsonl").read_text() == text
     assert (tmp_path / "losses.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("wrong", ({"loss_d": None}, {"loss_g": "x"}, {"resolution": []}, {"loss_d": True}))
+def test_a_line_without_losses_takes_no_other_from_the_plot(wrong):
+    line = {"nimg": 8, "resolution": 8, "loss_d": 1.0, "loss_g": 2.0}
+    assert runlog.loss_points([line, {**line, **wrong, "nimg": 16}]) == [(8, 1.0, 2.0)]
+
+
+def test_an_image_count_is_a_number(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"nimg": true}\n{"nimg": 8.5}\n{"nimg": 8}\n')
+    assert runlog.read_log(tmp_path) == [{"nimg": 8}]
