@@ -1,45 +1,87 @@
 """Class-conditional generation of brain MR slices: a StyleGAN that grows.
 
-The names below are the public ones; each is imported when it is first used, so that a shell's --help need not wait
-for torch.
+    >>> from progan_style import EXAMPLE, generate, load_generator
+    >>> G = load_generator(EXAMPLE)  # or the folder of your own run
+    >>> images = generate(G, "AD", seeds=range(8), psi=0.7)  # uint8 [8, 1, 64, 64]
+
+Use what was trained   load_generator, load_discriminator, generate, generator_features, latents
+Data                   load_folder, Dataset.from_arrays, prepare_study, prepare_slices, audit_folder, make_phantoms
+Train                  load_config, load_data, Trainer, GrowthSchedule
+Own parts              load_plugin, register_loss, register_augmentation, register_architecture (docs/plugins.md)
+Pass on                export_generator
+
+The commands are `progan-style COMMAND`; their report is the package `analysis`. The names below are the public ones;
+each is imported when it is first used, so that a command's --help need not wait for torch.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from progan_style import distributed
-    from progan_style.audit.audit import audit_folder
-    from progan_style.checkpoint import load_discriminator, load_generator, untrained_like
-    from progan_style.config import DEFAULT_CONFIG, Config, find_overlay, load_config, refuse_changes, save_config
-    from progan_style.data.dataset import Data, Dataset
-    from progan_style.data.loading import load_folder
-    from progan_style.data.packing import Allow
-    from progan_style.data.position import rank_of
-    from progan_style.data.share import persons_of_share, write_share
-    from progan_style.files import data_uri, png_uri
-    from progan_style.networks.conditions import Condition
-    from progan_style.networks.contract import Discriminator, Generator
-    from progan_style.networks.layers import weights_channels_last
-    from progan_style.phantoms.folder import make_phantoms
-    from progan_style.run import (
-        finished_stage,
-        finished_stages,
-        images_seen,
-        load_data,
-        run_config,
-        stage_dir,
-        with_unlabelled,
+__version__ = "0.2.0"
+
+if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
+    from progan_style import distributed as distributed
+    from progan_style.audit.audit import audit_folder as audit_folder
+    from progan_style.checkpoint import load_discriminator as load_discriminator, untrained_like as untrained_like
+    from progan_style.config import (
+        DEFAULT_CONFIG as DEFAULT_CONFIG,
+        Config as Config,
+        find_overlay as find_overlay,
+        load_config as load_config,
+        refuse_changes as refuse_changes,
+        save_config as save_config,
     )
-    from progan_style.sampling import choose_device, generate, generator_features, latents, to_float, to_uint8
-    from progan_style.scans.cutting import Cut
-    from progan_style.scans.settings import PrepareSettings
-    from progan_style.scans.slices import prepare_slices
-    from progan_style.scans.study import prepare_study
-    from progan_style.training.forecast import forecast, machine_line
-    from progan_style.training.schedule import GrowthSchedule, Phase
-    from progan_style.training.trainer import Trainer
-    from progan_style.vision import load_torchvision
+    from progan_style.data.dataset import Data as Data, Dataset as Dataset
+    from progan_style.data.loading import load_folder as load_folder
+    from progan_style.data.packing import Allow as Allow
+    from progan_style.data.position import rank_of as rank_of
+    from progan_style.data.share import persons_of_share as persons_of_share, write_share as write_share
+    from progan_style.files import (
+        data_uri as data_uri,
+        png_uri as png_uri,
+        refuse_inside as refuse_inside,
+        refuse_used as refuse_used,
+        size_in_words as size_in_words,
+    )
+    from progan_style.memory import free_bytes as free_bytes
+    from progan_style.networks.conditions import Condition as Condition
+    from progan_style.networks.contract import Discriminator as Discriminator, Generator as Generator
+    from progan_style.networks.layers import weights_channels_last as weights_channels_last
+    from progan_style.phantoms.folder import make_phantoms as make_phantoms
+    from progan_style.run import (
+        EXAMPLE as EXAMPLE,
+        finished_stage as finished_stage,
+        finished_stages as finished_stages,
+        generator_file as generator_file,
+        images_seen as images_seen,
+        load_data as load_data,
+        load_generator as load_generator,
+        refuse_slices_of_others as refuse_slices_of_others,
+        refuse_without_checkpoint as refuse_without_checkpoint,
+        run_config as run_config,
+        stage_dir as stage_dir,
+        with_unlabelled as with_unlabelled,
+    )
+    from progan_style.sampling import (
+        centre as centre,
+        choose_device as choose_device,
+        generate as generate,
+        generator_features as generator_features,
+        latents as latents,
+        to_float as to_float,
+        to_uint8 as to_uint8,
+        truncated as truncated,
+    )
+    from progan_style.scans.cutting import Cut as Cut
+    from progan_style.scans.settings import PrepareSettings as PrepareSettings
+    from progan_style.scans.slices import prepare_slices as prepare_slices
+    from progan_style.scans.study import prepare_study as prepare_study
+    from progan_style.training.forecast import forecast as forecast, machine_line as machine_line
+    from progan_style.training.lock import refuse_busy as refuse_busy
+    from progan_style.training.runlog import refuse_foreign as refuse_foreign
+    from progan_style.training.schedule import GrowthSchedule as GrowthSchedule, Phase as Phase
+    from progan_style.training.trainer import Trainer as Trainer
+    from progan_style.vision import load_torchvision as load_torchvision
 
 _HOME = {
     "Config": "config",
@@ -48,6 +90,7 @@ _HOME = {
     "load_config": "config",  # YAML + overlay + overrides -> Config
     "save_config": "config",
     "refuse_changes": "config",  # a run goes on with the configuration it began with
+    "EXAMPLE": "run",  # the path of a finished run that comes with the program
     "Data": "data.dataset",  # train, validate and test parts of one data set
     "Dataset": "data.dataset",  # images, labels, subjects of one part
     "load_folder": "data.loading",  # folder of slices -> Data
@@ -83,7 +126,7 @@ _HOME = {
     "Discriminator": "networks.contract",
     "Condition": "networks.conditions",  # class weights and position of images
     "weights_channels_last": "networks.layers",
-    "load_generator": "checkpoint",
+    "load_generator": "run",  # a run's folder, or a generator's file -> a Generator
     "load_discriminator": "checkpoint",
     "untrained_like": "checkpoint",  # same architecture, fresh weights
     "generate": "sampling",  # labels (or class weights), seeds -> uint8 images
@@ -109,3 +152,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module progan_style has no attribute {name}")
     return getattr(importlib.import_module(f"progan_style.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

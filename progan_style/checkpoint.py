@@ -21,7 +21,7 @@ from torch import Tensor
 
 from progan_style.files import check_part, write_whole
 from progan_style.networks import ARCHITECTURES
-from progan_style.networks.contract import Discriminator, Generator, Growing
+from progan_style.networks.contract import Discriminator, Growing
 from progan_style.section import faults
 
 Network = TypeVar("Network", bound=Growing)
@@ -223,18 +223,8 @@ def build(header: dict[str, Any]) -> Growing:
     return network.eval().requires_grad_(False)
 
 
-def load_generator(path: str | Path) -> Generator:
-    """The EMA generator of a finished stage, in eval mode, fp32, on the CPU, grown to its resolution.
-
-    class_names gives the meaning of its labels. Raises FileNotFoundError, or ValueError for any other file.
-    """
-    network = load_network(path, "generator")
-    assert isinstance(network, Generator)
-    return network
-
-
 def load_discriminator(path: str | Path) -> Discriminator:
-    """The discriminator of a finished stage; see load_generator."""
+    """The discriminator of a finished stage out of its file, as load_generator (run.py) loads the generator."""
     network = load_network(path, "discriminator")
     assert isinstance(network, Discriminator)
     return network

@@ -40,11 +40,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "generate.py") -> int:
 
 def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
     """The labels of a class, or of all. Raises ValueError if there is none of that name."""
-    by_name = {known.casefold(): [label] for label, known in enumerate(class_names)}
-    by_name |= {} if "all" in by_name else {"all": list(range(len(class_names)))}
-    if name.casefold() not in by_name:
-        raise ValueError(f"class '{name}' is not in this checkpoint; it was trained on {', '.join(class_names)}")
-    return by_name[name.casefold()]
+    from progan_style.sampling import label_of
+
+    if name.casefold() == "all" and "all" not in map(str.casefold, class_names):
+        return list(range(len(class_names)))
+    return [label_of(name, class_names)]
 
 
 def refuse_what_does_not_fit(to: Path, images: int, size: int) -> None:
@@ -74,16 +74,15 @@ def generate_folder(args: argparse.Namespace) -> int:
     from PIL import Image
     from tqdm import tqdm
 
-    from progan_style.checkpoint import load_generator
     from progan_style.data.manifest import write_manifest
     from progan_style.data.position import rank_of
     from progan_style.files import new_folder, refuse_inside
     from progan_style.networks.conditions import Condition
-    from progan_style.run import finished_stage, generator_file, run_config
+    from progan_style.run import finished_stage, load_generator, run_config
     from progan_style.sampling import choose_device, generate
 
     size = finished_stage(args.run, args.size)
-    G = load_generator(generator_file(args.run, size, args.weights)).to(choose_device(args.device))
+    G = load_generator(args.run, size, args.weights).to(choose_device(args.device))
     wanted = choose_labels(args.label, G.class_names)
     position = None
     if args.position is not None:

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import context as contexts
-from analysis import make_report, report, sections
-from analysis import slices as slices_module
+from analysis import context as contexts, make_report, report, sections, slices as slices_module
 from analysis.numbers import DeclarationError, Number
 from progan_style import load_generator, stage_dir
 
