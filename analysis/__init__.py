@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
     )
     from analysis.sections import check_sections as check_sections
     from analysis.slices import SliceTable as SliceTable
-    from analysis.sources import SOURCES as SOURCES, FeatureTable as FeatureTable
+    from analysis.sources import SOURCES as SOURCES, FeatureTable as FeatureTable, register_source as register_source
     from analysis.summary import summary as summary
 
 _HOME = {
@@ -57,6 +57,7 @@ _HOME = {
     "SliceTable": "slices",
     "FeatureTable": "sources",
     "SOURCES": "sources",
+    "register_source": "sources",  # features of your own, from a plugin
     "summary": "summary",
 }
 

@@ -48,6 +48,16 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
     from progan_style.networks.contract import Discriminator as Discriminator, Generator as Generator
     from progan_style.networks.layers import weights_channels_last as weights_channels_last
     from progan_style.phantoms.folder import make_phantoms as make_phantoms
+    from progan_style.plugins import (
+        add_plugin_option as add_plugin_option,
+        load_plugin as load_plugin,
+        load_plugins as load_plugins,
+        plugin_digests as plugin_digests,
+        register_architecture as register_architecture,
+        register_augmentation as register_augmentation,
+        register_loss as register_loss,
+        register_part as register_part,
+    )
     from progan_style.run import (
         EXAMPLE as EXAMPLE,
         finished_stage as finished_stage,
@@ -120,6 +130,14 @@ _HOME = {
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",
     "Trainer": "training.trainer",
+    "load_plugin": "plugins",  # run a file that registers parts of its own
+    "load_plugins": "plugins",
+    "plugin_digests": "plugins",  # the loaded ones
+    "add_plugin_option": "plugins",  # --plugin
+    "register_loss": "plugins",
+    "register_augmentation": "plugins",
+    "register_architecture": "plugins",
+    "register_part": "plugins",  # of any registry: a name once, taken out again with its plugin
     "machine_line": "training.forecast",  # what a training runs on, and how large it is
     "forecast": "training.forecast",  # how long a training will take here
     "Generator": "networks.contract",

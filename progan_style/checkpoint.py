@@ -172,7 +172,10 @@ class Header(BaseModel):
 
 
 def checked(header: Any, path: Path) -> dict[str, Any]:
-    """A file's header. Raises ValueError, in one line, if it is none."""
+    """A file's header. Raises ValueError, in one line, if it is none, or of an architecture that is not here."""
+    if isinstance(header, dict) and "plugin" in header and header.get("architecture") not in ARCHITECTURES:
+        named = check_part(header["plugin"], f"{path}: plugin")
+        raise ValueError(f"{path}: its architecture comes from the plugin {named}; name it with --plugin {named}")
     try:
         Header.model_validate(header)
     except ValidationError as error:

@@ -5,7 +5,6 @@ Letters: N batch, C channels, R resolution.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -118,6 +117,11 @@ def _labels(given: Any, class_names: Sequence[str]) -> Tensor:
     return _whole_numbers(given, "labels")
 
 
+def _check_psi(psi: Any) -> None:
+    if not isinstance(psi, int | float | np.number) or not 0.0 <= psi <= 1.0:
+        raise ValueError(f"psi: expected 0 (the centre of the class) to 1 (no truncation), got {psi}")
+
+
 def _whole_numbers(given: Any, what: str) -> Tensor:
     """One whole number or a row of them -> int64 [N]. Raises ValueError for anything else."""
     if isinstance(given, Iterable) and not isinstance(given, str | np.ndarray | Tensor):
@@ -149,8 +153,7 @@ def _in_blocks(
     part for nothing.
     """
     condition, seeds = asked(labels, given, G.class_names)
-    if not isinstance(psi, Real) or not 0.0 <= psi <= 1.0:
-        raise ValueError(f"psi: expected 0 (the centre of the class) to 1 (no truncation), got {psi}")
+    _check_psi(psi)
     if condition.position is not None and G.mapping.position is None:
         raise ValueError("expected no position: this generator was trained without; see data.position_column")
     was_training = G.training

@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training.schedule",),
     ("networks",),
     PARTS,
+    ("plugins",),
     ("section",),
     ("sections",),
     ("config",),

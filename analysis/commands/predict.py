@@ -8,6 +8,8 @@ from tqdm import tqdm
 
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    from progan_style import add_plugin_option
+
     p = argparse.ArgumentParser(prog=prog, description=__doc__)
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     p.add_argument("--size", metavar="SIZE", type=int, help="a finished stage (default: the last)")
@@ -36,6 +38,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--own", metavar="DIR", action="append", default=[], help="for --parts utility: a run on a share of the people"
     )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_plugin_option(p)
     return p.parse_args(argv)
 
 
@@ -47,8 +50,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "predict.py") -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    from progan_style import finished_stage, free_bytes, run_config, size_in_words
+    from progan_style import finished_stage, free_bytes, load_plugins, run_config, size_in_words
 
+    load_plugins(args.plugin)
     run_dir = Path(args.run)
     config = run_config(run_dir)
     if args.data is not None:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from progan_style import shell
+from progan_style import plugins, shell
 
 CHUNK = 256  # images held in memory at a time
 
@@ -30,6 +30,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     p.add_argument("--to", metavar="DIR", required=True, help="folder to write: DIR/CLASS/*.png and DIR/manifest.csv")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    plugins.add_plugin_option(p)
     return p.parse_args(argv)
 
 
@@ -69,6 +70,7 @@ def generate_folder(args: argparse.Namespace) -> int:
         raise ValueError(f"--seed: expected less than 2^62, got {args.seed}")
     if not 0 <= args.psi <= 1:
         raise ValueError(f"--psi: expected 0 to 1, got {args.psi}")
+    plugins.load_plugins(args.plugin)
 
     import torch
     from PIL import Image
