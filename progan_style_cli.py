@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": ("analysis.commands.predict", "measure a finished stage: report, numbers, pictures"),
     "generate": ("progan_style.commands.generate", "a synthetic data set: images and labels"),
     "compare": ("analysis.commands.compare", "the report on any two folders of slices"),
+    "export": ("progan_style.commands.export", "a generator as a file that runs with torch alone"),
     "share": ("progan_style.commands.share", "a data folder with a share of a run's training persons"),
 }
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
     from progan_style.data.packing import Allow as Allow
     from progan_style.data.position import rank_of as rank_of
     from progan_style.data.share import persons_of_share as persons_of_share, write_share as write_share
+    from progan_style.export.program import export_generator as export_generator
     from progan_style.files import (
         data_uri as data_uri,
         png_uri as png_uri,
@@ -130,6 +131,7 @@ _HOME = {
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",
     "Trainer": "training.trainer",
+    "export_generator": "export.program",  # a generator -> a file that runs with torch alone
     "load_plugin": "plugins",  # run a file that registers parts of its own
     "load_plugins": "plugins",
     "plugin_digests": "plugins",  # the loaded ones

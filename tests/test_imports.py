@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkpoint", "sampling"),
     ("data",),
     ("phantoms", "scans"),
-    ("audit",),
+    ("audit", "export"),
     ("run",),
     ("training",),
     ("commands",),
