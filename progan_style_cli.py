@@ -36,6 +36,8 @@ COMMANDS = {
     "generate": ("progan_style.commands.generate", "a synthetic data set: images and labels"),
     "compare": ("analysis.commands.compare", "the report on any two folders of slices"),
     "export": ("progan_style.commands.export", "a generator as a file that runs with torch alone"),
+    "example": ("progan_style.commands.example", "the shipped run, a generator of phantoms, to try the others on"),
+    "schema": ("progan_style.commands.schema", "what a configuration may hold, for an editor"),
     "share": ("progan_style.commands.share", "a data folder with a share of a run's training persons"),
 }
 
@@ -76,6 +78,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     which.add_argument("--until", metavar="SIZE", type=int, help="all stages up to SIZE")
     p.add_argument("--init", metavar="FILE", help="checkpoint.pt of another run, whose weights to begin with")
     p.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one value; repeatable")
+    p.add_argument("--print-config", action="store_true", help="print the resolved configuration, and train nothing")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     plugins.add_plugin_option(p)
     args = p.parse_args(argv)
@@ -93,11 +96,14 @@ def main(argv: Sequence[str] | None = None, prog: str = "train.py") -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train to the end of the stage that was asked for, or until a signal asks to stop; returns the exit code."""
-    from progan_style import plugins
+    from progan_style import config_text, plugins
 
     run_dir = Path(args.run)
     loaded = plugins.load_plugins(args.plugin)
     config, files = configure(args, run_dir, loaded)
+    if args.print_config:
+        print(config_text(config), end="")
+        return 0
     until = choose_stage(args, config, run_dir)
 
     from progan_style import choose_device, distributed, finished_stages

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
     from progan_style.config import (
         DEFAULT_CONFIG as DEFAULT_CONFIG,
         Config as Config,
+        config_text as config_text,
         find_overlay as find_overlay,
         load_config as load_config,
         refuse_changes as refuse_changes,
@@ -100,6 +101,7 @@ _HOME = {
     "find_overlay": "config",  # configs/cpu.yaml, outside of a checkout too
     "load_config": "config",  # YAML + overlay + overrides -> Config
     "save_config": "config",
+    "config_text": "config",  # the resolved configuration as YAML
     "refuse_changes": "config",  # a run goes on with the configuration it began with
     "EXAMPLE": "run",  # the path of a finished run that comes with the program
     "Data": "data.dataset",  # train, validate and test parts of one data set

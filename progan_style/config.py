@@ -67,9 +67,14 @@ def parse_config(tree: dict[str, Any], name: str) -> Config:
         raise ValueError(f"{name}: " + "; ".join(faults(error, suggest=suggestion))) from None
 
 
+def config_text(config: Config) -> str:
+    """The resolved configuration as YAML."""
+    return str(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
 def save_config(config: Config, path: str | Path) -> None:
     """Write the resolved configuration; load_config reads it back equal."""
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = config_text(config)
     if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
         write_whole(Path(path), text.encode())
 

@@ -1,9 +1,12 @@
 """Generate: a synthetic data set, images and labels, that train.py reads like any other folder of slices."""
 
 import argparse
+import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from progan_style import plugins, shell
 
@@ -27,6 +30,13 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--position",
         type=float,
         help="height of the slices, in the unit of data.position_column, where the run was trained with one",
+    )
+    p.add_argument(
+        "--as",
+        dest="form",
+        choices=("png", "nifti"),
+        default="png",
+        help="nifti: .nii.gz in RAS mm, where the run's manifest says them (train.py reads png alone)",
     )
     p.add_argument("--to", metavar="DIR", required=True, help="folder to write: DIR/CLASS/*.png and DIR/manifest.csv")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -61,6 +71,27 @@ def refuse_what_does_not_fit(to: Path, images: int, size: int) -> None:
         )
 
 
+def make_encoder(args: argparse.Namespace, positions: dict[str, Any] | None) -> "tuple[Callable[[Any], bytes], str]":
+    """A slice [R, R] -> the bytes of its file, and the file's suffix. Raises ValueError where mm are not known."""
+    from PIL import Image
+
+    if args.form == "png":
+
+        def png(image: Any) -> bytes:
+            content = io.BytesIO()
+            Image.fromarray(image).save(content, "PNG")
+            return content.getvalue()
+
+        return png, ".png"
+
+    from progan_style.export.nifti import HEIGHT, frame_of, nifti_bytes
+    from progan_style.run import run_config
+
+    frame = frame_of(run_config(args.run).data.root)
+    in_mm = args.position is not None and positions is not None and positions["column"] == HEIGHT
+    return partial(nifti_bytes, frame=frame, height=args.position if in_mm else 0.0), ".nii.gz"
+
+
 def generate_folder(args: argparse.Namespace) -> int:
     if args.count < 1:
         raise ValueError(f"--count: expected 1 or more, got {args.count}")
@@ -73,7 +104,6 @@ def generate_folder(args: argparse.Namespace) -> int:
     plugins.load_plugins(args.plugin)
 
     import torch
-    from PIL import Image
     from tqdm import tqdm
 
     from progan_style.data.manifest import write_manifest
@@ -95,6 +125,7 @@ def generate_folder(args: argparse.Namespace) -> int:
     to, rows = Path(args.to), []
     if (Path(args.run) / "config.yaml").is_file():  # a stage may be passed on without it
         refuse_inside(to, run_config(args.run).data.root, "--to")
+    encode, suffix = make_encoder(args, G.header["positions"])
     refuse_what_does_not_fit(to, args.count * len(wanted), size)
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
     with new_folder(to) as making, tqdm(total=len(wanted) * args.count, unit="img", disable=None) as bar:
@@ -107,8 +138,8 @@ def generate_folder(args: argparse.Namespace) -> int:
                 condition = Condition.of(torch.full_like(seeds, label), G.class_names, places)
                 images = generate(G, condition, seeds, args.psi)
                 for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
-                    path = f"{name}/{name}{psi_in_name}_{seed:06d}.png"
-                    Image.fromarray(image).save(making / path)
+                    path = f"{name}/{name}{psi_in_name}_{seed:06d}{suffix}"
+                    (making / path).write_bytes(encode(image))
                     rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
                 bar.update(len(seeds))
         write_manifest(making, rows, line_end="\r\n")

@@ -8,7 +8,7 @@ from typing import Any
 
 from progan_style.files import write_table
 
-MANIFEST = "manifest.csv"
+MANIFEST, METADATA = "manifest.csv", "metadata.csv"
 
 
 def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -37,5 +37,16 @@ def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]
 def write_manifest(
     folder: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n"
 ) -> None:
-    """Rows -> manifest.csv, whole or not there; columns in order of appearance, `first` before the others."""
+    """Rows -> manifest.csv, whole or not there; columns in order of appearance, `first` before the others.
+
+    The same stands in metadata.csv, once in the folder of each split, with file_name in the place of path: there
+    Hugging Face's imagefolder looks for it. This program reads manifest.csv alone.
+    """
     write_table(folder / MANIFEST, rows, first, line_end)
+    of_folder: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        top, _, rest = str(row["path"]).partition("/")
+        top, rest = (top, rest) if "/" in rest else ("", str(row["path"]))  # SPLIT/CLASS/FILE, or CLASS/FILE
+        of_folder.setdefault(top, []).append({"file_name": rest} | {k: v for k, v in row.items() if k != "path"})
+    for top, mine in of_folder.items():
+        write_table(folder / top / METADATA, mine, ["file_name", *first], line_end)

@@ -1,7 +1,11 @@
 """What manifest.csv says, and how its faults are told."""
 
+import csv
+
 import pytest
 from data_tools import all_rows, manifest, one_line, write
+
+from progan_style.data.manifest import write_manifest
 
 
 def test_the_manifest_gives_persons_and_columns(root, load):
@@ -88,3 +92,21 @@ def test_faults_of_a_manifest_header(root, load):
     with pytest.raises(ValueError, match="not a CSV file in UTF-8") as error:
         load()
     one_line(error)
+
+
+def test_a_manifest_is_written_for_imagefolder_too_and_read_alone(root, load):
+    """metadata.csv beside each split's classes, with file_name; torchvision's ImageFolder sees class folders alone."""
+    write(root, names=("train/CN", "train/AD", "validation/CN", "validation/AD"), persons=1, slices=1)
+    rows = [dict(path=p.relative_to(root).as_posix(), label=p.parent.name, subject="s1") for p in root.rglob("*.png")]
+    write_manifest(root, rows)
+    for split in ("train", "validation"):
+        lines = list(csv.DictReader((root / split / "metadata.csv").read_text().splitlines()))
+        there = {f"{path.parent.name}/{path.name}" for path in (root / split).rglob("*.png")}
+        assert {line["file_name"] for line in lines} == there and {line["subject"] for line in lines} == {"s1"}
+    data = load()
+    assert (len(data.train), len(data.validate)) == (2, 2) and not data.unused
+
+
+def test_slices_without_splits_have_their_metadata_at_the_top(root):
+    write_manifest(root, [dict(path="CN/a.png", label="CN", seed=3)], line_end="\r\n")
+    assert (root / "metadata.csv").read_bytes() == b"file_name,label,seed\r\nCN/a.png,CN,3\r\n"
