@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
         make_report as make_report,
         print_report as print_report,
     )
+    from analysis.ruler import ventricle_ratio as ventricle_ratio
     from analysis.sections import check_sections as check_sections
     from analysis.slices import SliceTable as SliceTable
     from analysis.sources import SOURCES as SOURCES, FeatureTable as FeatureTable, register_source as register_source
@@ -59,6 +60,7 @@ _HOME = {
     "SOURCES": "sources",
     "register_source": "sources",  # features of your own, from a plugin
     "summary": "summary",
+    "ventricle_ratio": "ruler",
 }
 
 __all__ = list(_HOME)

@@ -1,6 +1,6 @@
 """Compare a folder of real slices with a folder of any other slices, whatever made them: numbers, pictures, a page.
 
-    python -m analysis --real DIR --fake DIR --size 64 --to OUT
+    progan-style compare --real DIR --fake DIR --size 64 --to OUT
 
 The real folder has train and validate or test parts (README.md, If you have slices already). The fake one has class
 folders, with or without such parts; all of it is compared. Both go through the same resize.

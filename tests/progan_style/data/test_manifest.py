@@ -1,6 +1,6 @@
 """What manifest.csv says, and how its faults are told."""
 
-import csv
+import json
 
 import pytest
 from data_tools import all_rows, manifest, one_line, write
@@ -95,12 +95,13 @@ def test_faults_of_a_manifest_header(root, load):
 
 
 def test_a_manifest_is_written_for_imagefolder_too_and_read_alone(root, load):
-    """metadata.csv beside each split's classes, with file_name; torchvision's ImageFolder sees class folders alone."""
+    """metadata.jsonl beside each split's classes, with file_name."""
     write(root, names=("train/CN", "train/AD", "validation/CN", "validation/AD"), persons=1, slices=1)
-    rows = [dict(path=p.relative_to(root).as_posix(), label=p.parent.name, subject="s1") for p in root.rglob("*.png")]
+    paths = [path.relative_to(root) for path in root.rglob("*.png")]
+    rows = [dict(path=path.as_posix(), label=path.parent.name, subject="s1") for path in paths]
     write_manifest(root, rows)
     for split in ("train", "validation"):
-        lines = list(csv.DictReader((root / split / "metadata.csv").read_text().splitlines()))
+        lines = [json.loads(line) for line in (root / split / "metadata.jsonl").read_text().splitlines()]
         there = {f"{path.parent.name}/{path.name}" for path in (root / split).rglob("*.png")}
         assert {line["file_name"] for line in lines} == there and {line["subject"] for line in lines} == {"s1"}
     data = load()
@@ -108,5 +109,8 @@ def test_a_manifest_is_written_for_imagefolder_too_and_read_alone(root, load):
 
 
 def test_slices_without_splits_have_their_metadata_at_the_top(root):
-    write_manifest(root, [dict(path="CN/a.png", label="CN", seed=3)], line_end="\r\n")
-    assert (root / "metadata.csv").read_bytes() == b"file_name,label,seed\r\nCN/a.png,CN,3\r\n"
+    write_manifest(root, [dict(path="CN/a.png", label="CN", subject="01"), dict(path="AD/b.png", seed=3)])
+    assert [json.loads(line) for line in (root / "metadata.jsonl").read_text().splitlines()] == [
+        {"file_name": "CN/a.png", "label": "CN", "subject": "01", "seed": ""},
+        {"file_name": "AD/b.png", "label": "", "subject": "", "seed": "3"},
+    ]
