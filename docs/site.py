@@ -39,7 +39,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             return found[0]
         path = posixpath.normpath(posixpath.join("docs", here, target))  # from the top of the checkout
         holds = dict([*PAGES.items(), VALUES]).get(path, "")
-        if path.startswith("docs/") and (REPO / path).is_file():
+        if path.startswith("docs/"):  # also where there is none: mkdocs then warns
             holds = path.removeprefix("docs/")
         if holds:
             return f"[{text}]({posixpath.relpath(holds, here or '.')}{anchor})"
