@@ -35,6 +35,9 @@ COMMANDS = {
     "predict": ("analysis.commands.predict", "measure a finished stage: report, numbers, pictures"),
     "generate": ("progan_style.commands.generate", "a synthetic data set: images and labels"),
     "compare": ("analysis.commands.compare", "the report on any two folders of slices"),
+    "export": ("progan_style.commands.export", "a generator as a file that runs with torch alone"),
+    "example": ("progan_style.commands.example", "the shipped run, a generator of phantoms, to try the others on"),
+    "schema": ("progan_style.commands.schema", "what a configuration may hold, for an editor"),
     "share": ("progan_style.commands.share", "a data folder with a share of a run's training persons"),
 }
 
@@ -58,6 +61,8 @@ def console(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    from progan_style import plugins
+
     p = argparse.ArgumentParser(
         prog=prog,
         description="Train: grow a class-conditional generator from 8x8 up, unattended; the same command goes on where "
@@ -73,7 +78,9 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     which.add_argument("--until", metavar="SIZE", type=int, help="all stages up to SIZE")
     p.add_argument("--init", metavar="FILE", help="checkpoint.pt of another run, whose weights to begin with")
     p.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one value; repeatable")
+    p.add_argument("--print-config", action="store_true", help="print the resolved configuration, and train nothing")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    plugins.add_plugin_option(p)
     args = p.parse_args(argv)
     args.prog = prog
     args.options = shlex.join(sys.argv[1:] if argv is None else argv)
@@ -89,12 +96,20 @@ def main(argv: Sequence[str] | None = None, prog: str = "train.py") -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train to the end of the stage that was asked for, or until a signal asks to stop; returns the exit code."""
+    from progan_style import config_text, plugins
+
     run_dir = Path(args.run)
-    config, files = configure(args, run_dir)
+    loaded = plugins.load_plugins(args.plugin)
+    config, files = configure(args, run_dir, loaded)
+    if args.print_config:
+        print(config_text(config), end="")
+        return 0
     until = choose_stage(args, config, run_dir)
 
     from progan_style import GrowthSchedule, choose_device, distributed, finished_stages
 
+    for line in plugins.refuse_missing(recorded_plugins(config, run_dir), run_dir):
+        distributed.say(line)
     nimg = refuse_another_run(config, run_dir)
     end = GrowthSchedule(**config.schedule.model_dump()).stage_of(until).end  # later than it was, if it is made longer
     if until in finished_stages(run_dir) and nimg >= end:
@@ -119,8 +134,8 @@ def train(args: argparse.Namespace) -> int:
     return 128 + (signals.asked[0] if signals.asked else signal.SIGTERM)  # else another rank was asked
 
 
-def configure(args: argparse.Namespace, run_dir: Path) -> "tuple[Config, list[Path]]":
-    """The configuration and the files that it was read from.
+def configure(args: argparse.Namespace, run_dir: Path, loaded: dict[str, str]) -> "tuple[Config, list[Path]]":
+    """The configuration and the files that it was read from. loaded: the plugins, by name.
 
     A run goes on with its own, to which --set and --data are changes; --config starts from the shipped file.
     """
@@ -130,10 +145,18 @@ def configure(args: argparse.Namespace, run_dir: Path) -> "tuple[Config, list[Pa
         raise ValueError("--data: expected a folder, got an empty name")
     overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
     overrides += [f"init={json.dumps(args.init)}"] if args.init else []
+    overrides += [f"plugins={json.dumps(loaded)}"] if loaded else []
     known = run_dir / "config.yaml"
     base = known if known.is_file() and not args.config else DEFAULT_CONFIG
     overlay = find_overlay(args.config) if args.config else None
     return with_unlabelled(load_config(base, overlay, overrides)), [base, *([overlay] if overlay else [])]
+
+
+def recorded_plugins(config: "Config", run_dir: Path) -> dict[str, str]:
+    """The plugins that a run was begun with, or is to be begun with."""
+    from progan_style import run_config
+
+    return (run_config(run_dir) if (run_dir / "config.yaml").is_file() else config).plugins
 
 
 def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> int:

@@ -6,19 +6,34 @@ Each is imported when it is first used, so that a command's --help need not wait
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from analysis.classification import accuracy, auc, confusion, shuffled_auc
-    from analysis.context import Context, Options, folder_context, run_context
-    from analysis.distances import coverage, kid
-    from analysis.evaluation import evaluator
-    from analysis.held_out import with_unseen_phantoms
-    from analysis.judge import Judge, train_judge
-    from analysis.plots import ReportFigure
-    from analysis.report import check_report_folder, make_report, print_report
-    from analysis.sections import check_sections
-    from analysis.slices import SliceTable
-    from analysis.sources import SOURCES, FeatureTable
-    from analysis.summary import summary
+if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
+    from analysis.classification import (
+        accuracy as accuracy,
+        auc as auc,
+        confusion as confusion,
+        shuffled_auc as shuffled_auc,
+    )
+    from analysis.context import (
+        Context as Context,
+        Options as Options,
+        folder_context as folder_context,
+        run_context as run_context,
+    )
+    from analysis.distances import coverage as coverage, kid as kid
+    from analysis.evaluation import evaluator as evaluator
+    from analysis.held_out import with_unseen_phantoms as with_unseen_phantoms
+    from analysis.judge import Judge as Judge, train_judge as train_judge
+    from analysis.plots import ReportFigure as ReportFigure
+    from analysis.report import (
+        check_report_folder as check_report_folder,
+        make_report as make_report,
+        print_report as print_report,
+    )
+    from analysis.ruler import ventricle_ratio as ventricle_ratio
+    from analysis.sections import check_sections as check_sections
+    from analysis.slices import SliceTable as SliceTable
+    from analysis.sources import SOURCES as SOURCES, FeatureTable as FeatureTable, register_source as register_source
+    from analysis.summary import summary as summary
 
 _HOME = {
     "accuracy": "classification",
@@ -43,7 +58,9 @@ _HOME = {
     "SliceTable": "slices",
     "FeatureTable": "sources",
     "SOURCES": "sources",
+    "register_source": "sources",  # features of your own, from a plugin
     "summary": "summary",
+    "ventricle_ratio": "ruler",
 }
 
 __all__ = list(_HOME)
@@ -53,3 +70,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module analysis has no attribute {name}")
     return getattr(importlib.import_module(f"analysis.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -20,6 +20,7 @@ PLACES = {
     "SECTION": r"\w+",
     "STYLES": r"\d+",
     "PSI": r"\d\.\d",
+    "SOURCE": r"[a-z][a-z0-9_-]*",
     "ROW": r"\d+(?:\.own|\.unproven)?",
 }
 
@@ -177,7 +178,7 @@ def _near(key: str, known: Iterable[str]) -> str:
 def lines(declared: Iterable[Number], numbers: Numbers) -> list[Line]:
     """The numbers that have words and are there: those of each class together, then the others."""
     shown = [number for number in declared if number.words]
-    per_class = [number for number in shown if "<CLASS>" in number.key]
+    per_class = [number for number in shown if _places(number.key) == ["CLASS"]]
     out = [
         line
         for name in numbers["class_names"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from analysis.inception import Inception
 from analysis.judge import Judge
 from analysis.slices import SliceTable, same_length
-from progan_style import generator_features, to_float
+from progan_style import generator_features, register_part, to_float
 
 BATCH = 64
 
@@ -130,3 +130,41 @@ SOURCES: dict[str, Callable[[Any, SliceTable], FeatureTable]] = {
     "judge": from_judge,
     "inception": from_inception,
 }
+
+# ------------------------------------------------------------------ of the user's own
+
+Extract = Callable[[NDArray[np.uint8]], NDArray[Any]]  # images [M, 1, R, R] -> features [M, F]
+OWN: dict[str, Extract] = {}  # from plugins; shown by the section `own`
+
+
+def register_source(name: str) -> Callable[[Extract], Extract]:
+    """A decorator: the function makes features of images, uint8 [M, 1, R, R] -> [M, F], for the report's section `own`.
+
+    Raises ValueError if it does not, or if a row depends on the images beside it.
+    """
+
+    def register(function: Extract) -> Extract:
+        what = f"source {name}"
+        images = np.random.default_rng(0).integers(0, 256, (4, 1, 64, 64), np.uint8)
+        try:
+            together, alone = np.asarray(function(images)), np.asarray(function(images[2:3]))
+        except Exception as error:
+            raise ValueError(f"{what}: fails on a trial: {type(error).__name__}: {error}") from error
+        if together.ndim != 2 or len(together) != 4 or together.dtype.kind not in "fiu":
+            raise ValueError(
+                f"{what}: expected numbers [4, F] of 4 images, got {together.dtype} {list(together.shape)}"
+            )
+        if not np.isfinite(together).all():
+            raise ValueError(f"{what}: expected finite features, got NaN or infinity")
+        if alone.shape != together[2:3].shape or not np.allclose(alone, together[2:3], rtol=1e-3, atol=1e-4):
+            raise ValueError(f"{what}: the features of an image differ with the images beside it")
+        register_part(OWN, "source", name, function)
+        return function
+
+    return register
+
+
+def of_own(name: str, slices: SliceTable) -> FeatureTable:
+    """The features of an own source."""
+    features = np.asarray(OWN[name](slices.images), np.float32)
+    return _table(features, slices, f"{name}, of a plugin")

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from progan_style import Condition, Generator, finished_stage, latents, stage_dir
-from progan_style.checkpoint import load_generator
 from progan_style.networks.generating import Generating
+from progan_style.run import load_generator
 
 CELLS = 8  # of the grid in which places are compared, each way
 

@@ -35,8 +35,7 @@ from progan_style.checkpoint import load_state, save_state
 from progan_style.networks import ARCHITECTURES, convolution, fir
 from progan_style.sampling import save_samples
 from progan_style.shell import is_out_of_memory
-from progan_style.training import graphs
-from progan_style.training import step as loop
+from progan_style.training import graphs, step as loop
 from progan_style.training.losses import LOSSES
 
 LIMITS = {"fp32": 1e-3, "bf16": 0.15}  # of a gradient's distance from the CPU's in fp32, over its length

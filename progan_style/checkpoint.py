@@ -21,7 +21,7 @@ from torch import Tensor
 
 from progan_style.files import check_part, write_whole
 from progan_style.networks import ARCHITECTURES
-from progan_style.networks.contract import Discriminator, Generator, Growing
+from progan_style.networks.contract import Discriminator, Growing
 from progan_style.section import faults
 
 Network = TypeVar("Network", bound=Growing)
@@ -197,7 +197,10 @@ class Header(BaseModel):
 
 
 def checked(header: Any, path: Path) -> dict[str, Any]:
-    """A file's header. Raises ValueError, in one line, if it is none."""
+    """A file's header. Raises ValueError, in one line, if it is none, or of an architecture that is not here."""
+    if isinstance(header, dict) and "plugin" in header and header.get("architecture") not in ARCHITECTURES:
+        named = check_part(header["plugin"], f"{path}: plugin")
+        raise ValueError(f"{path}: its architecture comes from the plugin {named}; name it with --plugin {named}")
     try:
         Header.model_validate(header)
     except ValidationError as error:
@@ -249,18 +252,8 @@ def build(header: dict[str, Any]) -> Growing:
     return network.eval().requires_grad_(False)
 
 
-def load_generator(path: str | Path) -> Generator:
-    """The EMA generator of a finished stage, in eval mode, fp32, on the CPU, grown to its resolution.
-
-    class_names gives the meaning of its labels. Raises FileNotFoundError, or ValueError for any other file.
-    """
-    network = load_network(path, "generator")
-    assert isinstance(network, Generator)
-    return network
-
-
 def load_discriminator(path: str | Path) -> Discriminator:
-    """The discriminator of a finished stage; see load_generator."""
+    """The discriminator of a finished stage out of its file, as load_generator (run.py) loads the generator."""
     network = load_network(path, "discriminator")
     assert isinstance(network, Discriminator)
     return network

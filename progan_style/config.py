@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from progan_style import plugins
 from progan_style.files import write_whole
 from progan_style.section import faults
 from progan_style.sections import CHOSEN, Config, suggestion
@@ -39,6 +40,8 @@ def load_config(
     """
     path = Path(path or DEFAULT_CONFIG)
     tree = _read(path)
+    if path == DEFAULT_CONFIG:  # a new run's; that of a run says what it was begun with
+        tree = {"plugins": plugins.plugin_digests()} | tree
     name = path.name
     if overlay is not None:
         _merge(tree, _read(Path(overlay)), Path(overlay).name)
@@ -52,16 +55,26 @@ def load_config(
 
 
 def parse_config(tree: dict[str, Any], name: str) -> Config:
-    """A Config from plain Python; `name` begins the message of the ValueError."""
+    """A Config from plain Python; `name` begins the message of the ValueError.
+
+    Names that are not known may be those of a plugin that it records and that is not loaded now: reading a
+    configuration needs none.
+    """
+    recorded = tree["plugins"] if isinstance(tree.get("plugins"), dict) else ()
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(tree, context={"missing": plugins.missing(recorded)})
     except ValidationError as error:
         raise ValueError(f"{name}: " + "; ".join(faults(error, suggest=suggestion))) from None
 
 
+def config_text(config: Config) -> str:
+    """The resolved configuration as YAML."""
+    return str(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
 def save_config(config: Config, path: str | Path) -> None:
     """Write the resolved configuration; load_config reads it back equal."""
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = config_text(config)
     if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
         write_whole(Path(path), text.encode())
 
@@ -116,6 +129,8 @@ def refuse_changes(before: Config, now: Config, where: str | Path, nimg: int) ->
             return int(row) not in begun or (section == "schedule.hold_kimg" and longer(int(row)))
         if key == "init":
             return same_file(before.init, now.init)
+        if key.startswith("plugins."):  # a plugin that has changed is told (plugins.refuse_missing)
+            return list(before.plugins) == list(now.plugins)
         return key in FREE
 
     if differ := [k for k in differences(before, now) if not free(k)]:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from progan_style.config import Config, load_config
 from progan_style.data.classes import UNLABELLED, find_classes
@@ -12,6 +13,12 @@ from progan_style.data.dataset import Data, Dataset
 from progan_style.data.loading import load_folder
 from progan_style.data.packing import Allow
 from progan_style.phantoms.folder import VERSION, make_phantoms
+
+if TYPE_CHECKING:  # they load torch, for which a command's --help does not wait
+    from progan_style.networks.contract import Generator
+
+# A finished run that comes with the program: 64x64, trained on phantoms (progan_style/example/README.md)
+EXAMPLE = Path(__file__).resolve().parent / "example"
 
 
 def run_config(run_dir: str | Path) -> Config:
@@ -45,6 +52,33 @@ def generator_file(run_dir: str | Path, resolution: int, weights: str = "last") 
             f"lowest KID where training.eval_kimg is set and the data have a validate part"
         )
     return path
+
+
+def load_generator(path: str | Path, size: int | None = None, weights: str = "last") -> "Generator":
+    """The EMA generator of a finished stage, in eval mode, fp32, on the CPU, grown to its resolution.
+
+    path: a run's folder, of which `size` (pixels per side; default: the last finished stage) and `weights` ("last", or
+    "best": of the lowest KID) choose one; or the generator.safetensors itself. G.class_names gives the meaning of its
+    labels, G.resolution the pixels per side. Raises FileNotFoundError or ValueError, in one line, for anything else.
+
+    >>> from progan_style import EXAMPLE, load_generator
+    >>> G = load_generator(EXAMPLE)
+    >>> G.class_names, G.resolution
+    (('CN', 'AD'), 64)
+    """
+    from progan_style.checkpoint import load_network
+    from progan_style.networks.contract import Generator
+
+    path = Path(path)
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights: expected {' or '.join(WEIGHTS)}, got {weights!r}")
+    if path.is_dir():
+        path = generator_file(path, finished_stage(path, size), weights)
+    elif size is not None or weights != "last":
+        raise ValueError(f"{path}: size and weights choose from the folder of a run, and this is none")
+    network = load_network(path, "generator")
+    assert isinstance(network, Generator)
+    return network
 
 
 def finished_stages(run_dir: str | Path) -> list[int]:

@@ -3,10 +3,12 @@
 Letters: N batch, C channels, R resolution.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
@@ -18,6 +20,10 @@ from progan_style.networks.contract import Generator
 
 CENTRE = 1024  # latents whose mean style is a centre: 3 % of w's spread from that of all
 BLOCK = 16  # images made together: seeds 0..15, 16..31, ... of one class
+
+# What one may ask for: one class for all seeds or one each, by name or number; class weights [N, K]; a Condition
+Labels: TypeAlias = "str | int | Sequence[str] | Sequence[int] | np.ndarray | Tensor | Condition"
+Seeds: TypeAlias = "int | Iterable[int] | np.ndarray | Tensor"
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -58,10 +64,87 @@ def truncated(G: Generator, z: Tensor, condition: Condition, psi: float) -> Tens
     return ws if psi == 1.0 else centre(G, condition)[:, None].lerp(ws, psi)
 
 
+# ---------------------------------------------------------------- what was asked for
+
+
+def label_of(name: str, class_names: Sequence[str]) -> int:
+    """A class's label by its name, without regard to case. Raises ValueError if there is none of that name."""
+    labels = {known.casefold(): label for label, known in enumerate(class_names)}
+    if name.casefold() not in labels:
+        raise ValueError(f"class '{name}' is not in this checkpoint; it was trained on {', '.join(class_names)}")
+    return labels[name.casefold()]
+
+
+def asked(labels: Labels, seeds: Seeds, class_names: Sequence[str]) -> tuple[Condition, Tensor]:
+    """What was asked for -> conditions and seeds of N images. One label or one seed is that of all the others.
+
+    Raises ValueError, in one line, for what names no class or is no seed.
+    """
+    where = _whole_numbers(seeds, "seeds")
+    if isinstance(labels, Condition):
+        condition = labels.to("cpu")
+    else:
+        condition = Condition.of(_labels(labels, class_names), class_names)
+        if _is_one(labels):
+            condition = condition[torch.zeros(len(where), dtype=torch.long)]
+    if _is_one(seeds):
+        where = where.expand(len(condition))
+    if len(condition) != len(where):
+        raise ValueError(f"expected a seed for each label, got {len(condition)} labels and {len(where)} seeds")
+    if len(where) and int(where.min()) < 0:
+        raise ValueError(f"expected seeds from 0 on, got {int(where.min())}")
+    return condition, where
+
+
+def _is_one(value: Any) -> bool:
+    return isinstance(value, str) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
+
+
+def _labels(given: Any, class_names: Sequence[str]) -> Tensor:
+    """Names or numbers -> labels [N]; weights of the classes stay as they are."""
+    if isinstance(given, str):
+        return torch.tensor([label_of(given, class_names)])
+    if isinstance(given, Iterable) and not isinstance(given, Tensor | np.ndarray):
+        given = list(given)
+        if given and all(isinstance(name, str) for name in given):
+            return torch.tensor([label_of(name, class_names) for name in given])
+    elif isinstance(given, np.ndarray) and given.dtype.kind in "UO":
+        return _labels(given.tolist(), class_names)
+    if isinstance(given, Tensor) and given.is_floating_point():
+        return given.cpu()
+    if (weights := np.asarray(given)).dtype.kind == "f":
+        return torch.from_numpy(weights.astype(np.float32))
+    return _whole_numbers(given, "labels")
+
+
+def _check_psi(psi: Any) -> None:
+    if not isinstance(psi, int | float | np.number) or not 0.0 <= psi <= 1.0:
+        raise ValueError(f"psi: expected 0 (the centre of the class) to 1 (no truncation), got {psi}")
+
+
+def _whole_numbers(given: Any, what: str) -> Tensor:
+    """One whole number or a row of them -> int64 [N]. Raises ValueError for anything else."""
+    if isinstance(given, Iterable) and not isinstance(given, str | np.ndarray | Tensor):
+        given = list(given)
+    try:
+        values = given.cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    except ValueError:  # rows of several lengths
+        values = np.empty((0, 0))
+    if values.size == 0 and values.ndim == 1:
+        return torch.empty(0, dtype=torch.long)
+    if values.dtype.kind not in "iu" or values.ndim > 1 or (values > np.iinfo(np.int64).max).any():
+        got = repr(given) if values.ndim == 0 else f"{values.dtype} {list(values.shape)}"
+        raise ValueError(f"{what}: expected one whole number or a row of them, got {got}")
+    return torch.from_numpy(np.atleast_1d(values).astype(np.int64))
+
+
+# ---------------------------------------------------------------- images
+
+
 @torch.no_grad()
 @torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 def _in_blocks(
-    G: Generator, given: Tensor | Condition, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]
+    G: Generator, labels: Labels, given: Seeds, psi: float, use: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
     """use(ws, noise) for every (condition, seed), in whole blocks of BLOCK consecutive seeds of one condition.
 
@@ -69,11 +152,8 @@ def _in_blocks(
     always the same, so it is a function of (checkpoint, condition, seed, psi) alone; at most two blocks are made in
     part for nothing.
     """
-    condition = Condition.of(given, G.class_names).to("cpu")
-    if len(condition) != len(seeds):
-        raise ValueError(f"expected a seed for each label, got {len(condition)} labels and {len(seeds)} seeds")
-    if len(seeds) and int(seeds.min()) < 0:
-        raise ValueError(f"expected seeds from 0 on, got {int(seeds.min())}")
+    condition, seeds = asked(labels, given, G.class_names)
+    _check_psi(psi)
     if condition.position is not None and G.mapping.position is None:
         raise ValueError("expected no position: this generator was trained without; see data.position_column")
     was_training = G.training
@@ -102,22 +182,32 @@ def _with_positions(G: Generator, condition: Condition, seeds: Tensor) -> Condit
     return replace(condition, position=2.0 * rng.uniform(0, "position", seeds, 1)[:, 0] - 1.0)
 
 
-def generate(G: Generator, labels: Tensor | Condition, seeds: Tensor, psi: float = 1.0) -> Tensor:
-    """labels [N], seeds [N] int64 -> uint8 [N, 1, R, R] on the CPU, in the order asked for.
+def generate(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0) -> Tensor:
+    """Classes and seeds -> uint8 [N, 1, R, R] on the CPU, in the order asked for: the same pair, the same bytes.
 
-    fp32, noise from the image's own seed. psi: truncation towards the centre of the image's own condition, 1 = none.
-    Labels may be weights of the classes, float [N, K], each row of sum 1: images between the classes. Raises ValueError
-    otherwise.
+    labels: a class name or number for all seeds, or one for each; seeds: whole numbers from 0 on, or one for all
+    labels. Lists, ranges, NumPy arrays and tensors will do. Labels may be weights of the classes, float [N, K], each
+    row of sum 1: images between the classes. psi: truncation towards the centre of the image's own condition, 1 = none,
+    0 = the centre. Noise comes from the image's own seed; fp32. Raises ValueError for anything else.
+
     A generator that knows slice positions takes each from its seed, or from Condition.of(labels, G.class_names,
     position), -1 .. 1.
+
+    >>> from progan_style import EXAMPLE, generate, load_generator
+    >>> G = load_generator(EXAMPLE)
+    >>> generate(G, "AD", seeds=range(8), psi=0.7).shape
+    torch.Size([8, 1, 64, 64])
+    >>> same_brain = generate(G, ["CN", "AD"], seeds=3)
+    >>> generate(G, "MCI", seeds=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: class 'MCI' is not in this checkpoint; it was trained on CN, AD
     """
     return _in_blocks(G, labels, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())
 
 
-def generator_features(
-    G: Generator, labels: Tensor | Condition, seeds: Tensor, psi: float = 1.0, grid: int = 8
-) -> Tensor:
-    """The last feature map of the same images, averaged to grid x grid: [N] -> [N, C * grid * grid] on the CPU.
+def generator_features(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0, grid: int = 8) -> Tensor:
+    """The last feature map of the images of `generate`, averaged to grid x grid: [N, C * grid * grid] on the CPU.
 
     A coarse grid, not one mean per channel: after AdaIN a channel's mean is the style's bias, it shows w, not the
     image.

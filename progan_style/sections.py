@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -45,8 +46,10 @@ class Chosen(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _own_arguments(cls, tree: Any) -> Any:
+    def _own_arguments(cls, tree: Any, info: ValidationInfo) -> Any:
         if not isinstance(tree, dict) or "name" not in tree:
+            return tree
+        if tree["name"] not in cls.registry() and plugin_may_know(info):
             return tree
         name, section = str(_one_of(tree["name"], tuple(cls.registry()), f"{cls.SECTION}.name")), cls.SECTION
         shared = {key: value for key, value in tree.items() if key in cls.model_fields}
@@ -68,8 +71,15 @@ class Chosen(Section):
         return dict(self.model_extra or {})
 
     def make(self) -> Any:
-        """The chosen class with its arguments."""
+        """The chosen class with its arguments. Raises ValueError if it is of a plugin that is not loaded."""
+        if self.name not in self.registry():
+            raise ValueError(f"{self.SECTION}.name: {self.name} is of a plugin that is not loaded; see --plugin")
         return self.registry()[self.name](**self.arguments)
+
+
+def plugin_may_know(info: ValidationInfo) -> bool:
+    """Whether a name that is not known here may be of a plugin that is not loaded (config.parse_config)."""
+    return bool(info.context and info.context["missing"])
 
 
 @lru_cache
@@ -121,10 +131,10 @@ class NetworkConfig(Section):
 
     @field_validator("name")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _known(cls, value: str, info: ValidationInfo) -> str:
         from progan_style.networks import ARCHITECTURES  # here: it loads torch
 
-        return _one_of(value, tuple(ARCHITECTURES))
+        return value if plugin_may_know(info) else _one_of(value, tuple(ARCHITECTURES))
 
 
 class LossConfig(Chosen):
@@ -164,12 +174,14 @@ class AugmentConfig(Chosen):
 
     @field_validator("operations")
     @classmethod
-    def _ranges(cls, rows: dict[str, float]) -> dict[str, float]:
+    def _ranges(cls, rows: dict[str, float], info: ValidationInfo) -> dict[str, float]:
         from progan_style.training.augment import AUGMENTS
 
-        for name in (name for name in AUGMENTS if name not in rows):
+        for name in (name for name, operation in AUGMENTS.items() if name not in rows and not operation.optional):
             raise ValueError(f"augment.operations.{name}: the row is missing; 0 turns the operation off")
         for name, value in rows.items():
+            if name not in AUGMENTS and plugin_may_know(info):
+                continue
             if name not in AUGMENTS:
                 raise ValueError(f"augment.operations: expected one of {', '.join(AUGMENTS)}, got {name}")
             if not 0 <= value <= AUGMENTS[name].most:
@@ -261,6 +273,7 @@ class Config(Section):
     seed: int = Field(ge=0, lt=2**40)
     threads: int | None = Field(ge=1, le=4096)
     init: Place | None
+    plugins: dict[str, str] = Field(default_factory=dict)  # file name -> digest: a record, which runs nothing
     data: DataConfig
     network: NetworkConfig
     loss: LossConfig
@@ -269,12 +282,19 @@ class Config(Section):
     schedule: ScheduleConfig
     training: TrainingConfig
 
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _record(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError("plugins: a configuration runs no code; name the file on the command line: --plugin FILE")
+        return {check_part(name, "plugins:"): digest for name, digest in value.items()}
+
     @model_validator(mode="after")
     def _suits_the_architecture(self) -> "Config":
         from progan_style.networks import ARCHITECTURES
 
-        name, architecture = self.network.name, ARCHITECTURES[self.network.name]
-        if not architecture.TWICE_DIFFERENTIABLE and self.loss.path_length:
+        name, architecture = self.network.name, ARCHITECTURES.get(self.network.name)
+        if architecture and not architecture.TWICE_DIFFERENTIABLE and self.loss.path_length:
             able = ", ".join(key for key, value in ARCHITECTURES.items() if value.TWICE_DIFFERENTIABLE)
             raise ValueError(
                 f"loss.path_length: {name} does not have it, its generator is differentiated once; expected 0, or "

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import progan_style_cli
-from progan_style import DEFAULT_CONFIG, find_overlay
+from progan_style import DEFAULT_CONFIG, EXAMPLE, find_overlay
 
 REPO = Path(__file__).parents[1]
 SCRIPTS = ("train.py", "predict.py", "generate.py", "prepare.py", "analysis/__main__.py")
@@ -21,7 +21,15 @@ def built(tmp_path_factory) -> Path:
     skip = shutil.ignore_patterns("__pycache__")
     for name in ("progan_style", "analysis", "configs"):
         shutil.copytree(REPO / name, source / name, ignore=skip)
-    for name in ("pyproject.toml", "setup.py", "README.md", "hyperparameters.yaml", "progan_style_cli.py"):
+    for name in (
+        "pyproject.toml",
+        "setup.py",
+        "README.md",
+        "LICENSE",
+        "NOTICE",
+        "hyperparameters.yaml",
+        "progan_style_cli.py",
+    ):
         shutil.copy(REPO / name, source)
     command = [sys.executable, "setup.py", "-q", "build", "--build-lib", str(to)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True)
@@ -46,6 +54,12 @@ def test_a_wheel_holds_every_module_and_the_shipped_configurations(built):
     assert (built / "progan_style" / "hyperparameters.yaml").read_bytes() == DEFAULT_CONFIG.read_bytes()
     pages = {path.name: path.read_bytes() for path in (REPO / "progan_style" / "pages").iterdir()}
     assert {path.name: path.read_bytes() for path in (built / "progan_style" / "pages").iterdir()} == pages
+    for name in ("progan_style/py.typed", "analysis/py.typed", "progan_style/example/README.md"):
+        assert (built / name).is_file(), name
+    shipped_run = {path.relative_to(EXAMPLE) for path in EXAMPLE.rglob("*")}
+    assert {
+        path.relative_to(built / "progan_style/example") for path in (built / "progan_style/example").rglob("*")
+    } == shipped_run
     shipped = {path.name: path.read_bytes() for path in (REPO / "configs").iterdir()}
     assert {path.name: path.read_bytes() for path in (built / "progan_style" / "configs").iterdir()} == shipped
 
@@ -66,6 +80,9 @@ def test_outside_of_a_checkout_a_run_says_which_files_it_reads(built, tmp_path, 
     assert f"config    {built / 'progan_style' / 'hyperparameters.yaml'}, {tiny_overlay}" in done.stdout
     again = run(built, tmp_path, "train", "--run", "run", "--until", 8)
     assert again.returncode == 0 and "the stages up to 8 are finished" in again.stdout, again.stderr
+    both = ("--real", toy_root, "--fake", toy_root, "--size", 8)
+    compared = run(built, tmp_path, "compare", *both, "--to", "compared", "--parts", "grid")
+    assert compared.returncode == 0 and (tmp_path / "compared" / "report.html").is_file(), compared.stderr
     made = run(built, tmp_path, "generate", "--run", "run", "--count", 2, "--to", "made")
     assert made.returncode == 0 and len(list((tmp_path / "made").rglob("*.png"))) == 4, made.stderr
 

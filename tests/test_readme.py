@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import progan_style_cli
 from analysis import check_sections, utility
 
 REPO = Path(__file__).parents[1]
@@ -46,10 +47,10 @@ def lines(path: Path) -> list[str]:
 
 
 def commands(path: Path) -> list[list[str]]:
-    """Those that run here, as words after `python`."""
+    """Those that run here, as words after `python`; `progan-style` stays in front of its own."""
     found = [shlex.split(line) for line in lines(path) if not line.startswith(tuple(NOT_RUN))]
-    assert all(words[0] == "python" for words in found), (path, found)
-    return [words[1:] for words in found]
+    assert all(words[0] in ("python", "progan-style") for words in found), (path, found)
+    return [words if words[0] == "progan-style" else words[1:] for words in found]
 
 
 def value(words: list[str], option: str, default: str = "") -> str:
@@ -82,7 +83,7 @@ def tiny(words: list[str], overlay: Path) -> list[str]:
         words = [*words, "--workers", "1"]
     if words[0] == "generate.py":
         words = [{"500": "20"}.get(w, w) for w in words]
-    if words[:2] == ["-m", "analysis"]:
+    if words[:2] == ["progan-style", "compare"]:
         words = [*words, "--parts", "copies"]
     if words[:2] == ["-m", "progan_style.phantoms"]:
         words = [*words, "--persons", "20", "--slices", "1"]
@@ -90,7 +91,9 @@ def tiny(words: list[str], overlay: Path) -> list[str]:
 
 
 def main_of(words: list[str]):
-    """The function behind `python` and these words, the words that it is given."""
+    """The function behind `python` and these words, or behind progan-style; the words that it is given."""
+    if words[0] == "progan-style":
+        return progan_style_cli.console, words[1:]
     if words[0] == "-m":
         name = {
             "analysis": "analysis.commands.compare",
@@ -140,7 +143,9 @@ def write_scans(root: Path, scan_tools) -> None:
 
 
 def test_the_readme_has_commands():
-    assert {words[0] for words in commands(README)} == {"train.py", "predict.py", "generate.py", "prepare.py", "-m"}
+    assert {words[0] for words in commands(README)} == {
+        *("train.py", "predict.py", "generate.py", "prepare.py", "-m", "progan-style")
+    }
 
 
 def test_every_command_and_the_python_lines_run(tmp_path, monkeypatch, tiny_overlay, scan_tools, quick):

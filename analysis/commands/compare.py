@@ -1,6 +1,6 @@
 """Compare a folder of real slices with a folder of any other slices, whatever made them: numbers, pictures, a page.
 
-    python -m analysis --real DIR --fake DIR --size 64 --to OUT
+    progan-style compare --real DIR --fake DIR --size 64 --to OUT
 
 The real folder has train and validate or test parts (README.md, If you have slices already). The fake one has class
 folders, with or without such parts; all of it is compared. Both go through the same resize.
@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    from progan_style import add_plugin_option
+
     p = argparse.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--real", metavar="DIR", type=Path, required=True, help="real slices: train, and validate or test")
     p.add_argument("--fake", metavar="DIR", type=Path, required=True, help="the slices to measure")
@@ -36,6 +38,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_plugin_option(p)
     return p.parse_args(argv)
 
 
@@ -47,8 +50,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m analysis") ->
 
 def compare(args: argparse.Namespace) -> int:
     from analysis import Options, check_report_folder, check_sections, folder_context, print_report
-    from progan_style import choose_device, refuse_inside
+    from progan_style import choose_device, load_plugins, refuse_inside
 
+    load_plugins(args.plugin)
     chosen = check_sections(args.parts.split(",")) if args.parts else None
     for option, folder in (("--real", args.real), ("--fake", args.fake)):
         if not folder.is_dir():

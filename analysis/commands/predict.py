@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    from progan_style import add_plugin_option
+
     p = argparse.ArgumentParser(prog=prog, description=__doc__)
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     p.add_argument("--size", metavar="SIZE", type=int, help="a finished stage (default: the last)")
@@ -58,6 +60,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="files of the figures beside the page: PNG of 300 dpi, and SVG or PDF if asked for (default: png)",
     )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_plugin_option(p)
     return p.parse_args(argv)
 
 
@@ -84,10 +87,11 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    from progan_style import finished_stage, free_bytes, run_config, size_in_words
+    from progan_style import finished_stage, free_bytes, load_plugins, run_config, size_in_words
 
     if args.to is not None:
         raise ValueError("--to: is for --compare; a report is written into its run's folder")
+    load_plugins(args.plugin)
     run_dir = Path(args.run)
     config = run_config(run_dir)
     if args.data is not None:

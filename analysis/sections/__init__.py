@@ -17,6 +17,8 @@ from typing import Any
 from analysis.context import Context
 from analysis.numbers import Number, Numbers
 from analysis.plots import ReportFigure
+from analysis.sources import OWN
+from progan_style import plugin_digests
 
 NAMES = (
     "grid",
@@ -30,6 +32,7 @@ NAMES = (
     "ventricles",
     "projection",
     "styles",
+    "own",
     "inception",
     "utility",
 )
@@ -92,7 +95,13 @@ def load() -> dict[str, ReportSection]:
 def usual(context: Context) -> list[str]:
     """What is run without being asked for by name."""
     networks = context.generator is not None
-    return [name for name, s in load().items() if not s.apart and (networks or not s.of_networks)]
+    wanted = {name for name, s in load().items() if not s.apart and (networks or not s.of_networks)}
+    return [name for name in load() if name in wanted or (name == "own" and OWN)]
+
+
+def made_of(name: str) -> str:
+    """What a section is made of besides this package's code and the context: "" but for that of the plugins."""
+    return str(sorted(plugin_digests().items())) if name == "own" else ""
 
 
 def check_sections(names: Iterable[str]) -> list[str]:

@@ -1,13 +1,16 @@
 """Generate: a synthetic data set, images and labels, that train.py reads like any other folder of slices."""
 
 import argparse
+import io
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from progan_style import shell
+from progan_style import plugins, shell
 
 CHUNK = 256  # images held in memory at a time
 
@@ -30,8 +33,16 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         type=float,
         help="height of the slices, in the unit of data.position_column, where the run was trained with one",
     )
+    p.add_argument(
+        "--as",
+        dest="form",
+        choices=("png", "nifti"),
+        default="png",
+        help="nifti: .nii.gz in RAS mm, where the run's manifest says them (train.py reads png alone)",
+    )
     p.add_argument("--to", metavar="DIR", required=True, help="folder to write: DIR/CLASS/*.png and DIR/manifest.csv")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    plugins.add_plugin_option(p)
     return p.parse_args(argv)
 
 
@@ -42,11 +53,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "generate.py") -> int:
 
 def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
     """The labels of a class, or of all. Raises ValueError if there is none of that name."""
-    by_name = {known.casefold(): [label] for label, known in enumerate(class_names)}
-    by_name |= {} if "all" in by_name else {"all": list(range(len(class_names)))}
-    if name.casefold() not in by_name:
-        raise ValueError(f"class '{name}' is not in this checkpoint; it was trained on {', '.join(class_names)}")
-    return by_name[name.casefold()]
+    from progan_style.sampling import label_of
+
+    if name.casefold() == "all" and "all" not in map(str.casefold, class_names):
+        return list(range(len(class_names)))
+    return [label_of(name, class_names)]
 
 
 ROW = 500  # bytes of memory that an image's line of the manifest takes until it is written
@@ -74,12 +85,33 @@ def forecast(folder: Path, made: int, seconds: float, left: int) -> str:
     """What the images that are left will take, by those that are made. Raises ValueError if the disk is too small."""
     from progan_style.files import size_in_words, time_in_words
 
-    stats = [path.stat() for path in folder.rglob("*.png")]
+    stats = [path.stat() for path in folder.rglob("*.*") if path.is_file()]
     need = left * sum(max(s.st_size, 512 * getattr(s, "st_blocks", 0)) for s in stats) / made  # blocks: POSIX's
     told = f"{left} more images take about {size_in_words(need)} and {time_in_words(left * seconds / made)}"
     if need > (free := shutil.disk_usage(folder).free):
         raise ValueError(f"--count: {told}; {size_in_words(free)} are free in {folder.parent}: ask for fewer")
     return f"forecast  {told}"
+
+
+def make_encoder(args: argparse.Namespace, positions: dict[str, Any] | None) -> "tuple[Callable[[Any], bytes], str]":
+    """A slice [R, R] -> the bytes of its file, and the file's suffix. Raises ValueError where mm are not known."""
+    from PIL import Image
+
+    if args.form == "png":
+
+        def png(image: Any) -> bytes:
+            content = io.BytesIO()
+            Image.fromarray(image).save(content, "PNG")
+            return content.getvalue()
+
+        return png, ".png"
+
+    from progan_style.export.nifti import HEIGHT, frame_of, nifti_bytes
+    from progan_style.run import run_config
+
+    frame = frame_of(run_config(args.run).data.root)
+    in_mm = args.position is not None and positions is not None and positions["column"] == HEIGHT
+    return partial(nifti_bytes, frame=frame, height=args.position if in_mm else 0.0), ".nii.gz"
 
 
 def generate_folder(args: argparse.Namespace) -> int:
@@ -91,21 +123,20 @@ def generate_folder(args: argparse.Namespace) -> int:
         raise ValueError(f"--seed: expected less than 2^62, got {args.seed}")
     if not 0 <= args.psi <= 1:
         raise ValueError(f"--psi: expected 0 to 1, got {args.psi}")
+    plugins.load_plugins(args.plugin)
 
     import torch
-    from PIL import Image
     from tqdm import tqdm
 
-    from progan_style.checkpoint import load_generator
     from progan_style.data.manifest import write_manifest
     from progan_style.data.position import rank_of
     from progan_style.files import new_folder, refuse_inside
     from progan_style.networks.conditions import Condition
-    from progan_style.run import finished_stage, generator_file, run_config
+    from progan_style.run import finished_stage, load_generator, run_config
     from progan_style.sampling import choose_device, generate
 
     size = finished_stage(args.run, args.size)
-    G = load_generator(generator_file(args.run, size, args.weights)).to(choose_device(args.device))
+    G = load_generator(args.run, size, args.weights).to(choose_device(args.device))
     wanted = choose_labels(args.label, G.class_names)
     position = None
     if args.position is not None:
@@ -116,6 +147,7 @@ def generate_folder(args: argparse.Namespace) -> int:
     to, rows = Path(args.to), []
     if (Path(args.run) / "config.yaml").is_file():  # a stage may be passed on without it
         refuse_inside(to, run_config(args.run).data.root, "--to")
+    encode, suffix = make_encoder(args, G.header["positions"])
     total, began = args.count * len(wanted), time.monotonic()
     refuse_what_does_not_fit(to, total, size)
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
@@ -129,8 +161,8 @@ def generate_folder(args: argparse.Namespace) -> int:
                 condition = Condition.of(torch.full_like(seeds, label), G.class_names, places)
                 images = generate(G, condition, seeds, args.psi)
                 for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
-                    path = f"{name}/{name}{psi_in_name}_{seed:06d}.png"
-                    Image.fromarray(image).save(making / path)
+                    path = f"{name}/{name}{psi_in_name}_{seed:06d}{suffix}"
+                    (making / path).write_bytes(encode(image))
                     rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
                 bar.update(len(seeds))
                 if len(rows) == len(seeds) < total - CHUNK:

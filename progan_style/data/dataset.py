@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from progan_style.data import arrays
 from progan_style.data.folder import some
 from progan_style.data.manifest import MANIFEST
 from progan_style.data.persons import STATED
@@ -37,6 +38,42 @@ class Dataset:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     _order: dict[tuple[int, int, int], np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _resident: Any = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any,
+        subjects: "Sequence[str] | np.ndarray | None" = None,
+        *,
+        class_names: Sequence[str] = ("CN", "AD"),
+        range: tuple[float, float] | None = None,
+        resolution: int | None = None,
+    ) -> "Dataset":
+        """Slices in memory, [M, R, R] or [M, 1, R, R], as one split; what load_folder makes of the same PNG files.
+
+        images: uint8, or other numbers with their `range`, the values that become black and white, such as (0.0, 1.0).
+        They are padded to a square; `resolution`: pixels per side of the highest level, a power of two (default: the
+        largest that they have). labels [M]: names of class_names or their numbers. subjects [M]: whose slices they are
+        (None: unknown). Raises ValueError, in one line, for anything else.
+
+        >>> import numpy as np
+        >>> from progan_style import Dataset
+        >>> images = np.random.default_rng(0).random((6, 32, 32))
+        >>> data = Dataset.from_arrays(images, ["CN", "AD"] * 3, ["a", "b", "c"] * 2, range=(0.0, 1.0))
+        >>> len(data), sorted(data.levels), data.labels.tolist()
+        (6, [8, 16, 32], [0, 1, 0, 1, 0, 1])
+        """
+        names = arrays.check_names(class_names)
+        levels = arrays.pyramid(images, range, resolution)
+        count = len(levels[min(levels)])
+        return cls(
+            levels=levels,
+            labels=arrays.check_labels(labels, names, count),
+            subjects=arrays.check_subjects(subjects, count),
+            class_names=names,
+            paths=tuple(f"{row:06d}" for row in np.arange(count)),
+        )
 
     def __len__(self) -> int:
         return len(self.labels)

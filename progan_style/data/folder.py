@@ -25,6 +25,8 @@ SPLITS = {
     "validate": ("validate", "validation", "val", "valid", "validate set", "validation set", "val set", "valid set"),
     "test": ("test", "testing", "test set", "testing set"),
 }
+# Split -> its folder as written: a name that Hugging Face's imagefolder knows too
+FOLDER_OF = {"train": "train", "validate": "validation", "test": "test"}
 SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
 
 

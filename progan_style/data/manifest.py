@@ -1,14 +1,15 @@
 """manifest.csv: what a data folder says of its slices in words; one line each, with path and whatever else is known."""
 
 import csv
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from progan_style.files import from_text, write_table
+from progan_style.files import from_text, write_table, write_whole
 
-MANIFEST = "manifest.csv"
+MANIFEST, METADATA = "manifest.csv", "metadata.jsonl"
 
 
 def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -37,5 +38,19 @@ def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]
 def write_manifest(
     folder: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = (), line_end: str = "\n"
 ) -> None:
-    """Rows -> manifest.csv, whole or not there; columns in order of appearance, `first` before the others."""
+    """Rows -> manifest.csv, whole or not there; columns in order of appearance, `first` before the others.
+
+    The same stands in metadata.jsonl, once in the folder of each split, with file_name in the place of path: there
+    Hugging Face's imagefolder looks for it. Its metadata.csv would make the number 1 of the person 01, and refuse a
+    column that holds whole numbers in one split alone; here every cell is text. This program reads manifest.csv alone.
+    """
     write_table(folder / MANIFEST, rows, first, line_end)
+    others = dict.fromkeys(name for row in rows for name in row if name != "path")
+    of_folder: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        top, _, rest = str(row["path"]).partition("/")
+        top, rest = (top, rest) if "/" in rest else ("", str(row["path"]))  # SPLIT/CLASS/FILE, or CLASS/FILE
+        of_folder.setdefault(top, []).append({"file_name": rest} | {k: str(row.get(k, "")) for k in others})
+    for top, mine in of_folder.items():
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in mine)
+        write_whole(folder / top / METADATA, text.encode(errors="surrogateescape"))

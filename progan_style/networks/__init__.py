@@ -8,6 +8,7 @@ A module with running statistics gathers a step's sums in `sums` and moves them 
 training adds the sums of all ranks in between.
 """
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -24,4 +25,15 @@ class Architecture(Protocol):
     Discriminator: type[contract.Discriminator]
 
 
-ARCHITECTURES = {name: cast(Architecture, import_module(f"{__name__}.{name}")) for name in NAMES}
+@dataclass(frozen=True)
+class Parts:
+    """The same, of an architecture that is no file of this folder (plugins.py)."""
+
+    TWICE_DIFFERENTIABLE: bool
+    Generator: type[contract.Generator]
+    Discriminator: type[contract.Discriminator]
+
+
+ARCHITECTURES: dict[str, Architecture | Parts] = {
+    name: cast(Architecture, import_module(f"{__name__}.{name}")) for name in NAMES
+}

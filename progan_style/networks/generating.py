@@ -71,7 +71,7 @@ class Generating(Generator):
 
     def feature_maps(self, ws: Tensor, noise: Tensor | None) -> list[Tensor]:
         """The feature map of every active block."""
-        x = self.const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         out, start = [], 0
         for i, r in enumerate(self.active):
             of_block = None

@@ -57,7 +57,7 @@ class Mapping(nn.Module):
             if self.embed is not None:
                 x = torch.cat([x, self.label_weight * normalize(condition.of_classes(self.embed.weight))], dim=1)
             if self.position is not None:
-                x = torch.cat([x, normalize(self.position(condition.position, len(z)))], dim=1)
+                x = torch.cat([x, normalize(self.position(condition.position, z.shape[0]))], dim=1)
             for layer in self.layers:
                 x = F.leaky_relu(layer(x), LEAK)
         return x[:, None].expand(-1, self.num_layers, -1)

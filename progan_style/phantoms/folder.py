@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from progan_style.data.folder import FOLDER_OF
 from progan_style.data.manifest import write_manifest
 from progan_style.files import refuse_used, sweep
 from progan_style.phantoms.atlas import prepare_template
@@ -53,7 +54,7 @@ def _work(task: tuple[Person, list[float], int, int, str, str]) -> list[dict[str
     pictures, ratios = draw_slices(person, heights, seed, *_template[prepared])
     rows = []
     for k, picture in enumerate(reduce(pictures, size)):
-        path = f"{person.split}/{CLASSES[person.label]}/{person.subject}_{k:02d}.png"
+        path = f"{FOLDER_OF[person.split]}/{CLASSES[person.label]}/{person.subject}_{k:02d}.png"
         Image.fromarray(picture).save(Path(folder) / path, compress_level=4)
         truth = (f"{heights[k]:g}", f"{person.severity:.6f}", f"{ratios[k]:.6f}")
         values = (path, CLASSES[person.label], person.subject, person.split, *truth)
@@ -75,7 +76,7 @@ def make_phantoms(
 ) -> Path:
     """Write the data set to `directory` and return it; at once if exactly these phantoms already stand there.
 
-    directory/{train,validate,test}/{CN,AD}/<subject>_<kk>.png (8-bit grey), manifest.csv with the truth of each slice
+    directory/{train,validation,test}/{CN,AD}/<subject>_<kk>.png (8-bit grey), manifest.csv with the truth of each slice
     (slice_mm, severity, ventricle_ratio), NOTICE.txt and the settings. The bytes depend on the arguments alone, not on
     the number of workers (default: the cores that this process may use). The folder appears only when it is complete.
     Workers are spawned: a script of your own calls this under `if __name__ == "__main__":`, or with workers=1.
@@ -98,7 +99,7 @@ def make_phantoms(
         prepared.mkdir()
         for split in SPLITS:
             for name in CLASSES:
-                (folder / split / name).mkdir(parents=True)
+                (folder / FOLDER_OF[split] / name).mkdir(parents=True)
         for name, array in zip(("geometry", "tissues"), prepare_template(), strict=True):
             np.save(prepared / f"{name}.npy", array)
         heights = slice_heights(slices)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from progan_style.data.folder import SHEETS, SPLITS
+from progan_style.data.folder import FOLDER_OF, SHEETS, SPLITS
 from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED
 from progan_style.files import write_whole
 from progan_style.scans.participants import safe_names
@@ -60,7 +60,7 @@ def place(pictures: Sequence[Picture], split_of: Mapping[str, str], to: Path, mo
     for picture in pictures:
         split, subject = split_of[picture.subject], subjects[picture.subject]
         stem = "_".join([subject, sessions[picture.session]] if picture.session else [subject])
-        path = f"{split}/{picture.label}/{stem}_{numbers[stem]:02d}{picture.source.suffix.lower()}"
+        path = f"{FOLDER_OF[split]}/{picture.label}/{stem}_{numbers[stem]:02d}{picture.source.suffix.lower()}"
         numbers[stem] += 1
         target = to / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ class Operation:
     most: float
     values: Callable[[Tensor, float, int], Tensor]
     numbers: int = 1
+    optional: bool = False  # a configuration without its row has it turned off: one of a plugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +127,11 @@ AUGMENTS: dict[str, Operation] = {
     "noise": Tone(unit="standard deviation", most=0.5, values=up_to, apply=noisier, needs_field=True),
 }
 
-# Every operation has its place among an image's numbers, at work or not: turning one off changes no other.
-COLUMNS = sum(1 + operation.numbers for operation in AUGMENTS.values())
+
+def columns() -> int:
+    """The numbers of an image in one call. Every operation has its place among them, at work or not: turning one off
+    changes no other, and one of a plugin comes behind them all."""
+    return sum(1 + operation.numbers for operation in AUGMENTS.values())
 
 
 class Pipe:
@@ -141,14 +145,14 @@ class Pipe:
         assert 0 <= call < CALLS, call
         resolution = images.shape[-1]
         keys = 2 * CALLS * index + call
-        u = rng.uniform(self.seed, "augment", keys, COLUMNS)
+        u = rng.uniform(self.seed, "augment", keys, columns())
         pose = torch.zeros(5, len(images), device=images.device)
         tones: list[tuple[Tone, Tensor]] = []
         moved, column = False, 0
         for name, operation in AUGMENTS.items():
             mask, own = u[:, column : column + 1], u[:, column + 1 : column + 1 + operation.numbers]
             column += 1 + operation.numbers
-            if not (reach := self.operations[name]):
+            if not (reach := self.operations.get(name, 0.0)):
                 continue
             values = (mask < p) * operation.values(own, reach, resolution)  # [N, numbers]
             if isinstance(operation, Move):

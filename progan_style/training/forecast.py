@@ -66,8 +66,11 @@ def seconds_of_image_by_stage(trainer: Trainer, nimg: int, until: int) -> tuple[
 
 
 def too_large(config: Config, resolution: int, free: int) -> str:
-    """What to lower where a step of this size on a CPU takes more than `free` bytes; "" where it fits."""
+    """What to lower where a step of this size on a CPU takes more than `free` bytes; "" where it fits, or where nobody
+    has measured what a plugin's networks take."""
     network, batch = config.network, config.schedule.batch_size[resolution]
+    if network.name not in memory.MAPS:
+        return ""
     image = memory.bytes_of_image(network.name, network.channel_base, network.channel_max, resolution)
     if batch * image <= free:
         return ""

@@ -18,6 +18,7 @@ from progan_style.config import Config
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
 from progan_style.networks.layers import weights_channels_last
+from progan_style.plugins import origin
 from progan_style.training import runlog
 from progan_style.training.augment import Augment
 from progan_style.training.meter import Meter
@@ -58,6 +59,8 @@ class State:
     def __init__(self, config: Config, device: torch.device, augment: Augment | None, positions: dict | None):
         self.config, self.device, self.augment, self.positions = config, device, augment, positions
         self.arguments = network_arguments(config, positions is not None)
+        if config.network.name not in ARCHITECTURES:
+            raise ValueError(f"network.name: {config.network.name} is of a plugin that is not loaded; see --plugin")
         architecture = ARCHITECTURES[config.network.name]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -180,7 +183,8 @@ class State:
         return "; ".join(f"{key}: here {a}, there {b}" for key, (a, b) in pairs.items() if a != b)
 
     def header(self, kind: str, resolution: int) -> dict[str, Any]:
-        """What the file of a network says of it."""
+        """What the file of a network says of it; of an architecture that is a plugin's, the plugin."""
+        plugin = origin("architecture", self.config.network.name)
         return {
             "kind": kind,
             "architecture": self.config.network.name,
@@ -190,7 +194,7 @@ class State:
             "nimg": self.nimg,
             "seed": self.config.seed,
             "positions": self.positions,
-        }
+        } | ({"plugin": plugin} if plugin else {})
 
 
 def make_adam(network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:

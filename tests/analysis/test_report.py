@@ -8,9 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from analysis import context as contexts
-from analysis import folder_context, make_report, report, sections
-from analysis import slices as slices_module
+from analysis import context as contexts, folder_context, make_report, report, sections, slices as slices_module
 from analysis.numbers import DeclarationError, Number
 from progan_style import load_folder, load_generator, stage_dir
 

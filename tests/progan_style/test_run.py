@@ -1,14 +1,17 @@
 """The folder of a run: its stages, its configuration, its data."""
 
 import pytest
+import torch
 from PIL import Image
 
-from progan_style import load_config, load_data
+from progan_style import generate, load_config, load_data
 from progan_style.run import (
+    EXAMPLE,
     finished_stage,
     finished_stages,
     generator_file,
     images_seen,
+    load_generator,
     run_config,
     stage_dir,
     with_unlabelled,
@@ -39,6 +42,35 @@ def test_a_size_is_that_which_was_asked_for_or_the_last(tmp_path):
     assert finished_stage(tmp_path, None) == 16 and finished_stage(tmp_path, 8) == 8
     with pytest.raises(ValueError, match="size 64 is not trained yet; finished: 8, 16"):
         finished_stage(tmp_path, 64)
+
+
+def test_a_generator_is_loaded_from_a_run_or_from_its_file(tiny_run):
+    of_run, of_stage = load_generator(tiny_run.run_dir), load_generator(str(tiny_run.run_dir), size=8)
+    of_file = load_generator(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors")
+    assert (of_run.resolution, of_stage.resolution, of_file.resolution) == (16, 8, 16)
+    assert torch.equal(generate(of_run, 0, range(2)), generate(of_file, 0, range(2)))
+
+
+def test_a_generator_that_is_not_there_is_told(tiny_run, tmp_path):
+    for arguments, told in (
+        ((tiny_run.run_dir, 64), "size 64 is not trained yet; finished: 8, 16"),
+        ((tiny_run.run_dir, 16, "best"), "--weights best: .* kept none at size 16"),
+        ((tiny_run.run_dir, 16, "newest"), "weights: expected last or best, got 'newest'"),
+        ((tmp_path,), "no stage is finished yet"),
+        ((stage_dir(tiny_run.run_dir, 16) / "generator.safetensors", 16), "size and weights choose from the folder"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            load_generator(*arguments)
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such file"):
+        load_generator(tmp_path / "nowhere")
+
+
+def test_the_shipped_run_is_whole_and_small():
+    """Its weights are in half precision; they are used in single."""
+    G = load_generator(EXAMPLE)
+    assert next(G.parameters()).dtype == torch.float32 and run_config(EXAMPLE).data.root is None
+    assert tuple(run_config(EXAMPLE).data.classes) == G.class_names
+    assert sum(path.stat().st_size for path in EXAMPLE.rglob("*")) < 3e6
 
 
 def test_a_run_says_how_many_images_it_has_seen(tiny_run, tmp_path):

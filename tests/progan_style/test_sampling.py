@@ -97,6 +97,51 @@ def test_a_whole_weight_is_the_class_and_half_of_each_lies_between(G):
     assert torch.equal(generate(G, mixed, seeds.repeat(2))[:6], half)
 
 
+def test_classes_and_seeds_may_be_given_in_any_usual_form(G):
+    """Each against labels and seeds as tensors."""
+    ad, both = torch.ones(3).long(), torch.tensor([0, 1, 0])
+    plain = generate(G, ad, torch.arange(3), psi=0.7)
+    for label in ("AD", "ad", 1, np.int64(1), torch.tensor(1), ["AD"] * 3, [1, 1, 1], np.array([1, 1, 1], np.uint8)):
+        assert torch.equal(generate(G, label, range(3), psi=0.7), plain), label
+    for seeds in ([0, 1, 2], (0, 1, 2), np.arange(3), torch.arange(3).int()):
+        assert torch.equal(generate(G, "AD", seeds, psi=0.7), plain), seeds
+    one = generate(G, both, torch.full([3], 7))
+    assert torch.equal(generate(G, ["CN", "AD", "CN"], 7), one)
+    assert torch.equal(generate(G, np.array(["CN", "AD", "CN"]), np.int64(7)), one)
+    assert torch.equal(generate(G, Condition.of(both, G.class_names), seeds=7), one)
+    assert torch.equal(generate(G, [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], 7), one)
+    assert torch.equal(generate(G, "CN", 7), one[:1]) and len(generate(G, "CN", [])) == 0
+
+
+ASKED = {
+    "class 5 of 2": ((5, range(2)), "expected labels from 0 to 1 for CN, AD, got 5 to 5"),
+    "an unknown class": (("MCI", range(2)), "class 'MCI' is not in this checkpoint; it was trained on CN, AD"),
+    "one of them unknown": ((["CN", "MCI"], range(2)), "class 'MCI' is not in this checkpoint"),
+    "psi 7": (("AD", range(2), 7), "psi: expected 0 (the centre of the class) to 1 (no truncation), got 7"),
+    "psi NaN": (("AD", range(2), float("nan")), "psi: expected 0"),
+    "psi a text": (("AD", range(2), "0.7"), "psi: expected 0"),
+    "seeds that are no whole numbers": (("AD", [0.5, 1.5]), "seeds: expected one whole number or a row of them, got"),
+    "a seed as a text": (("AD", "3"), "seeds: expected one whole number or a row of them, got '3'"),
+    "seeds in a square": (
+        ("AD", [[1, 2], [3, 4]]),
+        "seeds: expected one whole number or a row of them, got int64 [2, 2]",
+    ),
+    "seeds in rows of several lengths": (("AD", [[1, 2], [3]]), "seeds: expected one whole number"),
+    "seeds as truths": (("AD", [True, False]), "seeds: expected one whole number"),
+    "names and numbers": ((["CN", 1], range(2)), "labels: expected one whole number or a row of them"),
+    "no label": ((None, range(2)), "labels: expected one whole number or a row of them, got None"),
+    "a seed beyond int64": (("AD", 2**63), "seeds: expected one whole number or a row of them"),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_what_cannot_be_meant_is_one_line(G, what):
+    arguments, message = ASKED[what]
+    with pytest.raises(ValueError) as error:
+        generate(G, *arguments)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
 def test_features_belong_to_the_images(G):
     labels, seeds = torch.tensor([0, 1, 0]), torch.tensor([5, 6, 40])
     features = generator_features(G, labels, seeds)

@@ -1,7 +1,11 @@
 """What manifest.csv says, and how its faults are told."""
 
+import json
+
 import pytest
 from data_tools import all_rows, manifest, one_line, write
+
+from progan_style.data.manifest import write_manifest
 
 
 def test_the_manifest_gives_persons_and_columns(root, load):
@@ -88,3 +92,25 @@ def test_faults_of_a_manifest_header(root, load):
     with pytest.raises(ValueError, match="not a CSV file in UTF-8") as error:
         load()
     one_line(error)
+
+
+def test_a_manifest_is_written_for_imagefolder_too_and_read_alone(root, load):
+    """metadata.jsonl beside each split's classes, with file_name."""
+    write(root, names=("train/CN", "train/AD", "validation/CN", "validation/AD"), persons=1, slices=1)
+    paths = [path.relative_to(root) for path in root.rglob("*.png")]
+    rows = [dict(path=path.as_posix(), label=path.parent.name, subject="s1") for path in paths]
+    write_manifest(root, rows)
+    for split in ("train", "validation"):
+        lines = [json.loads(line) for line in (root / split / "metadata.jsonl").read_text().splitlines()]
+        there = {f"{path.parent.name}/{path.name}" for path in (root / split).rglob("*.png")}
+        assert {line["file_name"] for line in lines} == there and {line["subject"] for line in lines} == {"s1"}
+    data = load()
+    assert (len(data.train), len(data.validate)) == (2, 2) and not data.unused
+
+
+def test_slices_without_splits_have_their_metadata_at_the_top(root):
+    write_manifest(root, [dict(path="CN/a.png", label="CN", subject="01"), dict(path="AD/b.png", seed=3)])
+    assert [json.loads(line) for line in (root / "metadata.jsonl").read_text().splitlines()] == [
+        {"file_name": "CN/a.png", "label": "CN", "subject": "01", "seed": ""},
+        {"file_name": "AD/b.png", "label": "", "subject": "", "seed": "3"},
+    ]

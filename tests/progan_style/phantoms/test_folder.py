@@ -6,6 +6,7 @@ import functools
 import pytest
 from PIL import Image
 
+from progan_style.data.folder import FOLDER_OF
 from progan_style.phantoms import folder
 from progan_style.phantoms.folder import COLUMNS, make_phantoms
 from progan_style.phantoms.persons import PATTERNS
@@ -42,7 +43,7 @@ def test_folder_and_manifest_agree(tmp_path, quick):
     assert {row["path"] for row in rows} == {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
     assert len(rows) == 18
     for row in rows:
-        assert row["path"].startswith(f"{row['split']}/{row['label']}/{row['subject']}_")
+        assert row["path"].startswith(f"{FOLDER_OF[row['split']]}/{row['label']}/{row['subject']}_")
         with Image.open(folder / row["path"]) as picture:
             assert (picture.size, picture.mode) == ((64, 64), "L")
     assert sorted({float(row["slice_mm"]) for row in rows}) == [6.0, 17.0, 28.0]

@@ -9,7 +9,6 @@ from progan_style import load_config, rng
 from progan_style.training import augment
 from progan_style.training.augment import (
     AUGMENTS,
-    COLUMNS,
     STRENGTHS,
     TARGET,
     TARGET_OF_PAIRS,
@@ -18,6 +17,7 @@ from progan_style.training.augment import (
     Fixed,
     Off,
     Pipe,
+    columns,
 )
 from progan_style.training.losses import LOSSES
 
@@ -279,9 +279,9 @@ def test_every_operation_has_its_row_in_the_configuration_and_only_the_mirror_is
 
 
 def test_every_operation_has_its_own_numbers():
-    assert len(AUGMENTS) + sum(o.numbers for o in AUGMENTS.values()) == COLUMNS
-    u = rng.uniform(0, "augment", MANY, COLUMNS)
-    assert (torch.corrcoef(u.T) - torch.eye(COLUMNS)).abs().max() < 0.1
+    assert len(AUGMENTS) + sum(o.numbers for o in AUGMENTS.values()) == columns()
+    u = rng.uniform(0, "augment", MANY, columns())
+    assert (torch.corrcoef(u.T) - torch.eye(columns())).abs().max() < 0.1
 
 
 # ---------------------------------------------------------------- strength

@@ -1,0 +1,81 @@
+"""Generated slices as NIfTI, where the millimetres of the slices that a generator learnt from are known.
+
+Letters: R pixels per side.
+"""
+
+import gzip
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.phantoms.space import CENTRE, MM_PER_PIXEL, SIDE
+from progan_style.scans.cutting import PLANES
+
+HEIGHT = "slice_mm"  # the manifest's column of heights in mm
+ALIGNED = 2  # NIfTI's code of coordinates about a point of the anatomy, not of a scanner
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a picture lies: its plane, its side in mm, and the RAS mm of its middle at height 0."""
+
+    plane: str
+    field_mm: float
+    middle: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def affine(self, resolution: int, height: float = 0.0) -> NDArray[np.float64]:
+        """Voxel (column, row, 0) -> RAS mm; a voxel is 1 mm thick, since nothing says how thick a slice is."""
+        pixel = self.field_mm / resolution
+        columns, rows, up = (np.array(axis, np.float64) for axis in PLANES[self.plane])
+        to_mm = np.eye(4)
+        to_mm[:3, :3] = np.stack([columns * pixel, rows * pixel, up], axis=1)
+        to_mm[:3, 3] = self.middle + up * height - to_mm[:3, :2] @ np.full(2, (resolution - 1) / 2)
+        return to_mm
+
+
+def frame_of(root: str | None) -> Frame:
+    """The frame of a data folder, from its manifest's plane and mm_per_pixel; of the phantoms for None.
+
+    Raises ValueError, in one line, if the manifest does not say them, alike for all slices.
+    """
+    if root is None:
+        return Frame("axial", SIDE * MM_PER_PIXEL, (float(CENTRE[0]), float(CENTRE[1]), 0.0))
+    unknown = f"--as nifti: the millimetres of the slices are not known: {os.path.join(root, MANIFEST)}"
+    _, lines = read_manifest(root)
+    if not lines:
+        raise ValueError(f"{unknown} is not there; expected the folder that prepare.py wrote")
+    plane, pixel = _one(lines, "plane", unknown), _one(lines, "mm_per_pixel", unknown)
+    if plane not in PLANES:
+        raise ValueError(f"{unknown}: plane: expected {', '.join(PLANES)}, got {plane}")
+    try:
+        mm = float(pixel)
+    except ValueError:
+        mm = float("nan")
+    if not 0 < mm < 100:
+        raise ValueError(f"{unknown}: mm_per_pixel: expected a number of mm, got {pixel}")
+    with Image.open(os.path.join(root, lines[0][1]["path"])) as picture:
+        return Frame(plane, mm * max(picture.size))
+
+
+def _one(lines: Sequence[tuple[int, dict[str, str]]], column: str, unknown: str) -> str:
+    """The cell that all lines have in a column."""
+    found = sorted({row.get(column, "") for _, row in lines})
+    if len(found) > 1 or not found[0]:
+        have = f"has {', '.join(filter(None, found[:4]))}" if any(found) else "has none"
+        raise ValueError(f"{unknown} {have} in its column {column}; expected the same in every line")
+    return found[0]
+
+
+def nifti_bytes(image: NDArray[np.uint8], frame: Frame, height: float = 0.0) -> bytes:
+    """A slice [R, R] -> the bytes of a .nii.gz, the same for the same slice."""
+    volume = nib.Nifti1Image(np.ascontiguousarray(image.T)[:, :, None], frame.affine(len(image), height))
+    volume.set_sform(volume.affine, ALIGNED)
+    volume.set_qform(volume.affine, ALIGNED)
+    volume.header.set_xyzt_units("mm")
+    return gzip.compress(volume.to_bytes(), mtime=0)

@@ -1,0 +1,91 @@
+"""A generator -> a file that runs without this program: torch.export, checked against the generator itself.
+
+torch.export and not ONNX: it needs torch alone, keeps every operation, and the check has the same arithmetic on both
+sides. An ONNX file would need two packages more to be written (onnx, onnxscript) and a third to be checked; who wants
+one can make it from this file with `torch.onnx.export`.
+
+Letters: N batch, Z latent width, R resolution, K classes.
+"""
+
+import io
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from progan_style.files import write_whole
+from progan_style.networks.conditions import Condition
+from progan_style.networks.contract import Generator
+from progan_style.sampling import centre, latents
+
+MOST = 4096  # images in one call
+TOLERANCE = 1e-4  # of gray values from -1 to 1: a hundredth of a gray level
+TRIED = (1, 2, 5)  # images in one call, for the check
+
+
+class Sampler(nn.Module):
+    """z [N, Z], labels [N] int64, noise [N, noise_size], psi -> images [N, 1, R, R], -1 (black) .. 1 (white).
+
+    psi, a scalar: truncation towards the centre of the class, 1 = none. A generator that knows slice positions takes
+    position [N], -1 .. 1, in its place.
+    """
+
+    centres: Tensor
+
+    def __init__(self, G: Generator):
+        super().__init__()
+        self.G, self.classes = G, len(G.class_names)
+        self.positioned = G.mapping.position is not None
+        self.register_buffer("centres", centre(G, Condition.of_labels(torch.arange(self.classes), self.classes)))
+
+    def forward(self, z: Tensor, labels: Tensor, noise: Tensor, last: Tensor) -> Tensor:
+        if self.positioned:
+            ws = self.G.mapping(z, Condition.of_labels(labels, self.classes, last))
+        else:
+            ws = self.G.mapping(z, Condition.of_labels(labels, self.classes))
+            ws = self.centres[labels][:, None].lerp(ws, last)
+        return self.G.synthesis(ws, noise)
+
+    def inputs(self, seeds: Tensor, psi: float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Those of the images with these seeds, the classes in turn."""
+        z, noise = latents(self.G, seeds)
+        last = torch.linspace(-1.0, 1.0, len(seeds)) if self.positioned else torch.tensor(psi)
+        return z, seeds % self.classes, noise, last
+
+
+@torch.no_grad()
+def export_generator(G: Generator, path: str | Path) -> float:
+    """Write a generator as a program of torch.export -> its largest error, of gray values from -1 to 1.
+
+    The file needs torch alone: torch.export.load(path).module()(z, labels, noise, psi), as Sampler says. It is read
+    back and held against G on the CPU, for one image and several, before it counts as made. Raises ValueError, in one
+    line, for a generator that torch.export cannot follow (a plugin's, that decides by values), or whose program makes
+    other images.
+    """
+    path, sampler = Path(path), Sampler(G.cpu().eval())
+    batch = torch.export.Dim("N", min=1, max=MOST)
+    shapes = ({0: batch}, {0: batch}, {0: batch}, {0: batch} if sampler.positioned else None)
+    try:
+        program = torch.export.export(sampler, sampler.inputs(torch.arange(2)), dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # what stops it has many types, and pages of words
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"this generator cannot be exported: {why}") from None
+    about = {"class_names": ",".join(G.class_names), "resolution": str(G.resolution), "nimg": str(G.nimg)}
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files={f"{name}.txt": text for name, text in about.items()})
+    error = largest_error(torch.export.load(io.BytesIO(buffer.getvalue())).module(), sampler)
+    if not error <= TOLERANCE:
+        raise ValueError(f"this generator cannot be exported: its program's images differ by {error:g}")
+    write_whole(path, buffer.getvalue())
+    return error
+
+
+def largest_error(program: Any, sampler: Sampler) -> float:
+    """The largest difference of a pixel, over calls of several sizes."""
+    worst = 0.0
+    for count in TRIED:
+        given = sampler.inputs(torch.arange(100, 100 + count), psi=0.7)
+        difference = cast(Tensor, program(*given) - sampler(*given)).abs().max()
+        worst = max(worst, float(difference)) if bool(difference.isfinite()) else float("inf")
+    return worst

@@ -1,0 +1,79 @@
+"""A generated slice lies where the slices lay that the generator learnt from."""
+
+import csv
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+from shell_tools import refused
+
+from progan_style.export.nifti import Frame, frame_of, nifti_bytes
+
+
+def prepared(root, **cells):
+    """A folder as prepare.py writes it, of two slices."""
+    (root / "train" / "CN").mkdir(parents=True)
+    rows = []
+    for k in range(2):
+        Image.new("L", (128, 128), k).save(root / "train" / "CN" / f"{k}.png")
+        rows.append({"path": f"train/CN/{k}.png", "plane": "axial", "mm_per_pixel": "2", **cells})
+    with open(root / "manifest.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+# plane -> which way the picture's right and its bottom are, as nibabel's codes: neurological, nose or vertex up
+RIGHT_AND_DOWN = {"axial": ("R", "P"), "coronal": ("R", "I"), "sagittal": ("P", "I")}
+
+
+@pytest.mark.parametrize("plane", RIGHT_AND_DOWN)
+def test_a_pixel_is_where_the_planes_say(plane, tmp_path):
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    (tmp_path / "a.nii.gz").write_bytes(nifti_bytes(image, Frame(plane, 256.0), height=12.0))
+    volume = nib.load(tmp_path / "a.nii.gz")
+    assert volume.shape == (8, 8, 1) and volume.header.get_zooms()[:2] == (32.0, 32.0)
+    assert nib.aff2axcodes(volume.affine)[:2] == RIGHT_AND_DOWN[plane]
+    assert np.array_equal(np.asarray(volume.dataobj)[:, :, 0].T, image)
+    middle = volume.affine @ [3.5, 3.5, 0, 1]
+    axis = {"axial": 2, "coronal": 1, "sagittal": 0}[plane]
+    assert middle[:3] == pytest.approx(np.eye(3)[axis] * 12.0)
+    assert volume.header["sform_code"] == volume.header["qform_code"] == 2
+    assert nifti_bytes(image, Frame(plane, 256.0), 12.0) == (tmp_path / "a.nii.gz").read_bytes()
+
+
+def test_the_frame_is_the_manifest_s_or_the_phantoms(tmp_path):
+    assert frame_of(str(prepared(tmp_path / "a"))) == Frame("axial", 256.0)
+    assert frame_of(None).plane == "axial" and frame_of(None).field_mm == pytest.approx(256 * 0.88)
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    (
+        ({"mm_per_pixel": ""}, "has none in its column mm_per_pixel"),
+        ({"mm_per_pixel": "wide"}, "mm_per_pixel: expected a number of mm, got wide"),
+        ({"mm_per_pixel": "-1"}, "mm_per_pixel: expected a number of mm, got -1"),
+        ({"plane": "oblique"}, "plane: expected axial, coronal, sagittal, got oblique"),
+    ),
+)
+def test_millimetres_that_are_not_known_are_told(cells, told, tmp_path):
+    with pytest.raises(ValueError, match=told):
+        frame_of(str(prepared(tmp_path / "a", **cells)))
+
+
+def test_generate_writes_them_where_they_are_known(call_shell, tiny_run, tmp_path):
+    ask = ("generate.py", "--run", tiny_run.run_dir, "--as", "nifti", "--count", 2, "--to", tmp_path / "made")
+    refused(call_shell(*ask), "--as nifti: the millimetres of the slices are not known")
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_shipped_run_writes_phantoms_in_mm(call_shell, tmp_path):
+    from progan_style import EXAMPLE
+
+    ask = ("generate.py", "--run", EXAMPLE, "--as", "nifti", "--count", 1, "--label", "AD", "--to", tmp_path / "made")
+    done = call_shell(*ask)
+    assert done.returncode == 0, done.stderr
+    volume = nib.load(tmp_path / "made" / "AD" / "AD_000000.nii.gz")
+    assert volume.shape == (64, 64, 1) and volume.header.get_zooms()[:2] == pytest.approx((3.52, 3.52))
