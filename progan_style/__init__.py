@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from progan_style.data.packing import Allow
     from progan_style.data.position import rank_of
     from progan_style.data.share import persons_of_share, write_share
+    from progan_style.field import Field, field_of
     from progan_style.files import data_uri, png_uri
     from progan_style.networks.conditions import Condition
     from progan_style.networks.contract import Discriminator, Generator
@@ -74,6 +75,8 @@ _HOME = {
     "refuse_foreign": "training.runlog",  # files of something else stand where a run's would
     "refuse_slices_of_others": "run",  # a run's numbers are not read beside slices that it did not learn from
     "refuse_without_checkpoint": "run",  # a folder whose checkpoint is gone is no new run
+    "Field": "field",  # how many mm a picture shows, and which way it lies
+    "field_of": "field",  # of a data set, where it says so
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",
     "Trainer": "training.trainer",

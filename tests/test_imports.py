@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkpoint", "sampling"),
     ("data",),
     ("phantoms", "scans"),
-    ("audit",),
+    ("audit", "field"),
     ("run",),
     ("training",),
     ("commands",),
