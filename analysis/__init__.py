@@ -10,15 +10,20 @@ if TYPE_CHECKING:
     from analysis.classification import accuracy, auc, confusion, shuffled_auc
     from analysis.context import Context, Options, folder_context, run_context
     from analysis.distances import coverage, kid
+    from analysis.embedding import Map, pca_map, umap_map
     from analysis.evaluation import evaluator
     from analysis.held_out import with_unseen_phantoms
     from analysis.judge import Judge, train_judge
-    from analysis.plots import ReportFigure
+    from analysis.latents import diversity
+    from analysis.memorisation import aligned_pixels, share_of_copies
+    from analysis.persons import of_many_persons
+    from analysis.plots import COLOURS, ReportFigure
     from analysis.report import check_report_folder, make_report, print_report
     from analysis.sections import check_sections
     from analysis.slices import SliceTable
     from analysis.sources import SOURCES, FeatureTable
     from analysis.summary import summary
+    from analysis.two_classes import compared_classes
 
 _HOME = {
     "accuracy": "classification",
@@ -31,10 +36,18 @@ _HOME = {
     "run_context": "context",
     "coverage": "distances",
     "kid": "distances",
+    "Map": "embedding",  # a fitted map of features to points
+    "pca_map": "embedding",
+    "umap_map": "embedding",
     "evaluator": "evaluation",
     "with_unseen_phantoms": "held_out",
     "Judge": "judge",
     "train_judge": "judge",
+    "diversity": "latents",  # how far different images of a set are apart
+    "aligned_pixels": "memorisation",  # slices in a common pose and contrast
+    "share_of_copies": "memorisation",  # and the distance below which a slice is called one
+    "of_many_persons": "persons",  # a choice of slices, of as many persons as possible
+    "COLOURS": "plots",
     "ReportFigure": "plots",
     "make_report": "report",
     "print_report": "report",
@@ -44,6 +57,7 @@ _HOME = {
     "FeatureTable": "sources",
     "SOURCES": "sources",
     "summary": "summary",
+    "compared_classes": "two_classes",  # the healthy and the diseased class
 }
 
 __all__ = list(_HOME)

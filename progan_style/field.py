@@ -1,4 +1,4 @@
-"""What a picture shows of the world: how many mm, and which way it lies. Where the data do not say so, nobody guesses."""
+"""What a picture shows of the world: how many mm, and which way it lies. Where the data say nothing, it is unknown."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ def field_of(data: Data) -> Field | None:
         return None
     try:
         scale = float(scales.pop())
-        side = max(int(pixels) for pixels in next(iter(data.source_sizes)).split("x"))  # a picture is padded to a square
+        side = max(map(int, next(iter(data.source_sizes)).split("x")))  # a picture is padded to a square
     except ValueError:
         return None
     plane = planes.pop() if len(planes) == 1 else ""
