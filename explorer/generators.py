@@ -42,10 +42,15 @@ class Generators:
         if known is not None and file is None:
             gone = stage_dir(self.run_dir, size).name
             return known, f"{gone}: the generator was deleted; what is shown is the network in memory"
-        if known is not None and file is not None and known.stamp == _stamp(file):
+        if known is not None and known.stamp == _stamp(file):
             return known, ""
+        if file is None:
+            have = ", ".join(map(str, self.sizes())) or "none"
+            raise ValueError(
+                f"{stage_dir(self.run_dir, size).name}: the generator is gone; sizes that are left: {have}"
+            )
         try:
-            opened = self._read(generator_file(self.run_dir, size, self.weights))
+            opened = self._read(file)
         except (ValueError, OSError) as error:
             if known is None:
                 raise

@@ -20,7 +20,7 @@ from explorer.downloads import KINDS
 from explorer.explored import Explored
 from explorer.panels import BrainTab, ClosestTab, MapTab, MixingTab
 from explorer.real import Shown
-from explorer.state import TABS, State, first_state, from_link, link
+from explorer.state import TABS, State, from_link, link
 from explorer.view import View
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,7 @@ TITLES = dict(zip(TABS, ("One brain", "Two brains mixed", "Map", "Closest traini
 
 def refresh(explored: Explored, query: Mapping[str, Sequence[str]]) -> tuple[State, list[str]]:
     """The state that an address asks for."""
-    choices = explored.choices()
-    return from_link(query, choices, first_state(choices, explored.size))
+    return from_link(query, explored.choices(), explored.first_state())
 
 
 class Page:
@@ -45,8 +44,9 @@ class Page:
         if explored.public and state.tab == "closest":
             state = replace(state, tab="brain")
             lines.append("tab=closest: real slices stay closed with --public")
-        self.wanted, self.at_work, self.remark = state, False, ""
-        self.shown = state
+        self.wanted, self.at_work = state, False
+        self.shown, self.picked = state, cast(int | None, None)
+        self.tasks: set[asyncio.Task[None]] = set()
         choices, field = explored.choices(), explored.real.field
         self.controls = Controls(choices, state, self.changed)
         self.brain = BrainTab(field, len(choices.class_names) > 1)
@@ -71,7 +71,6 @@ class Page:
         self.map.draw.on_click(lambda event: self.draw_map())
         self.map.source.selected.on_change("indices", lambda attr, old, new: self.pick(new))
         self.map.open.on_click(lambda event: self.open_picked())
-        self.picked: int | None = None
         body = row(column(self.controls.layout, copy), self.tabs)
         document.add_root(column(self.title, self.message, body, self.link))
         document.title = f"{explored.name}: explorer"
@@ -184,8 +183,9 @@ class Page:
             else:
                 self.soon(partial(done, found))
 
-        self._tasks = {task for task in getattr(self, "_tasks", set()) if not task.done()}
-        self._tasks.add(asyncio.get_running_loop().create_task(wait()))
+        task = asyncio.get_running_loop().create_task(wait())
+        self.tasks.add(task)  # a task that nobody holds may vanish
+        task.add_done_callback(self.tasks.discard)
 
     def soon(self, call: Callable[[], None]) -> None:
         """In the page's turn, from any thread; for a browser that is gone, not at all."""

@@ -103,7 +103,11 @@ class BrainTab:
         self.first.show(first, f"{state.low}, seed {state.seed}")
         self.second.show(second, on_the_way(state))
         self.change.show(difference(first, second), f"difference in gray levels, rms {view.change:.1f}", state.scale)
-        brains = f" Two brains of {escape(state.low)} are {apart:.1f} apart." if apart is not None else ""
+        brains = (
+            f" Two different brains of {escape(state.low)} are {apart:.1f} apart on average."
+            if apart is not None
+            else ""
+        )
         self.words.text = (
             f"Red is brighter than in {escape(state.low)}, blue is darker. The change is {view.change:.1f} gray levels "
             f"(root mean square).{brains} A change as large as that would be another person. It is the generator's "
@@ -129,7 +133,7 @@ class MixingTab:
 
     def show(self, view: View) -> None:
         state = view.state
-        titles = (f"seed {state.seed}", f"seed {state.other}", f"seed {state.seed} up to {state.coarse}x{state.coarse}")
+        titles = (f"seed {state.seed}", f"seed {state.other}", f"coarse of {state.seed}, fine of {state.other}")
         for panel, picture, title in zip(self.panels, view.pictures, titles, strict=True):
             panel.show(picture, title)
         self.words.text = (
@@ -253,6 +257,6 @@ class MapTab:
         else:
             what = f"generated, seed {seed}" if seed >= 0 else "held-out real"
             self.opened.show(self.shown.pictures[index], f"{name}, {what}")
-            self.opened_words.text = f"{escape(name)}, {what}."
+            self.opened_words.text = "As generate.py makes it, psi 1." if seed >= 0 else "No training slice."
         self.open.disabled = seed < 0
         return seed if seed >= 0 else None

@@ -1,34 +1,15 @@
 """What tests of the explorer share: the tiny run, opened; a generator that knows positions; the command, started."""
 
-import re
 import shutil
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
+from browser_tools import Started
 
 from explorer.explored import Explored
 from explorer.generators import Generators
 from explorer.real import load_real
 from explorer.state import Choices, first_state
-
-REPO = Path(__file__).parents[2]
-# explore.py, ended at its first step out of this machine
-WATCHED = """
-import os, sys
-
-def hook(event, arguments):
-    names = ("socket.connect", "socket.sendto", "socket.gethostbyname", "urllib.Request", "webbrowser.open")
-    if event in names or (event == "socket.getaddrinfo" and arguments[0] != "127.0.0.1"):
-        print("REACHED OUT:", event, arguments, file=sys.stderr, flush=True)
-        os._exit(99)
-
-sys.addaudithook(hook)
-from explorer.command import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture
@@ -95,28 +76,15 @@ def write_generator():
     return write
 
 
-class Started:
-    """explore.py in a process of its own; lines holds what it has printed, url the address."""
+@pytest.fixture
+def started():
+    """started(*options): explore.py, which ends with the test."""
+    processes = []
 
-    def __init__(self, *arguments):
-        words = [sys.executable, "-c", WATCHED, "--port", "0", *map(str, arguments)]
-        self.process = subprocess.Popen(words, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.lines, self.ready = [], threading.Event()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        assert self.ready.wait(200) and self.process.poll() is None, self.lines
-        self.url = next(line.split()[1] for line in self.lines if line.startswith("open http"))
-        self.port = int(re.search(r":(\d+)/", self.url)[1])
+    def start(*arguments):
+        processes.append(Started(*arguments))
+        return processes[-1]
 
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if "Ctrl-C" in line:
-                self.ready.set()
-        self.ready.set()
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.reader.join()
+    yield start
+    for process in processes:
+        process.end()

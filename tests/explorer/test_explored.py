@@ -32,3 +32,19 @@ def test_without_slices_the_reason_is_said(explored, state):
         with pytest.raises(ValueError, match="the run's slices are not here: data/gone: no such folder"):
             ask()
     assert len(explored.view(state).pictures) == 2
+
+
+def test_when_the_first_size_is_gone_another_is_shown(explored, run_dir):
+    explored.generators._open.clear()
+    (run_dir / "stage-016" / "generator.safetensors").unlink()
+    assert explored.choices().sizes == (8,) and explored.first_state().size == 8
+    (run_dir / "stage-008" / "generator.safetensors").unlink()
+    assert explored.choices().sizes == (16,)
+    with pytest.raises(ValueError, match="stage-016: the generator is gone; sizes that are left: none"):
+        explored.view(explored.first_state())
+
+
+def test_another_run_s_generator_is_refused(explored, state, run_dir, write_generator):
+    write_generator(run_dir / "stage-016" / "generator.safetensors")
+    with pytest.raises(ValueError, match="size 16 has other classes or conditions than the one this page began with"):
+        explored.view(state)

@@ -28,7 +28,7 @@ def test_a_generator_that_is_deleted_stays_open(run_dir):
         again is opened and remark.startswith("stage-016: the generator was deleted") and generators.sizes() == (8, 16)
     )
     stage(run_dir, 8).unlink()
-    with pytest.raises(ValueError, match="kept none at size 8"):
+    with pytest.raises(ValueError, match="stage-008: the generator is gone; sizes that are left: 16"):
         generators.get(8)
 
 

@@ -55,7 +55,10 @@ def test_the_scale_of_a_difference_is_fixed(views):
 def test_the_brain_s_tab_tells_the_change_beside_that_of_two_brains(views):
     tab, view = BrainTab(FIELD, True), views("brain")
     tab.show(view, 43.21)
-    assert f"The change is {view.change:.1f} gray levels" in tab.words.text and "are 43.2 apart" in tab.words.text
+    assert (
+        f"The change is {view.change:.1f} gray levels" in tab.words.text
+        and "are 43.2 apart on average" in tab.words.text
+    )
     assert "C&lt;N" in tab.words.text and "C<N" not in tab.words.text
     assert (tab.first.title.text, tab.second.title.text) == ("C<N, seed 7", "40% of the way to AD")
     alone = BrainTab(FIELD, False)
@@ -70,7 +73,7 @@ def test_where_the_slider_stands():
 def test_the_mixture_says_whose_styles_it_has(views):
     tab = MixingTab(None)
     tab.show(views("mixing"))
-    assert tab.panels[2].title.text == "seed 7 up to 8x8" and "the finer ones of seed 9" in tab.words.text
+    assert tab.panels[2].title.text == "coarse of 7, fine of 9" and "the finer ones of seed 9" in tab.words.text
     assert len({image(panel).tobytes() for panel in tab.panels}) == 3
 
 

@@ -1,13 +1,36 @@
-"""A headless Chromium for tests of the page: what it shows, what it asks for, what it complains of."""
+"""explore.py in a process of its own, and a headless Chromium that looks at its page."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+REPO = Path(__file__).parents[1]
 WAIT = 60  # seconds at most for what takes a moment; machines are busy
+# explore.py, ended at its first step out of this machine
+WATCHED = """
+import functools, os, sys
+
+def hook(event, arguments):
+    names = ("socket.connect", "socket.sendto", "socket.gethostbyname", "urllib.Request", "webbrowser.open")
+    if event in names or (event == "socket.getaddrinfo" and arguments[0] != "127.0.0.1"):
+        print("REACHED OUT:", event, arguments, file=sys.stderr, flush=True)
+        os._exit(99)
+
+sys.addaudithook(hook)
+from analysis import context
+from analysis.judge import train_judge
+from explorer.command import main
+
+context.train_judge = functools.partial(train_judge, images_seen=640)  # seconds, not minutes
+sys.exit(main(sys.argv[1:]))
+"""
 # An element of a named widget, through the shadow roots that Bokeh's widgets live in
 FIND = """
 const [name, selector] = arguments
@@ -132,3 +155,30 @@ class Browser:
 
     def shot(self, path):
         self.driver.save_screenshot(str(path))
+
+
+class Started:
+    """explore.py in a process of its own; lines holds what it has printed, url the address."""
+
+    def __init__(self, *arguments):
+        words = [sys.executable, "-c", WATCHED, "--port", "0", *map(str, arguments)]
+        self.process = subprocess.Popen(words, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines, self.ready = [], threading.Event()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        assert self.ready.wait(200) and self.process.poll() is None, self.lines
+        self.url = next(line.split()[1] for line in self.lines if line.startswith("open http"))
+        self.port = int(re.search(r":(\d+)/", self.url)[1])
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if "Ctrl-C" in line:
+                self.ready.set()
+        self.ready.set()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join()
