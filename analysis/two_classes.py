@@ -5,6 +5,7 @@ Letters: N images, R resolution (pixels per side), T steps of a path.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +45,13 @@ def two_classes(context: Context) -> TwoClasses:
     names = tuple(context.generator.class_names)
     if len(names) < 2:
         raise NotHereError("what the disease looks like needs two classes or more, the generator has one")
-    low, high = (names.index("CN"), names.index("AD")) if {"CN", "AD"} <= set(names) else (0, len(names) - 1)
-    return TwoClasses(context.generator, low, high)
+    return TwoClasses(context.generator, *compared_classes(names))
+
+
+def compared_classes(names: Sequence[str]) -> tuple[int, int]:
+    """The labels of the healthy and of the diseased class: CN and AD where there are these names, else the first and
+    the last."""
+    return (names.index("CN"), names.index("AD")) if {"CN", "AD"} <= set(names) else (0, len(names) - 1)
 
 
 def pairs(context: Context) -> NDArray[np.uint8]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
     from progan_style.data.position import rank_of as rank_of
     from progan_style.data.share import persons_of_share as persons_of_share, write_share as write_share
     from progan_style.export.program import export_generator as export_generator
+    from progan_style.field import Field as Field, field_of as field_of, plane_of as plane_of
     from progan_style.files import (
         data_uri as data_uri,
         png_uri as png_uri,
@@ -66,7 +67,6 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
         render_page as render_page,
     )
     from progan_style.phantoms.folder import make_phantoms as make_phantoms
-    from progan_style.phantoms.space import PHANTOM_FIELD_MM as PHANTOM_FIELD_MM, PHANTOM_PLANE as PHANTOM_PLANE
     from progan_style.plugins import (
         add_plugin_option as add_plugin_option,
         load_plugin as load_plugin,
@@ -128,8 +128,6 @@ _HOME = {
     "persons_of_share": "data.share",  # the slices of a share of the persons
     "write_share": "data.share",  # a data folder with a share of the training persons
     "rank_of": "data.position",  # a slice's height -> what a generator knows of it
-    "PHANTOM_FIELD_MM": "phantoms.space",  # what a side of a phantom's picture measures
-    "PHANTOM_PLANE": "phantoms.space",
     "make_phantoms": "phantoms.folder",  # the built-in data set, as a folder of slices
     "Cut": "scans.cutting",  # where slices are taken from a scan
     "PrepareSettings": "scans.settings",  # how slices get classes, splits and terms
@@ -149,6 +147,9 @@ _HOME = {
     "refuse_foreign": "training.runlog",  # files of something else stand where a run's would
     "refuse_slices_of_others": "run",  # a run's numbers are not read beside slices that it did not learn from
     "refuse_without_checkpoint": "run",  # a folder whose checkpoint is gone is no new run
+    "Field": "field",  # how many mm a picture shows, and which way it lies
+    "plane_of": "field",
+    "field_of": "field",  # of a data set, where it says so
     "GrowthSchedule": "training.schedule",
     "Phase": "training.schedule",
     "Trainer": "training.trainer",

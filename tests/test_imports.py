@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkpoint", "sampling"),
     ("data",),
     ("phantoms", "scans"),
-    ("audit", "export"),
+    ("audit", "export", "field"),
     ("run",),
     ("training",),
     ("commands",),
