@@ -242,9 +242,9 @@ class MapTab:
             for name, colour in zip(self.class_names, colours[True], strict=True)
         )
         self.words.text = (
-            f"{legend}; &#9650; generated, light; &#9679; held-out real, dark. {shown.kind} of the reference classifier's features "
-            f"at {shown.size}x{shown.size}, fitted on training slices that are not shown. Neighbours are alike, "
-            "distances are no measurements. Generated slices have psi 1."
+            f"{legend}; &#9650; generated, light; &#9679; held-out real, dark. {shown.kind} of the reference "
+            f"classifier's features at {shown.size}x{shown.size}, fitted on training slices that are not shown. "
+            "Neighbours are alike, distances are no measurements. Generated slices have psi 1."
         )
 
     def pick(self, index: int) -> int | None:
