@@ -91,7 +91,7 @@ def test_a_hole_that_training_reals_have_too_is_no_fault_of_the_generator():
     assert grades(**changed)["realism"] == UNCLEAR
     assert grades(**changed | {"spectrum.CN.weakest.baseline": 0.9})["realism"] == BAD
     because = verdict(REAL | {"spectrum.CN.weakest": 0.5})[0].because
-    assert because == "power at 16 to 22 cycles per image CN 0.50 of the reals'"
+    assert because == "CN power at 16 to 22 cycles per image 0.50 of the reals'"
 
 
 def test_with_too_few_people_nothing_is_good_and_noise_is_bad():
