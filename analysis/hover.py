@@ -70,7 +70,9 @@ def interactive_map(
     names = [f"{both.class_names[label]}, {_side(real)}" for label, real in kinds]
     looks = [style.look(real, label) for label, real in kinds]
     nowhere = [float("nan")]  # the legend shows how the first point is drawn, so there must be one
-    samples = [plot.scatter(nowhere, nowhere, size=9, color=look.colour, marker=MARKERS[look.marker]) for look in looks]
+    samples: list[Any] = [
+        plot.scatter(nowhere, nowhere, size=9, color=look.colour, marker=MARKERS[look.marker]) for look in looks
+    ]
     items = [LegendItem(label=name, renderers=[sample]) for name, sample in zip(names, samples, strict=True)]
     plot.add_layout(Legend(items=items, orientation="horizontal"), "above")
     plot.add_tools(HoverTool(tooltips='<img src="@slice" width="128" style="image-rendering: pixelated"><br>@words'))

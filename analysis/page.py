@@ -14,7 +14,7 @@ from analysis.card import LIMITS, made_by, slices_in_words
 from analysis.glossary import GLOSSARY
 from analysis.numbers import Numbers, lines
 from analysis.summary import truncation
-from analysis.verdict import KINDS, verdict
+from analysis.verdict import KINDS, caveats, verdict
 from progan_style import Grade, Listing, Page, Picture, Row, Section, Table, Text, data_uri, render_page
 
 Block = Picture | Table | Text | Listing
@@ -46,7 +46,8 @@ def html_page(
         for record, picture in zip(_kept(done, public), pictures[done["name"]], strict=True)
         if Path(record["file"]).stem == TOP[public]
     ]
-    first = [Text("Public page: pictures that show a real slice are left out.", note=True)] * public + top
+    first: list[Block] = [Text("Public page: pictures that show a real slice are left out.", note=True)] * public
+    first += [*(Text(f"{line}.", note=True) for line in caveats(numbers)), *top]
     made = [
         _section(done, numbers, [p for p in pictures[done["name"]] if not any(p is one for one in top)])
         for done in shown

@@ -110,9 +110,8 @@ def scatter(
     for some in np.array_split(order, max(1, min(MIXED, len(order)))):
         for index, (_, drawn) in enumerate(looks):
             mine = some[groups[some] == index]
-            ax.scatter(
-                *points[mine].T, c=drawn.colour, marker=drawn.marker, s=15, alpha=0.75, linewidths=0, rasterized=True
-            )
+            x, y = points[mine].T
+            ax.scatter(x, y, c=drawn.colour, marker=drawn.marker, s=15, alpha=0.75, linewidths=0, rasterized=True)
     for index, (name, drawn) in enumerate(looks):
         count = int((groups == index).sum())
         ax.scatter([], [], c=drawn.colour, marker=drawn.marker, s=24, label=f"{name} ({count})")

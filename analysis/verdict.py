@@ -70,6 +70,16 @@ def verdict(numbers: Numbers) -> list[Judgement]:
     return [aspect.judge(numbers) for aspect in ASPECTS]
 
 
+def caveats(numbers: Numbers) -> list[str]:
+    """What the verdict cannot say of these data, in sentences."""
+    if numbers.get("held_out.persons", 0) is not None:
+        return []
+    return [
+        "People are unknown, so every slice counts as a person. The verdict's intervals are then too narrow, and it "
+        "cannot say whether slices are likenesses of few people"
+    ]
+
+
 # ---------------------------------------------------------------- how numbers are read
 
 

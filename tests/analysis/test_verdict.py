@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.verdict import ASPECTS, BAD, GOOD, UNCLEAR, UNKNOWN, verdict
+from analysis.verdict import ASPECTS, BAD, GOOD, UNCLEAR, UNKNOWN, caveats, verdict
 
 REAL = {  # as two samples of real people have it
     "class_names": ["CN", "AD"],
@@ -105,3 +105,8 @@ def test_with_too_few_people_nothing_is_good_and_noise_is_bad():
 def test_what_was_not_measured_is_said_to_be_so():
     told = verdict({"class_names": ["CN"]})
     assert [j.grade for j in told] == [UNKNOWN] * len(ASPECTS) and all(j.because for j in told)
+
+
+def test_where_people_are_unknown_the_verdict_says_what_it_cannot_say():
+    assert caveats({"held_out.persons": 12}) == [] and caveats({}) == []
+    assert "People are unknown" in caveats({"held_out.persons": None})[0]
