@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
+
 from analysis import plots, sections, style
 from analysis.glossary import GLOSSARY
 from analysis.numbers import Numbers, lines
@@ -148,29 +150,10 @@ def printed(reports: list[Report]) -> list[str]:
 
 def picture(reports: list[Report]) -> ReportFigure:
     """A panel for each metric: every report beside the others, each class in its hue, with the real baseline."""
-    names = reports[0].numbers["class_names"]
     figure = plots.new_figure(max(8.0, 2.4 + 2.0 * len(reports)), 7.4)
     axes = figure.subplots(2, 2).ravel()
     for ax, key in zip(axes, SHOWN, strict=True):
-        for label, name in enumerate(names):
-            drawn, shift = style.look(False, label), 0.3 * (label - (len(names) - 1) / 2)
-            for place, report in enumerate(reports):
-                whole = f"{key}.{name}"
-                if whole not in report.numbers:
-                    continue
-                x = place + shift
-                ends = [report.numbers.get(f"{whole}{end}") for end in (".low", ".high")]
-                if None not in ends:
-                    ax.plot([x, x], ends, color=style.outline(label), lw=1.5)
-                words = f"{name} (line: 95 %)" if place == 0 else None
-                look = dict(color=drawn.colour, markeredgecolor=style.outline(label), ms=8, ls="", label=words)
-                ax.plot(x, report.numbers[whole], marker=drawn.marker, **look)
-                baseline = report.numbers.get(f"{whole}.baseline")
-                if baseline is not None:
-                    words = "real vs real" if place == label == 0 else None
-                    ax.plot([x - 0.12, x + 0.12], [baseline] * 2, color="0.35", lw=2, label=words)
-        ax.set_xticks(range(len(reports)), [report.name.replace("/", "\n") for report in reports], fontsize=8)
-        ax.set(title={"kid": "KID"}.get(key, key), ylabel=BETTER.get(key, style.HIGHER))
+        _panel(ax, reports, key)
     axes[0].legend(fontsize=8)
     size = reports[0].numbers["resolution"]
     return ReportFigure(
@@ -184,6 +167,27 @@ def picture(reports: list[Report]) -> ReportFigure:
         "bar for two real samples.",
         shown=f"{len(reports)} reports at {size}x{size}, {reports[0].numbers['held_out.slices']:,} held-out slices.",
     )
+
+
+def _panel(ax: Axes, reports: list[Report], key: str) -> None:
+    names = reports[0].numbers["class_names"]
+    for label, name in enumerate(names):
+        drawn, edge = style.look(False, label), style.outline(label)
+        shift, whole = 0.3 * (label - (len(names) - 1) / 2), f"{key}.{name}"
+        for place, report in enumerate(reports):
+            if whole not in report.numbers:
+                continue
+            x, first = place + shift, place == 0
+            low, high, real = (report.numbers.get(f"{whole}{end}") for end in (".low", ".high", ".baseline"))
+            if low is not None and high is not None:
+                ax.plot([x, x], [low, high], color=edge, lw=1.5)
+            words = f"{name} (line: 95 %)" if first else None
+            ax.plot(x, report.numbers[whole], drawn.marker, color=drawn.colour, markeredgecolor=edge, ms=8, label=words)
+            if real is not None:
+                words = "real vs real" if first and label == 0 else None
+                ax.plot([x - 0.12, x + 0.12], [real] * 2, color="0.35", lw=2, label=words)
+    ax.set_xticks(range(len(reports)), [report.name.replace("/", "\n") for report in reports], fontsize=8)
+    ax.set(title={"kid": "KID"}.get(key, key), ylabel=BETTER.get(key, style.HIGHER))
 
 
 def write_comparison(reports: list[Report], to: Path, figures: str) -> Path:

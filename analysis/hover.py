@@ -5,10 +5,14 @@ Nothing in it asks the network for anything.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from bokeh.embed import file_html
 from bokeh.layouts import column, row
-from bokeh.models import Button, CheckboxGroup, ColumnDataSource, CustomJS, Div, HoverTool, Legend, LegendItem
+from bokeh.models import ColumnDataSource, CustomJS, HoverTool
+from bokeh.models.annotations import Legend, LegendItem
+from bokeh.models.widgets import Button, CheckboxGroup, Div
 from bokeh.plotting import figure
 from bokeh.resources import INLINE
 from numpy.typing import NDArray
@@ -61,11 +65,14 @@ def interactive_map(
         active_drag="lasso_select",
         active_scroll="wheel_zoom",
     )
-    drawn = dict(marker="marker", color="colour", alpha="alpha", nonselection_alpha=0.15)
+    drawn: dict[str, Any] = dict(marker="marker", color="colour", alpha="alpha", nonselection_alpha=0.15)
     plot.scatter("x", "y", source=source, size=8, **drawn)
     names = [f"{both.class_names[label]}, {_side(real)}" for label, real in kinds]
     looks = [style.look(real, label) for label, real in kinds]
-    samples = [plot.scatter([], [], size=9, color=look.colour, marker=MARKERS[look.marker]) for look in looks]
+    nowhere = [float("nan")]  # the legend shows how the first point is drawn, so there must be one
+    samples: list[Any] = [
+        plot.scatter(nowhere, nowhere, size=9, color=look.colour, marker=MARKERS[look.marker]) for look in looks
+    ]
     items = [LegendItem(label=name, renderers=[sample]) for name, sample in zip(names, samples, strict=True)]
     plot.add_layout(Legend(items=items, orientation="horizontal"), "above")
     plot.add_tools(HoverTool(tooltips='<img src="@slice" width="128" style="image-rendering: pixelated"><br>@words'))

@@ -14,9 +14,10 @@ from analysis.card import LIMITS, made_by, slices_in_words
 from analysis.glossary import GLOSSARY
 from analysis.numbers import Numbers, lines
 from analysis.summary import truncation
-from analysis.verdict import KINDS, verdict
+from analysis.verdict import KINDS, caveats, verdict
 from progan_style import Grade, Listing, Page, Picture, Row, Section, Table, Text, data_uri, render_page
 
+Block = Picture | Table | Text | Listing
 COLUMNS = ("number", "value", "95 %", "reference", "control")
 TOP = {False: "real_vs_fake", True: "generated"}  # of a public page -> the figure of its first screen
 READ = (
@@ -45,7 +46,8 @@ def html_page(
         for record, picture in zip(_kept(done, public), pictures[done["name"]], strict=True)
         if Path(record["file"]).stem == TOP[public]
     ]
-    first = [Text("Public page: pictures that show a real slice are left out.", note=True)] * public + top
+    first: list[Block] = [Text("Public page: pictures that show a real slice are left out.", note=True)] * public
+    first += [*(Text(f"{line}.", note=True) for line in caveats(numbers)), *top]
     made = [
         _section(done, numbers, [p for p in pictures[done["name"]] if not any(p is one for one in top)])
         for done in shown
@@ -131,7 +133,7 @@ def _section(done: dict[str, Any], numbers: Numbers, pictures: list[Picture]) ->
     own = done["numbers"]
     shown = table(own | {"class_names": numbers["class_names"]}, section)
     rows = [Row(name, (_text(value),)) for name, value in own.items()]
-    blocks = [*([shown] if shown.rows else []), *pictures]
+    blocks: list[Block] = [*([shown] if shown.rows else []), *pictures]
     if rows:
         title = f"all numbers of this section, by their names in metrics.json (--parts {done['name']})"
         blocks.append(Table(title, ("name", "value"), rows, folded=True))
@@ -166,7 +168,7 @@ def _how(numbers: Numbers, how: Mapping[str, str]) -> Section:
     seconds = [Row(n.removeprefix("seconds."), (f"{s:g}",)) for n, s in numbers.items() if n.startswith("seconds.")]
     if "extractor.hash" in numbers:
         rows.append(Row("features", (f"{numbers['extractor.name']}, {numbers['extractor.hash']}",)))
-    blocks = [
+    blocks: list[Block] = [
         Text(
             f"{how.get('settings', '')}. Slices are compared after the 8-bit round trip, reals and generated ones "
             f"through the same resize. {made_by(numbers)}"

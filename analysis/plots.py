@@ -94,7 +94,12 @@ def write_settings(figure: Figure, settings: str, caption: str = "") -> Figure:
 
 
 def scatter(
-    ax: Axes, points: NDArray[Any], groups: NDArray[Any], looks: Sequence[tuple[str, Look]], title: str
+    ax: Axes,
+    points: NDArray[Any],
+    groups: NDArray[Any],
+    looks: Sequence[tuple[str, Look]],
+    title: str,
+    axes: str = "UMAP",
 ) -> Axes:
     """Points [M, 2] drawn by their group [M], an index into looks: (name, look).
 
@@ -105,14 +110,15 @@ def scatter(
     for some in np.array_split(order, max(1, min(MIXED, len(order)))):
         for index, (_, drawn) in enumerate(looks):
             mine = some[groups[some] == index]
-            ax.scatter(
-                *points[mine].T, c=drawn.colour, marker=drawn.marker, s=9, alpha=0.75, linewidths=0, rasterized=True
-            )
+            x, y = points[mine].T
+            ax.scatter(x, y, c=drawn.colour, marker=drawn.marker, s=15, alpha=0.75, linewidths=0, rasterized=True)
     for index, (name, drawn) in enumerate(looks):
         count = int((groups == index).sum())
         ax.scatter([], [], c=drawn.colour, marker=drawn.marker, s=24, label=f"{name} ({count})")
     ax.legend(loc="best", fontsize=8)
     ax.set(xticks=[], yticks=[], title=title)
+    ax.set_xlabel(f"{axes} 1", fontsize=8)
+    ax.set_ylabel(f"{axes} 2", fontsize=8)
     return ax
 
 
@@ -145,7 +151,9 @@ def image_rows(
 def mark(ax: Axes, geometry: Geometry, resolution: int, inside: bool = True) -> Axes:
     """The sides of the first image of a canvas (L, R) and a bar of so many mm, as far as both are known."""
     size = 7 if inside else 9
-    look = dict(color="white", fontsize=size, path_effects=[withStroke(linewidth=1.5, foreground="black")])
+    look: dict[str, Any] = dict(
+        color="white", fontsize=size, path_effects=[withStroke(linewidth=1.5, foreground="black")]
+    )
     for side, x, at in zip(geometry.sides, (0.03, 0.97), ("left", "right"), strict=True):
         ax.text(x * resolution - 0.5, 0.04 * resolution, side, ha=at, va="top", **look)
     if geometry.mm is not None:
@@ -174,7 +182,7 @@ def confusion_matrix(ax: Axes, counts: NDArray[Any], names: Sequence[str], title
 def scatter_values(ax: Axes, points: NDArray[Any], values: NDArray[Any], title: str, words: str) -> Axes:
     """Points [M, 2] coloured by a number [M]."""
     shown = ax.scatter(
-        points[:, 0], points[:, 1], c=values, s=9, alpha=0.8, linewidths=0, rasterized=True, cmap=style.SEQUENTIAL
+        points[:, 0], points[:, 1], c=values, s=15, alpha=0.8, linewidths=0, rasterized=True, cmap=style.SEQUENTIAL
     )
     bar = ax.get_figure().colorbar(shown, ax=ax, shrink=0.8)  # type: ignore[union-attr]
     bar.set_label(words)
@@ -198,20 +206,14 @@ def beside_baseline(
     for i, ((value, *between), (baseline, *around)) in enumerate(zip(values, baselines, strict=True)):
         label, drawn = i == 0, style.look(False, i)
         if around:
-            words = "95 % of it" if label else None
-            ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.87", lw=0, label=words)
+            ground = "its 95 %" if label else None
+            ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.87", lw=0, label=ground)
         ax.plot([i - 0.25, i + 0.25], [baseline] * 2, color="0.35", lw=2, label="real vs real" if label else None)
         if between:
-            ax.plot([i, i], between, color=style.outline(i), lw=1.5, label="95 % of it (people)" if label else None)
-        ax.plot(
-            *(i, value, drawn.marker),
-            **dict(
-                color=drawn.colour,
-                markeredgecolor=style.outline(i),
-                ms=8,
-                label="generated (hue: class)" if label else None,
-            ),
-        )
+            ax.plot([i, i], between, color=style.outline(i), lw=1.5, label="95 % (over people)" if label else None)
+        words = "generated (hue: class)" if label else None
+        edge = style.outline(i)
+        ax.plot(i, value, drawn.marker, color=drawn.colour, markeredgecolor=edge, ms=8, label=words)
     if expected is not None:
         ax.axhline(expected, color=style.LIMIT, ls=":", lw=1, label="equal distributions")
     ax.set_xticks(range(len(names)), names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis import sections
 from analysis.numbers import Line, Numbers, lines
 from analysis.sections.fidelity import in_words
-from analysis.verdict import verdict
+from analysis.verdict import caveats, verdict
 
 
 def shown_lines(numbers: Numbers) -> list[Line]:
@@ -39,4 +39,5 @@ def summary(numbers: Numbers) -> list[str]:
     if "extractor.name" in numbers:
         out.append(f"features: {numbers['extractor.name']}, {numbers['extractor.hash']}")
     out += [f"note: {note}" for note in numbers["notes"]]
-    return [*out, "", "verdict", *(line for judgement in verdict(numbers) for line in judgement.lines())]
+    out += ["", "verdict", *(line for judgement in verdict(numbers) for line in judgement.lines())]
+    return [*out, *(f"note: {line}" for line in caveats(numbers))]

@@ -70,6 +70,16 @@ def verdict(numbers: Numbers) -> list[Judgement]:
     return [aspect.judge(numbers) for aspect in ASPECTS]
 
 
+def caveats(numbers: Numbers) -> list[str]:
+    """What the verdict cannot say of these data, in sentences."""
+    if numbers.get("held_out.persons", 0) is not None:
+        return []
+    return [
+        "People are unknown, so every slice counts as a person. The verdict's intervals are then too narrow, and it "
+        "cannot say whether slices are likenesses of few people"
+    ]
+
+
 # ---------------------------------------------------------------- how numbers are read
 
 
@@ -84,7 +94,7 @@ def _realism(numbers: Numbers) -> Iterable[Finding]:
                 grade, real = (_power(value) for value in (power, numbers.get(f"{key}.baseline", 1.0)))
                 grade = UNCLEAR if grade == BAD == real else grade  # with few people two real samples differ as much
                 at = f"{cycles[0]} to {cycles[1]}" if cycles[0] < cycles[1] else f"{cycles[0]}"
-                yield Finding(grade, f"power at {at} cycles per image {name} {power:.2f} of the reals'")
+                yield Finding(grade, f"{name} power at {at} cycles per image {power:.2f} of the reals'")
     if "corners" in numbers:
         above = numbers["corners"] - numbers["corners.real"]
         grade = GOOD if above <= CORNERS[0] else UNCLEAR if above <= CORNERS[1] else BAD

@@ -172,7 +172,8 @@ def _pairs_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Ma
 def _mean_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Maps) -> ReportFigure:
     (low, high), pairs = two.names, two_classes.pairs(context)
     mean, control = maps["mean"], maps["control"]
-    figure = plots.new_figure(9, 3.4)
+    figure = plots.new_figure(9, 2.6)
+    figure.set_layout_engine("compressed")
     axes = figure.subplots(1, 4)
     for ax, images, title in zip(axes, pairs, (low, high), strict=False):
         ax.imshow(images[:, 0].mean(axis=0), cmap="gray", vmin=0, vmax=255)
@@ -253,7 +254,8 @@ def _path_picture(context: Context, two: TwoClasses) -> ReportFigure:
 def _real_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Maps) -> ReportFigure:
     low, high = two.names
     made, real = maps["mean"], maps["real"]
-    figure = plots.new_figure(5.6, 3.4)
+    figure = plots.new_figure(6.2, 3.1)
+    figure.set_layout_engine("compressed")
     left, right = figure.subplots(1, 2)
     limit = float(max(np.abs(made).max(), np.abs(real).max()))
     plots.signed_rows(left, [made[None]], [""], limit, "generated, same latents", bar=False)

@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import distances, pixels, plots, style
+from analysis import distances, pixels, plots, spectra, style
 from analysis.context import Context
 from analysis.numbers import BASELINE, INTERVAL, NO_GENERATOR, Number, Numbers
 from analysis.persons import count_persons, half_sample_intervals, independent, of_many_persons
-from analysis.pixels import POWER
 from analysis.plots import ReportFigure
 from analysis.slices import SliceTable
 from analysis.sources import SOURCES, FeatureTable
+from analysis.spectra import Sets
 
 QUESTION = "How near are generated slices to people whom the generator never saw, and do they cover them?"
 PRDC = ("precision", "recall", "density", "coverage")
 FEWEST_IN_HALF = 10  # persons in half of a set; below, an interval would be noise
-Sets = dict[str, SliceTable]
 
 TOO_FEW = "with too few people of a class"
 DISTANCE = {**INTERVAL, **BASELINE, ".baseline": TOO_FEW, ".untrained": NO_GENERATOR}
@@ -61,7 +60,7 @@ NUMBERS = (
         "Frechet distance <CLASS>",
         "of the reference classifier's features: no FID, which is of another network's. It is biased upwards in small "
         "sets, so read it only beside its baseline",
-        beside=WITH_95[:2],
+        beside=WITH_95,
         also=DISTANCE,
         unless=TOO_FEW,
     ),
@@ -70,7 +69,7 @@ NUMBERS = (
         "precision <CLASS>",
         "share of generated slices inside the reals' balls (5th neighbour). With few people the balls of outliers are "
         "large: noise had 0.5 and 0.9 against 12 people, where density had 0.1 and 0.3, coverage 0.04 and 0.13",
-        beside=WITH_95[1:2],
+        beside=WITH_95,
         also=DISTANCE,
         unless=TOO_FEW,
     ),
@@ -78,7 +77,7 @@ NUMBERS = (
         "recall.<CLASS>",
         "recall <CLASS>",
         "share of reals inside the generated slices' balls",
-        beside=WITH_95[1:2],
+        beside=WITH_95,
         also=DISTANCE,
         unless=TOO_FEW,
     ),
@@ -86,7 +85,7 @@ NUMBERS = (
         "density.<CLASS>",
         "density <CLASS>",
         "real balls around a generated slice, over 5. It is 1 in expectation for equal distributions",
-        beside=(WITH_95[1], EQUAL),
+        beside=(*WITH_95, EQUAL),
         also=DISTANCE | {".expected": TOO_FEW},
         unless=TOO_FEW,
     ),
@@ -94,7 +93,7 @@ NUMBERS = (
         "coverage.<CLASS>",
         "coverage <CLASS>",
         "share of reals with a generated slice in their ball, and its expectation for equal distributions at this n",
-        beside=(*WITH_95[1:], EQUAL, UNTRAINED),
+        beside=(*WITH_95, EQUAL, UNTRAINED),
         also=DISTANCE | {".expected": TOO_FEW},
         unless=TOO_FEW,
     ),
@@ -162,7 +161,7 @@ def measure(context: Context) -> tuple[Numbers, dict[str, Sets]]:
 
 
 def show(context: Context, numbers: Numbers, findings: dict[str, Sets]) -> list[ReportFigure]:
-    return [_similarity_picture(context, numbers), _pixel_picture(context, findings)]
+    return [_similarity_picture(context, numbers), spectra.pixel_picture(context, findings)]
 
 
 def answer(numbers: Numbers) -> str:
@@ -311,44 +310,4 @@ def _similarity_picture(context: Context, numbers: Numbers) -> ReportFigure:
             if f"n.{name}" in numbers
         )
         + ".",
-    )
-
-
-def _pixel_picture(context: Context, curves: dict[str, Sets]) -> ReportFigure:
-    figure = plots.new_figure(11, 3.8 * len(curves))
-    mm = context.geometry.mm
-    for row, (name, sets) in enumerate(curves.items()):
-        label = context.class_names.index(name)
-        looks = (style.look(True, label), style.BASELINE_LOOK, style.look(False, label))
-        levels = [
-            (f"{which} ({len(some)})", pixels.histogram(some.images), drawn)
-            for (which, some), drawn in zip(sets.items(), looks, strict=True)
-        ]
-        power = [pixels.radial_spectrum(some.images) for some in sets.values()]
-        left, right = (figure.add_subplot(len(curves), 2, 2 * row + column) for column in (1, 2))
-        plots.curves(left, np.arange(256), levels, f"{name}: gray levels", ("gray level", "share of pixels"))
-        left.set_yscale("log")
-        ratios = [
-            (which, (rings + 1e-12) / (power[0] + 1e-12), drawn)
-            for which, rings, drawn in zip(sets, power, looks, strict=True)
-        ]
-        cycles = np.arange(1, len(power[0]) + 1) / (1.0 if mm is None else mm * context.resolution)
-        words = ("cycles per image" if mm is None else "cycles per mm", "power / held-out reals'")
-        plots.curves(right, cycles, ratios, f"{name}: power spectrum", words)
-        right.axhspan(*POWER, color="0.93", zorder=-2, label=f"{POWER[0]:g} to {POWER[1]:g}: good")
-        right.set(yscale="log", yticks=[0.3, 0.5, 0.8, 1, 1.25, 2])
-        right.set_ylim(min(0.45, *(r.min() for _, r, _ in ratios)), max(2.0, *(r.max() for _, r, _ in ratios)))
-        style.plain_ticks(right, x=False).legend(fontsize=8)
-    return ReportFigure(
-        "pixels",
-        figure,
-        "Gray levels and spatial frequencies",
-        "Where the generated slices' curve falls below the gray ground, detail of that size is missing. Where it rises "
-        "above, there is grain or a checkerboard that real slices do not have. The right end is the finest detail that "
-        "the pixels can hold.",
-        "the training reals' curve, which shows how far two real samples differ",
-        private=False,
-        alt="Two panels for each class: how often each gray level is, and the power at each spatial frequency over "
-        "that of held-out reals.",
-        shown="The legends count the slices.",
     )

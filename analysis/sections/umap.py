@@ -198,7 +198,8 @@ def _kinds(table: FeatureTable) -> tuple[NDArray[np.int64], Looks]:
 
 
 def _shown(table: FeatureTable) -> str:
-    return f"{int(table.is_real.sum())} real and {int((~table.is_real).sum())} generated slices."
+    real, made = int(table.is_real.sum()), int((~table.is_real).sum())
+    return f"{real} real and {made} generated slices." if real else f"{made} generated slices."
 
 
 def _judge_picture(
@@ -212,8 +213,8 @@ def _judge_picture(
     figure = plots.new_figure(11, 10)
     title = kind.upper()
     sides, words = _sides(context, both)
-    plots.scatter(figure.add_subplot(2, 2, 1), points, *_kinds(both), f"{title}: class")
-    plots.scatter(figure.add_subplot(2, 2, 2), points, sides, words, f"{title}: real or generated")
+    plots.scatter(figure.add_subplot(2, 2, 1), points, *_kinds(both), f"{title}: class", title)
+    plots.scatter(figure.add_subplot(2, 2, 2), points, sides, words, f"{title}: real or generated", title)
     real = both.is_real
     _person_panel(figure.add_subplot(2, 2, 3), points[real], both.subjects[real], f"{title}: people (real)")
     ax = figure.add_subplot(2, 2, 4)
@@ -226,7 +227,7 @@ def _judge_picture(
         ax.set(xticks=[], yticks=[], title="slice position unknown")
     how = settings(context.options.seed) if kind == "umap" else "Two principal components."
     return ReportFigure(
-        f"{kind}_judge",
+        f"{kind}_reference",
         figure,
         f"{title} of the reference classifier's features, fitted on training reals",
         f"{how} It is fitted on {numbers['umap.fitted']} training reals, which are not shown. Held-out reals and "

@@ -30,6 +30,7 @@ def test_the_heading_says_who_was_held_out():
     )
     assert heading(numbers(psi=0.5)).startswith("run at 64x64, psi 0.5;")
     assert "psi not stated" in heading(numbers())
+    assert summary(numbers(**{"held_out.persons": None}))[-1].startswith("note: People are unknown")
     assert "people unknown" in heading(numbers(**{"held_out.persons": None}))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.verdict import ASPECTS, BAD, GOOD, UNCLEAR, UNKNOWN, verdict
+from analysis.verdict import ASPECTS, BAD, GOOD, UNCLEAR, UNKNOWN, caveats, verdict
 
 REAL = {  # as two samples of real people have it
     "class_names": ["CN", "AD"],
@@ -91,7 +91,7 @@ def test_a_hole_that_training_reals_have_too_is_no_fault_of_the_generator():
     assert grades(**changed)["realism"] == UNCLEAR
     assert grades(**changed | {"spectrum.CN.weakest.baseline": 0.9})["realism"] == BAD
     because = verdict(REAL | {"spectrum.CN.weakest": 0.5})[0].because
-    assert because == "power at 16 to 22 cycles per image CN 0.50 of the reals'"
+    assert because == "CN power at 16 to 22 cycles per image 0.50 of the reals'"
 
 
 def test_with_too_few_people_nothing_is_good_and_noise_is_bad():
@@ -105,3 +105,8 @@ def test_with_too_few_people_nothing_is_good_and_noise_is_bad():
 def test_what_was_not_measured_is_said_to_be_so():
     told = verdict({"class_names": ["CN"]})
     assert [j.grade for j in told] == [UNKNOWN] * len(ASPECTS) and all(j.because for j in told)
+
+
+def test_where_people_are_unknown_the_verdict_says_what_it_cannot_say():
+    assert caveats({"held_out.persons": 12}) == [] and caveats({}) == []
+    assert "People are unknown" in caveats({"held_out.persons": None})[0]

@@ -23,7 +23,7 @@ PICTURES = {
         "confusion.png",
         "copies.png",
     ),
-    *("closest_pairs.png", "copies_per_person.png", "umap_judge.png", "pca_judge.png", "umap_joint.png"),
+    *("closest_pairs.png", "copies_per_person.png", "umap_reference.png", "pca_reference.png", "umap_joint.png"),
     *("umap_interactive.html", "umap_generator.png", "umap_discriminator.png"),
     *("slider.png", "same_brain.png", "difference_map.png", "cn_to_ad.png", "difference_real.png", "projection.png"),
     *("style_mixing.png", "truncation.png", "interpolation.gif"),

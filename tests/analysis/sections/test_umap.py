@@ -66,7 +66,7 @@ def test_classes_apart_are_counted_and_shuffled_labels_are_at_chance(context):
     # Drawn alike, real and generated are not to be told apart.
     assert numbers["umap.realness"] == pytest.approx(numbers["umap.realness.expected"], abs=0.06)
     names = [picture.name for picture in pictures]
-    assert names == ["umap_judge", "pca_judge", "umap_joint", "umap_interactive"]
+    assert names == ["umap_reference", "pca_reference", "umap_joint", "umap_interactive"]
 
 
 def test_the_interactive_page_carries_every_slice_and_asks_the_network_for_nothing(context):
