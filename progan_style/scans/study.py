@@ -29,6 +29,7 @@ from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
 from progan_style.scans.volumes import BadScan
 
+WORKERS = 4  # at most, unless told: each holds a volume, 0.4 GB at 256 x 256 x 256, so that all stay under 2 GB
 # plane -> what is on the left of a picture
 ON_THE_LEFT = {"axial": "the person's left", "coronal": "the person's left", "sagittal": "the nose"}
 
@@ -199,7 +200,7 @@ def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress:
     if workers is not None and workers < 1:
         raise ValueError(f"--workers: expected 1 or more, got {workers}")
     outcomes: list[Outcome] = []
-    with contextlib.closing(in_processes(cut_scan, tasks, min(workers or cores(), len(tasks)))) as done:
+    with contextlib.closing(in_processes(cut_scan, tasks, min(workers or min(cores(), WORKERS), len(tasks)))) as done:
         bar = tqdm(done, total=len(tasks), desc="cutting", unit="scan", disable=None if progress else True)
         for task, outcome in zip(tasks, bar, strict=True):
             if strict and (why := outcome.error or outcome.doubt):
