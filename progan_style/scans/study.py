@@ -158,6 +158,8 @@ def prepare_study(
         remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
         if len(good) < len(used):
             remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
+        if mixed := mixed_middles([outcomes[i] for i in good]):
+            remarks.append(mixed)
         if doubtful:
             remarks.append(f"{len(doubtful)} scans may not be the way up that their headers say: see scans.csv")
         name = to.resolve().name
@@ -186,6 +188,8 @@ def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
         for note in outcome.notes:
             scans_of.setdefault(note, []).append(plan.paths[i])
     lines = [f"note      {some(paths, 1)}: {note}" for note, paths in scans_of.items()]
+    if mixed := mixed_middles(list(outcomes.values())):
+        lines.append(f"LEVELS    {mixed}")
     if outside := {i: outcome.outside for i, outcome in outcomes.items() if outcome.outside}:
         total = sum(map(len, outside.values()))
         lines.append(f"OUTSIDE   {total} slices lie outside their volume and were not made:")
@@ -193,6 +197,16 @@ def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
             mm = some([f"{height:g}" for height in heights])
             lines.append(f"          {plan.paths[i]}: {len(heights)} of {cut.slices} ({mm} mm)")
     return lines
+
+
+def mixed_middles(outcomes: Sequence[Outcome]) -> str:
+    """What the scans were cut about, in words, if that is not one kind of centre; else ""."""
+    kinds: Counter[str] = Counter()
+    for outcome in outcomes:
+        if outcome.middle:
+            kinds[outcome.middle if outcome.middle in ("vertex", "volume") else "brain"] += 1
+    counted = " and ".join(f"{n} about the {kind}" for kind, n in sorted(kinds.items()))
+    return f"{counted}: their levels do not match; choose one with --middle" if len(kinds) > 1 else ""
 
 
 def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress: bool) -> list[Outcome]:
