@@ -41,7 +41,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p.add_argument("--seed", metavar="S", type=int, default=999, help="of the split (default: %(default)s)")
     p.add_argument("--terms", metavar="FILE", help="text of the scans' licence, for DATASET.md")
     p.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
-    p.add_argument("--workers", metavar="N", type=int, help="processes (default: all cores)")
+    p.add_argument("--workers", metavar="N", type=int, help="processes (default: all cores, 4 at most)")
     p.add_argument("--audit", metavar="DIR", help="look for persons and copies on both sides of a split")
     how = p.add_argument_group("how scans are cut")
     how.add_argument("--plane", choices=("axial", "coronal", "sagittal"), help="default: axial")

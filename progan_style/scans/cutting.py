@@ -117,10 +117,9 @@ def cut_slices(volume: Volume, cut: Cut, mask: NDArray[np.bool_] | None = None) 
     inside = [bool(ok) for ok in covered(volume, centre, cut)]
     offsets = cut.offsets[inside]
     if not len(offsets):
-        raise BadScan(
-            f"all {cut.slices} slices lie outside the volume; take them about its middle with --middle volume, or "
-            f"choose --below"
-        )
+        how = "take them about its middle with --middle volume, or choose --below"
+        how = "choose another --plane, or fewer --slices nearer by --spacing" if cut.middle == "volume" else how
+        raise BadScan(f"all {cut.slices} slices lie outside the volume; {how}")
     pictures = np.zeros((len(offsets), cut.size, cut.size), np.uint8)
     weight = None if mask is None else mask.astype(np.float32)
     values = volume.data if weight is None else volume.data * weight

@@ -29,6 +29,7 @@ from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
 from progan_style.scans.volumes import BadScan
 
+WORKERS = 4  # at most, unless told: each holds a volume, 0.4 GB at 256 x 256 x 256, so that all stay under 2 GB
 # plane -> what is on the left of a picture
 ON_THE_LEFT = {"axial": "the person's left", "coronal": "the person's left", "sagittal": "the nose"}
 
@@ -157,6 +158,8 @@ def prepare_study(
         remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
         if len(good) < len(used):
             remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
+        if mixed := mixed_middles([outcomes[i] for i in good]):
+            remarks.append(mixed)
         if doubtful:
             remarks.append(f"{len(doubtful)} scans may not be the way up that their headers say: see scans.csv")
         name = to.resolve().name
@@ -185,6 +188,8 @@ def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
         for note in outcome.notes:
             scans_of.setdefault(note, []).append(plan.paths[i])
     lines = [f"note      {some(paths, 1)}: {note}" for note, paths in scans_of.items()]
+    if mixed := mixed_middles(list(outcomes.values())):
+        lines.append(f"LEVELS    {mixed}")
     if outside := {i: outcome.outside for i, outcome in outcomes.items() if outcome.outside}:
         total = sum(map(len, outside.values()))
         lines.append(f"OUTSIDE   {total} slices lie outside their volume and were not made:")
@@ -194,12 +199,22 @@ def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
     return lines
 
 
+def mixed_middles(outcomes: Sequence[Outcome]) -> str:
+    """What the scans were cut about, in words, if that is not one kind of centre; else ""."""
+    kinds: Counter[str] = Counter()
+    for outcome in outcomes:
+        if outcome.middle:
+            kinds[outcome.middle if outcome.middle in ("vertex", "volume") else "brain"] += 1
+    counted = " and ".join(f"{n} about the {kind}" for kind, n in sorted(kinds.items()))
+    return f"{counted}: their levels do not match; choose one with --middle" if len(kinds) > 1 else ""
+
+
 def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress: bool) -> list[Outcome]:
     """The outcomes of all scans, in order; as many volumes are in memory as there are workers."""
     if workers is not None and workers < 1:
         raise ValueError(f"--workers: expected 1 or more, got {workers}")
     outcomes: list[Outcome] = []
-    with contextlib.closing(in_processes(cut_scan, tasks, min(workers or cores(), len(tasks)))) as done:
+    with contextlib.closing(in_processes(cut_scan, tasks, min(workers or min(cores(), WORKERS), len(tasks)))) as done:
         bar = tqdm(done, total=len(tasks), desc="cutting", unit="scan", disable=None if progress else True)
         for task, outcome in zip(tasks, bar, strict=True):
             if strict and (why := outcome.error or outcome.doubt):

@@ -231,6 +231,23 @@ def test_a_full_disk_is_named_and_nothing_is_left(study, call_shell, tmp_path):
     assert everything(tmp_path / "out") == []
 
 
+def test_ctrl_c_on_the_way_leaves_nothing(study, call_shell, tmp_path, monkeypatch):
+    from progan_style.scans import study as module
+
+    whole, seen = module.cut_scan, []
+
+    def stopped(task):
+        seen.append(task)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return whole(task)
+
+    monkeypatch.setattr(module, "cut_scan", stopped)
+    done = call_shell("prepare.py", study / "nifti", "--to", tmp_path / "new" / "out", *CUT)
+    assert done.returncode == 130 and "stopped; nothing is left in" in done.stderr, done.stderr
+    assert everything(tmp_path) == []
+
+
 def test_oasis_1_as_downloaded_is_cut_upright_and_other_analyze_files_ask_once(scan_tools, call_shell, tmp_path):
     """RAW, SUBJ_111 and T88_111 of a phantom give its NIfTI file's slices; turned, it ends with 1 and a sheet."""
     data, affine = scan_tools.head(6.0)

@@ -81,6 +81,15 @@ def test_one_bad_scan_is_listed_and_the_others_are_written(scans, tmp_path):
     assert not (tmp_path / "strict").exists()
 
 
+def test_scans_cut_about_two_kinds_of_centre_are_told(scans, scan_tools, tmp_path):
+    data, affine, _ = scan_tools.bare_brain(8.0)
+    scan_tools.write_nifti(scans / "sub-07_T1w.nii.gz", data, affine)
+    said = []
+    done = prepare_study(scans, tmp_path / "out", cut=CUT, workers=1, say=said.append, progress=False)
+    told = "1 about the brain and 2 about the vertex: their levels do not match; choose one with --middle"
+    assert f"LEVELS    {told}" in said and f"- {told}" in (done.folder / "DATASET.md").read_text()
+
+
 def test_slices_outside_of_a_volume_are_counted_for_each_scan(scans):
     from progan_style.scans.study import Outcome
 
