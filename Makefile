@@ -1,9 +1,10 @@
-# make demo: the whole job on phantoms.  make test: all checks.  make gpu: what the card gives.  Each sets up .venv.
+# make demo: the whole job on phantoms.  make test: all checks.  make gpu: what the card gives.  make soak: restarts,
+# for half an hour and more.  Each sets up .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test gpu setup
+.PHONY: demo test gpu soak setup
 
 demo: $(VENV)/ready
 	$(BIN)/python train.py --config configs/demo.yaml --run saved_output/demo
@@ -19,6 +20,10 @@ test: $(VENV)/ready
 # What this machine's graphics card gives; without one: make gpu GPU=--cpu
 gpu: $(VENV)/ready
 	$(BIN)/python -m benchmarks.gpu $(GPU)
+
+# Trainings that are killed and go on end as others do; memory and open files stay flat.
+soak: $(VENV)/ready
+	$(BIN)/python -m benchmarks.soak --kills 20 --minutes 30
 
 setup: $(VENV)/ready
 

@@ -85,3 +85,10 @@ def test_half_of_the_persons_is_drawn_whole_and_in_both_classes():
     mask = half_of_each_class(names, labels, np.random.default_rng(0))
     assert mask.sum() == 24 and set(np.bincount(labels[mask])) == {12}  # three of five persons of each class
     assert not set(names[mask]) & set(names[~mask])
+
+
+def test_half_of_each_of_three_classes_is_drawn_from_that_class():
+    labels = np.repeat([0, 1, 2], 12)
+    names = np.array([f"c{label}p{k // 2}" for label in range(3) for k in range(12)], dtype=object)
+    mask = half_of_each_class(names, labels, np.random.default_rng(0))
+    assert np.bincount(labels[mask]).tolist() == [6, 6, 6]

@@ -26,3 +26,13 @@ def test_another_end_is_told(monkeypatch, capsys):
     monkeypatch.setattr(soak, "soak", lambda *given: (5, 2, ["stylegan1-0: .G.const"]))
     assert soak.main(["--kills", "5", "--architecture", "stylegan1"]) == 1
     assert "5 kills, 2 runs to their end: WRONG: stylegan1-0: .G.const" in capsys.readouterr().out
+
+
+def test_what_rises_is_told():
+    def samples(megabytes, opened=7):
+        return [soak.Sample(k, k, 8 * k, mb, opened + (k > 6), 9) for k, mb in enumerate(megabytes)]
+
+    assert soak.rises(samples([300, 302, 299, 305, 301, 300])) == []
+    assert soak.rises(samples([300, 310, 320, 330, 340, 350])) == ["megabytes from 305 to 345"]
+    assert soak.rises(samples([300] * 9)) == ["open_files from 7 to 8"]
+    assert soak.rises(samples([300] * 2)) == ["too few samples to say whether it stays flat"]

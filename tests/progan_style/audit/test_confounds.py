@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from progan_style.audit import confounds
 from progan_style.audit.audit import audit_folder
 
 
@@ -27,3 +28,25 @@ def test_confounds_between_the_classes(tmp_path):
     assert flagged == {"mean intensity", "age", "share of sex F"} and found.imbalance == 3.0 and not found.crosses
     age = next(c for c in found.confounds if c.what == "age")
     assert age.values[1] - age.values[0] == pytest.approx(10, abs=4) and age.effect < -1.5 and age.chance < 1e-4
+
+
+def test_a_difference_that_chance_may_have_made_is_not_flagged_and_without_draws_nothing_is_said_of_chance():
+    """Three persons a side, half a standard deviation apart; slices of unknown persons are no independent draws."""
+    first, second = np.array([0.0, 1.0, 2.0]), np.array([-0.5, 0.5, 1.5])
+    of_persons = confounds._difference("age", ("CN", "AD"), first, second, independent=True)
+    of_slices = confounds._difference("age", ("CN", "AD"), first, second, independent=False)
+    assert of_persons.effect == of_slices.effect == pytest.approx(0.5) and of_persons.values == (1.0, 0.5)
+    assert of_persons.chance > 0.05 and not of_persons.flagged
+    assert of_slices.chance is None and of_slices.flagged
+    same = confounds._difference("age", ("CN", "AD"), first, first, independent=False)
+    assert same.effect == 0.0 and not same.flagged
+
+
+def test_sexes_likewise():
+    few = confounds._sexes(("CN", "AD"), ["F", "F", "M"], ["F", "M", "M"], independent=True)
+    assert few.what == "share of sex F" and few.values == (2 / 3, 1 / 3) and few.effect == pytest.approx(1 / 3)
+    assert few.chance == pytest.approx(1.0) and not few.flagged
+    slices = confounds._sexes(("CN", "AD"), ["F", "F", "M"], ["F", "M", "M"], independent=False)
+    assert slices.chance is None and slices.flagged
+    many = confounds._sexes(("CN", "AD"), ["F", "F", "M"] * 30, ["F", "M", "M"] * 30, independent=True)
+    assert many.chance < 0.001 and many.flagged

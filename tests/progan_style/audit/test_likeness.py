@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from progan_style.audit import likeness
@@ -60,3 +61,20 @@ def test_real_neighbours_are_found_and_real_strangers_are_not():
     hits = {(some[i], others[j]) for i, j, _ in found.pairs}
     neighbours = {(i, j) for i in some for j in others if persons[i] == persons[j] and abs(ranks[i] - ranks[j]) == 1}
     assert len(hits & neighbours) >= 0.9 * len(neighbours)
+
+
+def test_the_brightest_value_of_16_bits_is_white(tmp_path):
+    for top in (1, 300, 65535):
+        picture = np.zeros((64, 64), np.uint16)
+        picture[20:40, 20:40] = top
+        Image.fromarray(picture).save(tmp_path / "a.png")
+        small = likeness.read_small(tmp_path / "a.png")
+        assert small.max() == 255 and small.min() == 0 and (small > 0).sum() == 400
+
+
+def test_strangers_that_are_not_alike_leave_the_threshold():
+    pictures = np.random.default_rng(0).normal(100, 30, (8, 64, 64)).clip(0).astype(np.float32)
+    persons = (np.array(["a", "b", "c", "d"]), np.array(["e", "f", "g", "h"]))
+    found = likeness.find_pairs(pictures[:4], pictures[4:], persons, 1)
+    assert found.threshold == likeness.PERSON and (found.strangers, found.strangers_above, found.pairs) == (16, 0, [])
+    assert found.most_alike_strangers < 0.5 and not found.alarm

@@ -1,6 +1,6 @@
 import pytest
 
-from progan_style.training.schedule import GrowthSchedule
+from progan_style.training.schedule import GrowthSchedule, crossed, last_phase, stage_ended, step_of_stage
 
 
 def make(**changes):
@@ -61,3 +61,21 @@ def test_a_single_resolution_is_training_without_growth():
 def test_past_the_end_is_the_last_phase():
     schedule = make()
     assert schedule.at(schedule.total + 5).resolution == 32
+
+
+def test_what_an_image_count_decides_is_what_a_walk_through_the_run_finds():
+    """Of each step: its phase, its number in its stage, whether a stage ended with it, and a multiple was crossed."""
+    schedule, number = make(), {}
+    assert last_phase(schedule, 0) == schedule.at(0)
+    for before, phase in walk(schedule):
+        nimg = before + phase.batch_size
+        assert last_phase(schedule, nimg) == phase
+        assert step_of_stage(schedule, before) == number.get(phase.resolution, 0)
+        number[phase.resolution] = number.get(phase.resolution, 0) + 1
+        assert stage_ended(schedule, nimg) == (
+            nimg == schedule.total or schedule.at(nimg).resolution != phase.resolution
+        )
+        for every in (50, 100, 700):
+            assert crossed(schedule, nimg, every / 1000) == any(before < n <= nimg for n in range(every, 9000, every))
+        assert not crossed(schedule, nimg, None)
+    assert not crossed(schedule, 0, 0.7) and not stage_ended(schedule, 0)

@@ -1,5 +1,6 @@
 """One step: what D and G are shown, and what must be equal however a step is made."""
 
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -70,6 +71,25 @@ def test_real_pred_is_measured_from_the_fakes_where_logits_have_no_zero(make, lo
         trainer.step(*trainer.data.batch(0, 0, 8, 8))
         seen.append(trainer.state.meter.means()["real_pred"])
     assert (seen[0] == pytest.approx(seen[1], abs=1e-4)) != LOSSES[loss].has_zero
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_real_pred_of_a_discriminator_that_says_1_to_all(make, loss):
+    """In a penalised step, whose batch goes through in two parts, and in a plain one."""
+    trainer, _ = make("run", f"loss.name={loss}")
+    with torch.no_grad():
+        for values in trainer.state.D.parameters():
+            values.zero_()
+        trainer.state.D.logit.bias.fill_(1.0)
+    for nimg in (0, 8):
+        trainer.state.nimg = nimg
+        trainer.state.meter.clear()
+        for group in trainer.state.opt_D.param_groups:
+            group["params"] = []  # it stays as it is
+        trainer.step(*trainer.data.batch(0, nimg, 8, 8))
+        means = trainer.state.meter.means()
+        assert means["real_pred"] == pytest.approx(1 / (1 + math.exp(-1)) if LOSSES[loss].has_zero else 0.5)
+        assert means["margin"] == 0.0 and 0.0 <= means["real_class_acc"] <= 1.0
 
 
 class NoReading(TorchDispatchMode):
