@@ -24,7 +24,8 @@ def test_the_version_stands_in_the_citation_and_the_changelog():
 
 def test_the_notice_of_the_template_is_that_which_phantoms_carry():
     authors = NOTICE.partition("Copyright (C)")[2].split()
-    assert authors == (REPO / "NOTICE").read_text().partition("Copyright (C)")[2].split()
+    for path in (REPO / "NOTICE", progan_style.EXAMPLE / "NOTICE.txt"):
+        assert authors == path.read_text().partition("Copyright (C)")[2].split(), path
 
 
 def test_the_workflow_tests_every_python_that_is_promised():

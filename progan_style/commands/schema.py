@@ -67,7 +67,11 @@ def config_schema() -> dict[str, Any]:
         part.pop("required", None)
         part.pop("title", None)
     _describe(schema, parts, DEFAULT_CONFIG.read_text(encoding="utf-8"))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "progan-style configuration", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A configuration of progan-style",
+        **schema,
+    }
 
 
 def _describe(schema: dict[str, Any], parts: dict[str, Any], text: str) -> None:

@@ -74,11 +74,11 @@ def export_generator(G: Generator, path: str | Path) -> float:
     about = {"class_names": ",".join(G.class_names), "resolution": str(G.resolution), "nimg": str(G.nimg)}
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={f"{name}.txt": text for name, text in about.items()})
-    error = largest_error(torch.export.load(io.BytesIO(buffer.getvalue())).module(), sampler)
-    if not error <= TOLERANCE:
-        raise ValueError(f"this generator cannot be exported: its program's images differ by {error:g}")
+    off = largest_error(torch.export.load(io.BytesIO(buffer.getvalue())).module(), sampler)
+    if not off <= TOLERANCE:
+        raise ValueError(f"this generator cannot be exported: its program's images differ by {off:g}")
     write_whole(path, buffer.getvalue())
-    return error
+    return off
 
 
 def largest_error(program: Any, sampler: Sampler) -> float:

@@ -25,6 +25,6 @@ def test_long_sections_and_those_of_networks_are_not_usual_everywhere(context_of
     from dataclasses import replace
 
     context = context_of(tiny_run)
-    assert sections.usual(context) == [name for name in sections.NAMES if name != "utility"]
+    assert sections.usual(context) == [name for name in sections.NAMES if name not in ("utility", "own")]
     without = sections.usual(replace(context, generator=None))
     assert without == ["grid", "similarity", "fidelity", "copies", "umap", "inception"]
