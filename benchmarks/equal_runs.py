@@ -284,7 +284,9 @@ def run(tree: Path, words: list[str], told: IO[str], stop_at: Path | None) -> tu
 RENAMED: dict[str, str] = {}
 SKIPPED = ("config.yaml", "losses.png", "*.html", "tensorboard/*", "*.lock")
 OF_REPORTS = ("analysis-*",)  # of these folders only metrics.json: the rest is worded and drawn
-NO_NUMBER = re.compile(r"(^|\.)(config|date|device|images_per_second|seconds[.\w-]*|versions[.\w-]*|page|pictures\b.*|notes\b.*)$")
+NO_NUMBER = re.compile(
+    r"(^|\.)(config|date|device|images_per_second|seconds[.\w-]*|versions[.\w-]*|page|pictures\b.*|notes\b.*)$"
+)
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
