@@ -112,18 +112,15 @@ def told_apart(reports: list[Report]) -> list[Report]:
 
 def side_by_side(reports: list[Report]) -> list[Row]:
     """A row for each number that a reader knows by words, a cell for each report; "" where one did not measure it."""
-    rows: dict[str, list[str]] = {}
-    marks: dict[str, list[str]] = {}
+    rows: dict[str, list[tuple[str, str]]] = {}  # words -> (value, mark) of each report
     for place, report in enumerate(reports):
         for section in sections.load().values():
             for line in lines(section.numbers, report.numbers):
                 interval = line.column("interval")
                 value = f"{line.value} ({interval})" if interval else line.value
-                rows.setdefault(line.words, [""] * len(reports))[place] = value
-                if line.mark:
-                    marks.setdefault(line.words, []).append(f"{report.name} {line.mark}")
+                rows.setdefault(line.words, [("", "")] * len(reports))[place] = (value, line.mark)
     return [
-        Row(words.strip(), tuple(cells), int(words.startswith("  ")), "; ".join(marks.get(words, [])))
+        Row(words.strip(), tuple(v for v, _ in cells), int(words.startswith("  ")), tuple(mark for _, mark in cells))
         for words, cells in rows.items()
     ]
 

@@ -120,7 +120,7 @@ def table(rows: Mapping[str, Any] | Numbers, section: sections.ReportSection) ->
             line.words.strip(),
             (line.value, *(line.column(name) for name in ("interval", "reference", "control"))),
             int(line.words.startswith("  ")),
-            line.mark,
+            (line.mark,),
         )
         for line in lines(section.numbers, dict(rows))
     ]

@@ -206,11 +206,11 @@ def beside_baseline(
     for i, ((value, *between), (baseline, *around)) in enumerate(zip(values, baselines, strict=True)):
         label, drawn = i == 0, style.look(False, i)
         if around:
-            ground = "its 95 %" if label else None
+            ground = "real vs real, 95 %" if label else None
             ax.fill_between([i - 0.25, i + 0.25], around[0], around[1], color="0.87", lw=0, label=ground)
         ax.plot([i - 0.25, i + 0.25], [baseline] * 2, color="0.35", lw=2, label="real vs real" if label else None)
         if between:
-            ax.plot([i, i], between, color=style.outline(i), lw=1.5, label="95 % (over people)" if label else None)
+            ax.plot([i, i], between, color=style.outline(i), lw=1.5, label="generated, 95 %" if label else None)
         words = "generated (hue: class)" if label else None
         edge = style.outline(i)
         ax.plot(i, value, drawn.marker, color=drawn.colour, markeredgecolor=edge, ms=8, label=words)

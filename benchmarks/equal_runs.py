@@ -285,7 +285,8 @@ RENAMED: dict[str, str] = {}
 SKIPPED = ("config.yaml", "losses.png", "*.html", "tensorboard/*", "*.lock")
 OF_REPORTS = ("analysis-*",)  # of these folders only metrics.json: the rest is worded and drawn
 NO_NUMBER = re.compile(
-    r"(^|\.)(config|images_per_second|seconds[.\w-]*|(gpu_)?memory_mb|command|revision|versions\b.*|page|pictures\b.*|notes\b.*)$"
+    r"(^|\.)(config|date|device|command|revision|threads|images_per_second|seconds[.\w-]*|(gpu_)?memory_mb|"
+    r"versions[.\w-]*|page|pictures\b.*|notes\b.*)$"
 )
 
 

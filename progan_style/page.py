@@ -55,12 +55,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table. level: 1 for a number that belongs to the one above. mark: why it is out of range, or ""."""
+    """A row of a table. level: 1 for a number that belongs to the one above. marks: of the first cells, how each is out
+    of range, or ""."""
 
     name: str
     cells: tuple[str, ...]
     level: int = 0
-    mark: str = ""
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from analysis import latents, plots, two_classes
 from analysis.context import Context
@@ -129,7 +130,7 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
     pictures = [
         _pairs_picture(context, two, numbers, findings),
         _mean_picture(context, two, numbers, findings),
-        _slider(two),
+        _slider(context, two),
         _path_picture(context, two),
     ]
     if "real" in findings:
@@ -198,15 +199,16 @@ def _mean_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Map
     )
 
 
-def _slider(two: TwoClasses) -> ReportFigure:
+def _slider(context: Context, two: TwoClasses) -> ReportFigure:
     """Frames on the way from one class to the other, below each other in one strip, for the page to slide along."""
     low, high = two.names
     size = two.G.resolution
     count = int(np.clip(STRIP // (FRAMES * size**2), 1, 4))
     frames = latents.path(two.G, torch.arange(count), two.low, two.high, np.linspace(0, 1, FRAMES).tolist())
     strip = np.concatenate([np.concatenate(list(images[:, 0]), axis=1) for images in frames])
-    buffer = io.BytesIO()
-    Image.fromarray(strip).save(buffer, "PNG", optimize=True)
+    buffer, about = io.BytesIO(), PngInfo()
+    about.add_text("Description", context.settings)
+    Image.fromarray(strip).save(buffer, "PNG", optimize=True, pnginfo=about)
     return ReportFigure(
         name="slider",
         content=buffer.getvalue(),

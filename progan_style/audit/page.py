@@ -109,7 +109,7 @@ def confounds(result: Audit) -> list[Row]:
                 f"{c.classes[0]} {c.values[0]:.2f}, {c.classes[1]} {c.values[1]:.2f}",
                 "slices are no independent draws" if c.chance is None else f"{c.chance:.2g}",
             ),
-            mark="a confound" if c.flagged else "",
+            marks=("a confound",) if c.flagged else (),
         )
         for c in result.confounds
     ]

@@ -13,7 +13,7 @@ VOID = {"meta", "img", "input", "br"}
 def everywhere(text):
     """A page with this text in every place."""
     picture = Picture(text, text, text, text, text, text, (text,), frames=3, ends=(text, text), pixels=(2, 1))
-    blocks = [picture, Table(text, (text, text), [Row(text, (text,), 1, text)]), Text(text), Listing(text, text)]
+    blocks = [picture, Table(text, (text, text), [Row(text, (text,), 1, (text,))]), Text(text), Listing(text, text)]
     blocks += [Table(text, (text, text), [], folded=True), Listing(text, text, folded=True), Text(text, note=True)]
     grade = Grade(text, text, "bad", text, text, text)
     return Page(text, [(text, text)], [grade], blocks, [Section(text, text, text, blocks)], {text: text})
@@ -58,7 +58,7 @@ def test_a_page_has_landmarks_scopes_alt_texts_and_links_that_lead_somewhere():
     picture = Picture(
         "The grid", "data:image/png;base64,AA", "Rows of slices", "4 slices", "Look.", files=("grid.svg",)
     )
-    table = Table("numbers", ("number", "value"), [Row("KID", ("0.1",)), Row("low", ("0.0",), 1, "below 0")])
+    table = Table("numbers", ("number", "value"), [Row("KID", ("0.1",)), Row("low", ("0.0",), 1, ("below 0",))])
     page = Page(
         "Title",
         [("date", "today")],

@@ -34,8 +34,9 @@ def test_unknown_people_have_no_control(context_of, made, tiny_run, few_latents)
 
 
 def test_the_sliders_strip_leads_from_one_class_to_the_other(context_of, tiny_run):
-    two = two_classes.two_classes(context_of(tiny_run))
-    slider = same_brain._slider(two)
+    context = context_of(tiny_run)
+    two = two_classes.two_classes(context)
+    slider = same_brain._slider(context, two)
     with Image.open(io.BytesIO(slider.content)) as picture:
         strip = np.asarray(picture)
     assert strip.shape == (same_brain.FRAMES * 16, 4 * 16) and slider.ends == ("CN", "AD")

@@ -40,6 +40,6 @@ def test_a_confound_is_marked_and_a_clean_folder_is_good(tmp_path):
     ]
     counts = {"train": {"CN": 1, "AD": 1}}
     result = Audit("x", counts, counts, "persons stated", persons_stated=True, confounds=found)
-    assert [row.mark for row in pages.confounds(result)] == ["a confound", ""]
+    assert [row.marks for row in pages.confounds(result)] == [("a confound",), ()]
     text = pages.page(result, tmp_path)
     assert 'class="grade good"' in text and "a confound" in text
