@@ -224,7 +224,9 @@ def build(config: "Config", until: int, device: "torch.device") -> "tuple[Traine
     torch.backends.cudnn.allow_tf32 = False  # what is said to run in fp32 does; the bulk runs in bf16 anyway
     Trainer.check(config, device)
     if config.data.root is None:
-        distributed.say("no data configured (data.root, --data): training on the built-in phantoms")
+        distributed.say(
+            "no data configured (data.root, --data): training on the built-in phantoms, which are drawn once (minutes)"
+        )
     data = distributed.one_first(lambda: load_data(config, until, progress=distributed.rank() == 0))
     distributed.say(data.summary())
     return Trainer(config, data.train, device), make_evaluate(config, data, device)

@@ -23,6 +23,7 @@ def with_unseen_phantoms(
     workers: int | None = None,
     log: Callable[[str], None] = lambda line: None,
     which: int = 0,
+    progress: bool = False,
 ) -> Data:
     """Phantom data with a fresh test part: `persons` persons of another seed.
 
@@ -43,9 +44,9 @@ def with_unseen_phantoms(
         ) from None
     name = "phantoms-unseen-" + hashlib.sha256(json.dumps([version, arguments]).encode()).hexdigest()[:10]
     log(f"held-out people: {persons} phantoms of another seed are drawn now or taken from the cache")
-    root = make_phantoms(Path(cache_dir) / name, workers=workers, progress=False, **arguments)
+    root = make_phantoms(Path(cache_dir) / name, workers=workers, progress=progress, **arguments)
     pool = load_folder(
-        root, classes=data.class_names, resolution=resolution, cache_dir=cache_dir, progress=False, workers=workers
+        root, classes=data.class_names, resolution=resolution, cache_dir=cache_dir, progress=progress, workers=workers
     )
     everyone = joined([pool.train, pool.validate, pool.test])
     return replace(data, test=everyone, key=f"{data.key}+{pool.key}")

@@ -25,6 +25,7 @@ from analysis.plots import ReportFigure, page_bytes, picture_bytes
 from analysis.sections import GROUPS, ReportSection
 from analysis.summary import summary
 from analysis.verdict import verdict
+from analysis.waiting import ticking
 from progan_style import refuse_used
 
 STORE = "sections"  # folder of finished sections, in the report's own
@@ -125,7 +126,8 @@ def _sections(context: Context, wanted: list[str], owed: list[str]) -> tuple[lis
             done = None
         if done is None and name in wanted:
             bar.set_postfix_str(name)
-            done = _run(context, section, key, name in owed)
+            with ticking(bar, name, context.options.log):
+                done = _run(context, section, key, name in owed)
             failed += done.get("failed", [])
         bar.update(name in wanted)
         if done is not None:

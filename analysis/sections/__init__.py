@@ -48,6 +48,7 @@ TITLES = {
     "ventricles": "Ventricles",
     "projection": "Real slices, moved",
     "styles": "Styles",
+    "own": "Features of your own",
     "inception": "Inception",
     "utility": "Utility",
 }

@@ -11,6 +11,7 @@ from analysis.plots import ReportFigure
 from analysis.sections.similarity import same_size
 from analysis.sources import OWN, of_own
 
+QUESTION = "What do features of your own say?"
 APART = True  # without a plugin there is nothing to tell; with one it is run unasked (sections.usual)
 NUMBERS = (
     Number(
@@ -36,6 +37,16 @@ def measure(context: Context) -> tuple[Numbers, Any]:
                 y = of_own(source, slices)
                 numbers[f"own.{source}.kid.{name}{suffix}"] = kid(x.features, y.features, x.subjects, y.subjects)
     return numbers, None
+
+
+def answer(numbers: Numbers) -> str:
+    said = [
+        f"{key.removeprefix('own.').replace('.kid.', ', ')}: {value:.3g}, of two real samples "
+        f"{numbers[f'{key}.baseline']:.3g}"
+        for key, value in numbers.items()
+        if f"{key}.baseline" in numbers
+    ]
+    return f"KID: {'; '.join(said)}." if said else ""
 
 
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:

@@ -134,6 +134,9 @@ class Bar:
     def update(self, n):
         self.done += n
 
+    def refresh(self):
+        pass
+
     def close(self):
         self.closed = True
 
