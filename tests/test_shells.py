@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from shell_tools import refused
 
+from progan_style import load_config
+
 REPO = Path(__file__).parents[1]
 
 
@@ -172,3 +174,13 @@ def test_init_from_a_file_that_is_not_there_is_told_before_anything_is_made(call
     done = call_shell("train.py", "--run", tmp_path / "run", "--init", "nowhere.pt")
     assert done.returncode == 2 and not (tmp_path / "run").exists()
     assert done.stderr == "train.py: nowhere.pt: no such file; expected the checkpoint.pt of a run: see --init\n"
+
+
+def test_a_configuration_is_printed_and_nothing_is_written(call_shell, tiny_overlay, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call_shell("train.py", "--config", tiny_overlay, "--set", "seed=5", "--print-config")
+    assert done.returncode == 0 and not list(tmp_path.iterdir())
+    expected = load_config(overlay=tiny_overlay, overrides=["seed=5"])
+    (tmp_path / "printed.yaml").write_text(done.stdout)
+    assert load_config(tmp_path / "printed.yaml") == expected
+    refused(call_shell("train.py", "--print-config", "--set", "sed=5"), "sed is not known; did you mean seed?")

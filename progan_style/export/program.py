@@ -8,6 +8,7 @@ Letters: N batch, Z latent width, R resolution, K classes.
 """
 
 import io
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,7 +64,7 @@ def export_generator(G: Generator, path: str | Path) -> float:
     line, for a generator that torch.export cannot follow (a plugin's, that decides by values), or whose program makes
     other images.
     """
-    path, sampler = Path(path), Sampler(G.cpu().eval())
+    path, sampler = Path(path), Sampler(deepcopy(G).cpu().eval())
     batch = torch.export.Dim("N", min=1, max=MOST)
     shapes = ({0: batch}, {0: batch}, {0: batch}, {0: batch} if sampler.positioned else None)
     try:
