@@ -1,7 +1,7 @@
 """The command line of both packages: the one place that knows the model and its analysis.
 
 `python train.py ...` and `progan-style train ...` are the same function here; the other commands stand in
-progan_style/commands/ and analysis/commands/.
+progan_style/commands/, analysis/commands/ and explorer/command.py.
 """
 
 import argparse
@@ -34,6 +34,7 @@ COMMANDS = {
     "train": ("progan_style_cli", "grow a class-conditional generator"),
     "predict": ("analysis.commands.predict", "measure a finished stage: report, numbers, pictures"),
     "generate": ("progan_style.commands.generate", "a synthetic data set: images and labels"),
+    "explore": ("explorer.command", "a page on this machine: a run's brains from one class to the other"),
     "compare": ("analysis.commands.compare", "the report on any two folders of slices"),
     "export": ("progan_style.commands.export", "a generator as a file that runs with torch alone"),
     "example": ("progan_style.commands.example", "the shipped run, a generator of phantoms, to try the others on"),

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-PACKAGES = ("progan_style", "analysis")
+PACKAGES = ("progan_style", "analysis", "explorer")
 Measured = tuple[int, str]  # how much, of what
 
 # Runs the training of a checkout up to its second step, a plain one, and tells of it: the functions on the stack where

@@ -39,28 +39,28 @@ class Generators:
         FileNotFoundError if it was never opened and cannot be.
         """
         known, file = self._open.get(size), self._file(size)
-        if known is not None and file is None:
-            gone = stage_dir(self.run_dir, size).name
-            return known, f"{gone}: the generator was deleted; what is shown is the network in memory"
+        name = stage_dir(self.run_dir, size).name
+        if file is None and known is not None:
+            return known, f"{name}: the generator was deleted; what is shown is the network in memory"
+        if file is None:
+            left = ", ".join(map(str, self.sizes())) or "none"
+            raise ValueError(f"{name}: the generator is gone; sizes that are left: {left}")
         if known is not None and known.stamp == _stamp(file):
             return known, ""
-        if file is None:
-            have = ", ".join(map(str, self.sizes())) or "none"
-            raise ValueError(
-                f"{stage_dir(self.run_dir, size).name}: the generator is gone; sizes that are left: {have}"
-            )
         try:
             opened = self._read(file)
         except (ValueError, OSError) as error:
             if known is None:
                 raise
-            return known, f"the generator has changed and cannot be read; what is shown is the one before it ({error})"
+            return (
+                known,
+                f"{name}: the generator has changed and cannot be read; what is shown is the one before it ({error})",
+            )
         self._open.pop(size, None)
         self._open[size] = opened
         while len(self._open) > OPEN:
             self._open.pop(next(iter(self._open)))
-        remark = f"{stage_dir(self.run_dir, size).name}: the generator has changed and was read again"
-        return opened, remark if known is not None else ""
+        return opened, f"{name}: the generator has changed and was read again" if known is not None else ""
 
     def _file(self, size: int) -> Path | None:
         try:

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ class Kept:
         with self.lock:
             if key in self.found:
                 self.found.move_to_end(key)
-                return self.found[key]  # type: ignore[return-value]
+                return cast(T, self.found[key])
         made = make()
         with self.lock:
             self.found[key] = made

@@ -85,7 +85,8 @@ class Door(RequestHandler):
     def get(self) -> None:
         key, to = self.get_query_argument("key", ""), self.get_query_argument("next", "/")
         to = to if re.fullmatch(r"/(\?[^#]*)?", to) else "/"  # the page itself, nowhere else
-        keys: Keys = self.application.auth_provider  # type: ignore[attr-defined]
+        application: Any = self.application
+        keys: Keys = application.auth_provider
         if keys.fits(key):
             self.set_cookie(keys.cookie, key, httponly=True, samesite="Lax", path="/")
             self.redirect(to)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from analysis import compared_classes
@@ -77,7 +78,7 @@ def link(state: State, run: str) -> str:
 def from_link(query: Mapping[str, Sequence[str]], choices: Choices, start: State) -> tuple[State, list[str]]:
     """The state that a link holds, and a line for each part of it that cannot be had, which stays as in `start`."""
     lines: list[str] = []
-    read: dict[str, object] = {}
+    read: dict[str, Any] = {}
     given = dict(start.given)
     ranges = {one.name: one for one in choices.conditions}
     for key, values in query.items():
@@ -96,7 +97,7 @@ def from_link(query: Mapping[str, Sequence[str]], choices: Choices, start: State
                 raise ValueError(f"expected one of run, {', '.join(READERS)}")
         except ValueError as error:
             lines.append(f"{key}={values[-1]}: {error}")
-    state = replace(start, given=tuple(given.items()), **read)  # type: ignore[arg-type]
+    state = replace(start, given=tuple(given.items()), **read)
     fits = fitted(state)
     if fits != state:
         lines.append(f"coarse={state.coarse}: expected {coarse_sizes(state.size)[-1]} or less at {state.size}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import analysis
 import progan_style
 
 REPO = Path(__file__).parents[1]
@@ -135,12 +136,14 @@ def is_of(module: str, forbidden: str) -> bool:
 
 # ------------------------------------------------------------------------------------------------------ the tests
 
-MODEL, ANALYSIS = list(modules("progan_style")), list(modules("analysis"))
+MODEL, ANALYSIS, EXPLORER = list(modules("progan_style")), list(modules("analysis")), list(modules("explorer"))
+WITH_BOKEH = ("controls", "panels", "page", "server")  # of the explorer; all else is tested without a browser
 
 
 @pytest.mark.parametrize("module", MODEL)
 def test_the_model_never_imports_the_analysis(module):
-    assert not [m for m, _ in imports(modules("progan_style")[module]) if m.split(".")[0] == "analysis"]
+    above = ("analysis", "explorer")
+    assert not [m for m, _ in imports(modules("progan_style")[module]) if m.split(".")[0] in above]
 
 
 @pytest.mark.parametrize("module", ANALYSIS)
@@ -152,11 +155,30 @@ def test_the_analysis_uses_public_names_only(module):
             assert name_of == "progan_style" and name in public, f"{name_of}.{name}"
 
 
+@pytest.mark.parametrize("module", ANALYSIS)
+def test_the_analysis_never_imports_the_explorer(module):
+    assert not [m for m, _ in imports(modules("analysis")[module]) if m.split(".")[0] == "explorer"]
+
+
+@pytest.mark.parametrize("module", EXPLORER)
+def test_the_explorer_uses_public_names_only(module):
+    public = {
+        "progan_style": {*progan_style.__all__, *(["shell"] if module == "explorer.command" else [])},
+        "analysis": set(analysis.__all__),
+    }
+    for name_of, name in imports(modules("explorer")[module]):
+        package = name_of.split(".")[0]
+        if package in public:
+            assert name_of == package and name in public[package], f"{name_of}.{name}"
+        of_pages = package in ("bokeh", "tornado")
+        assert not of_pages or module.removeprefix("explorer.") in WITH_BOKEH, f"{module} imports {name_of}"
+
+
 def test_nothing_imports_upwards_or_sideways():
     assert not upwards(graph("progan_style"))
 
 
-@pytest.mark.parametrize("package", ("progan_style", "analysis"))
+@pytest.mark.parametrize("package", ("progan_style", "analysis", "explorer"))
 def test_no_modules_import_each_other(package):
     assert not circles(graph(package))
 
@@ -190,7 +212,7 @@ def test_the_rules_see_a_fault():
         room("progan_style.attic")
 
 
-@pytest.mark.parametrize("shell", ("train.py", "predict.py", "generate.py", "prepare.py"))
+@pytest.mark.parametrize("shell", ("train.py", "predict.py", "generate.py", "prepare.py", "explore.py"))
 def test_help_does_not_wait_for_torch(shell):
     code = (
         f"import runpy, sys\nsys.argv = ['{shell}', '--help']\n"

@@ -11,7 +11,7 @@ import progan_style_cli
 from progan_style import DEFAULT_CONFIG, EXAMPLE, find_overlay
 
 REPO = Path(__file__).parents[1]
-SCRIPTS = ("train.py", "predict.py", "generate.py", "prepare.py", "analysis/__main__.py")
+SCRIPTS = ("train.py", "predict.py", "generate.py", "prepare.py", "explore.py", "analysis/__main__.py")
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def built(tmp_path_factory) -> Path:
     """What a build puts into a wheel."""
     source, to = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
     skip = shutil.ignore_patterns("__pycache__")
-    for name in ("progan_style", "analysis", "configs"):
+    for name in ("progan_style", "analysis", "explorer", "configs"):
         shutil.copytree(REPO / name, source / name, ignore=skip)
     for name in (
         "pyproject.toml",
@@ -47,7 +47,7 @@ def run(built, cwd, *arguments) -> subprocess.CompletedProcess:
 
 def test_a_wheel_holds_every_module_and_the_shipped_configurations(built):
     def modules(root):
-        packages = (root / name for name in ("progan_style", "analysis"))
+        packages = (root / name for name in ("progan_style", "analysis", "explorer"))
         return {path.relative_to(root).as_posix() for package in packages for path in package.rglob("*.py")}
 
     assert modules(built) == modules(REPO) and (built / "progan_style_cli.py").is_file()

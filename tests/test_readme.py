@@ -237,7 +237,7 @@ def quoted() -> list[tuple[str, str]]:
         found += [(path.name, line) for line in path.read_text().splitlines() if "#" in line]
     for path in (
         *sorted(REPO.glob("*.py")),
-        *(p for d in ("progan_style", "analysis", "benchmarks") for p in sources(d)),
+        *(p for d in ("progan_style", "analysis", "explorer", "benchmarks") for p in sources(d)),
     ):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):

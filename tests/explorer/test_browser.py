@@ -29,7 +29,8 @@ const box = view.canvas_view.el.getBoundingClientRect()
 return [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)]
 """
 ALL_TEXT = """
-return document.body.innerText + [...document.querySelectorAll("*")].map((e) => e.shadowRoot?.textContent ?? "").join(" ")
+const inside = [...document.querySelectorAll("*")].map((element) => element.shadowRoot?.textContent ?? "")
+return document.body.innerText + inside.join(" ")
 """
 
 

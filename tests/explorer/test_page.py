@@ -129,7 +129,7 @@ def test_a_map_that_cannot_be_drawn_says_why(opened, explored):
     assert "slices are not here: data/&lt;gone&gt;: no such folder" in page.map.words.text
     assert not page.map.draw.disabled
     closest = opened(then=lambda page: page.tabs.update(active=3))
-    assert "The run's slices are not here: data/&lt;gone&gt;" in closest.closest.words.text
+    assert "slices are not here: data/&lt;gone&gt;" in closest.closest.words.text
 
 
 def test_with_public_no_real_slice_is_shown(opened, explored):
