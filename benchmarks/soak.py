@@ -172,7 +172,7 @@ def go_on(minutes: float, chance: random.Random, folder: Path, tell: Callable[[S
         last = after(2 / 3)
         told = time.monotonic()
         while process.poll() is None and not after(1.0):
-            time.sleep(0.25)
+            time.sleep(1.0)
             if not (run / "checkpoint.pt").is_file():
                 continue
             try:

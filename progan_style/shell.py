@@ -44,7 +44,8 @@ def in_words(error: OSError) -> str:
     return f"{os.fsdecode(error.filename)}: {reason}" if error.filename is not None else reason
 
 
-def _tell(line: str) -> None:
+def _tell(text: str) -> None:
+    line = " ".join(text.splitlines())  # a cell or a name in it may hold a line break
     distributed = sys.modules.get("progan_style.distributed")  # not imported here: it loads torch
     one_of_many = os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1") and os.environ.get("RANK", "0").isdigit()
     if not one_of_many or os.environ.get("RANK", "0") == "0" or (distributed and distributed.joined):

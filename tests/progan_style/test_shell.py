@@ -101,3 +101,11 @@ def test_the_backend_of_a_notebook_ends_no_command(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "rubbish")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_line_break_in_a_name_makes_no_second_line(capsys):
+    def work(args):
+        raise ValueError("manifest.csv line 3: a\nb is not there")
+
+    assert shell.run("prepare.py", work, argparse.Namespace(), "") == 2
+    assert capsys.readouterr().err == "prepare.py: manifest.csv line 3: a b is not there\n"
