@@ -102,6 +102,7 @@ def prepare(args: argparse.Namespace) -> int:
         done = prepare_study(args.source, args.to, settings, cut=Cut(**given), workers=args.workers, say=print)
         rows, failed, doubtful = done.rows, done.failed, done.doubtful
     else:
+        given |= {name: True for name in ("include", "exclude", "orientation") if getattr(args, name)}
         if given:
             raise ValueError(f"--{next(iter(given))}: for scans; {args.source} holds no scans, and slices are not cut")
         _, rows, failed = prepare_slices(args.source, args.to, settings, say=print)

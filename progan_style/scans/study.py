@@ -154,14 +154,7 @@ def prepare_study(
         write_table(making / "scans.csv", cut_or_not + left)
         doubtful = [i for i in good if outcomes[i].doubt]
         sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane], {ids[i] for i in doubtful})
-        notes = Counter(note for i in used for note in outcomes[i].notes)
-        remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
-        if len(good) < len(used):
-            remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
-        if mixed := mixed_middles([outcomes[i] for i in good]):
-            remarks.append(mixed)
-        if doubtful:
-            remarks.append(f"{len(doubtful)} scans may not be the way up that their headers say: see scans.csv")
+        remarks = [*plan.remarks, *_remarks([outcomes[i] for i in used])]
         name = to.resolve().name
         card = _card(cut, settings) | {"persons": plan.who_says}
         writing.write_card(making, name, plan.name, rows, card, remarks, settings.terms)
@@ -172,6 +165,19 @@ def prepare_study(
     failed = {printable(plan.scans[i].path): outcomes[i].error for i in used if outcomes[i].error}
     doubts = {printable(plan.scans[i].path): outcomes[i].doubt for i in doubtful}
     return Prepared(to, rows, failed, doubts, [to / path.relative_to(making) for path in sheets])
+
+
+def _remarks(outcomes: Sequence[Outcome]) -> list[str]:
+    """What DATASET.md says about all scans together."""
+    notes = Counter(note for outcome in outcomes for note in outcome.notes)
+    remarks = [f"{n} scans: {note}" for note, n in notes.items()]
+    if failed := sum(bool(outcome.error) for outcome in outcomes):
+        remarks.append(f"{failed} scans could not be used: see scans.csv")
+    if mixed := mixed_middles(outcomes):
+        remarks.append(mixed)
+    if doubtful := sum(bool(outcome.doubt) for outcome in outcomes):
+        remarks.append(f"{doubtful} scans may not be the way up that their headers say: see scans.csv")
+    return remarks
 
 
 def _card(cut: Cut, settings: PrepareSettings) -> dict[str, object]:

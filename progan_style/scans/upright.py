@@ -98,7 +98,7 @@ def turned_templates() -> tuple[list[str], NDArray[np.float32]]:
     for axes, flips in _turns():
         where = axes.index(2)
         tops.append(ENDS[where][1 if flips[where] > 0 else 0])
-        cubes.append(np.flip(template().transpose(axes), [i for i in range(3) if flips[i] < 0]).ravel())
+        cubes.append(np.flip(template().transpose(axes), tuple(i for i in range(3) if flips[i] < 0)).ravel())
     return tops, np.array(cubes, np.float32)
 
 

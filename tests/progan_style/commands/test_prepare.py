@@ -314,6 +314,13 @@ def test_findings_are_told_where_their_page_cannot_be_written(call_shell, tmp_pa
     refused(done, "audit/audit.json: Read-only file system")
 
 
+@pytest.mark.parametrize("option", ("--plane=axial", "--include=*", "--exclude=x", "--orientation=LAS"))
+def test_an_option_of_scans_is_refused_for_slices(option, call_shell, tmp_path):
+    source = write_noise(tmp_path / "in", persons=2)
+    name = option.partition("=")[0]
+    refused(call_shell("prepare.py", source, "--to", tmp_path / "out", option), f"{name}: for scans; {source} holds no")
+
+
 def test_an_audit_that_finds_something_exits_1(call_shell, tmp_path):
     source = write_noise(tmp_path / "in")
     (source / "Validate Set" / "AD" / "ad900_0.png").write_bytes(
