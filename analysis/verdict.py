@@ -98,6 +98,8 @@ def _realism(numbers: Numbers) -> Iterable[Finding]:
     if "corners" in numbers:
         above = numbers["corners"] - numbers["corners.real"]
         grade = GOOD if above <= CORNERS[0] else UNCLEAR if above <= CORNERS[1] else BAD
+        if grade == GOOD and not any(f"kid.{name}" in numbers for name in numbers["class_names"]):
+            return  # dark corners alone make nothing real
         yield Finding(grade, f"corners {above:.1f} gray levels above the reals'")
 
 
