@@ -22,7 +22,7 @@ from analysis import style
 from analysis.geometry import Geometry
 from analysis.style import Look
 
-MIXED = 24  # turns in which the groups of a map are drawn
+MIXED = 10  # turns in which the groups of a map are drawn
 BARS = (100, 50, 20, 10, 5)  # mm: the longest that fits is drawn
 DPI, PAGE_DPI = 300, 150  # of the file beside the page, of the picture in it
 VECTORS = ("svg", "pdf")

@@ -84,6 +84,12 @@ def caveats(numbers: Numbers) -> list[str]:
 
 
 def _realism(numbers: Numbers) -> Iterable[Finding]:
+    """Without a KID nothing is good: dark corners and a level spectrum alone make nothing real."""
+    distance = any(f"kid.{name}.baseline" in numbers for name in numbers["class_names"])
+    return [finding for finding in _seen(numbers) if distance or finding.grade != GOOD]
+
+
+def _seen(numbers: Numbers) -> Iterable[Finding]:
     for name in numbers["class_names"]:
         key = f"kid.{name}"
         if key in numbers and f"{key}.baseline" in numbers:  # too few people: not had
@@ -195,7 +201,7 @@ ASPECTS = (
         f"theirs. Bad: KID's own interval beyond it, the power beyond {POWER[0] ** 2:.2f} to {POWER[1] ** 2:.2f} "
         "(unless that of training reals is too), "
         f"corners more than {CORNERS[1]:g} above",
-        "the section similarity was not made",
+        "the section similarity was not made, or has too few people",
         "Train longer, and look at the samples of each size: the fault is as old as the first size that shows it",
     ),
     Aspect(

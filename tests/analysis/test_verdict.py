@@ -110,3 +110,8 @@ def test_what_was_not_measured_is_said_to_be_so():
 def test_where_people_are_unknown_the_verdict_says_what_it_cannot_say():
     assert caveats({"held_out.persons": 12}) == [] and caveats({}) == []
     assert "People are unknown" in caveats({"held_out.persons": None})[0]
+
+
+def test_dark_corners_alone_are_not_called_realistic():
+    corners = {"class_names": ["CN"], "corners": 0.1, "corners.real": 0.0}
+    assert verdict(corners)[0].grade == UNKNOWN and verdict(corners | {"corners": 9.0})[0].grade == BAD
