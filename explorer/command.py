@@ -7,6 +7,8 @@ from pathlib import Path
 
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    from progan_style import add_plugin_option
+
     p = argparse.ArgumentParser(prog=prog, description=__doc__)
     p.add_argument("--run", metavar="DIR", default="saved_output/run", help="folder of the run (default: %(default)s)")
     p.add_argument("--size", metavar="SIZE", type=int, help="a finished stage to begin with (default: the last)")
@@ -16,6 +18,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--weights", choices=("last", "best"), default="last", help="of the end of the stage, or of its lowest KID"
     )
     p.add_argument("--public", action="store_true", help="show no real slice")
+    add_plugin_option(p)
     return p.parse_args(argv)
 
 
@@ -32,8 +35,9 @@ def explore(args: argparse.Namespace) -> int:
     for name in [name for name in os.environ if name.startswith("BOKEH_")]:
         del os.environ[name]  # they may let other origins in, or load BokehJS from elsewhere
 
-    from progan_style import finished_stage, generator_file, run_config
+    from progan_style import finished_stage, generator_file, load_plugins, run_config
 
+    load_plugins(args.plugin)
     run_dir = Path(args.run)
     config = run_config(run_dir)
     if args.data is not None:

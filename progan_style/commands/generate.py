@@ -106,12 +106,12 @@ def make_encoder(args: argparse.Namespace, positions: dict[str, Any] | None) -> 
 
         return png, ".png"
 
-    from progan_style.export.nifti import HEIGHT, frame_of, nifti_bytes
+    from progan_style.export.nifti import HEIGHT, field_of_folder, nifti_bytes
     from progan_style.run import run_config
 
-    frame = frame_of(run_config(args.run).data.root)
+    field, middle = field_of_folder(run_config(args.run).data.root)
     in_mm = args.position is not None and positions is not None and positions["column"] == HEIGHT
-    return partial(nifti_bytes, frame=frame, height=args.position if in_mm else 0.0), ".nii.gz"
+    return partial(nifti_bytes, field=field, middle=middle, height=args.position if in_mm else 0.0), ".nii.gz"
 
 
 def generate_folder(args: argparse.Namespace) -> int:

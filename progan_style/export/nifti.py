@@ -6,7 +6,7 @@ Letters: R pixels per side.
 import gzip
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -14,38 +14,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from progan_style.data.manifest import MANIFEST, read_manifest
-from progan_style.phantoms.space import CENTRE, MM_PER_PIXEL, SIDE
+from progan_style.field import Field
+from progan_style.phantoms.folder import SETTINGS
+from progan_style.phantoms.space import CENTRE, PHANTOM_FIELD_MM, PHANTOM_PLANE
 from progan_style.scans.cutting import PLANES
 
 HEIGHT = "slice_mm"  # the manifest's column of heights in mm
 ALIGNED = 2  # NIfTI's code of coordinates about a point of the anatomy, not of a scanner
+Point = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where a picture lies: its plane, its side in mm, and the RAS mm of its middle at height 0."""
+def field_of_folder(root: str | None) -> tuple[Field, Point]:
+    """The field of a data folder's pictures, from its manifest alone, and the RAS mm of their middle at height 0; of
+    the built-in phantoms for None.
 
-    plane: str
-    field_mm: float
-    middle: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-    def affine(self, resolution: int, height: float = 0.0) -> NDArray[np.float64]:
-        """Voxel (column, row, 0) -> RAS mm; a voxel is 1 mm thick, since nothing says how thick a slice is."""
-        pixel = self.field_mm / resolution
-        columns, rows, up = (np.array(axis, np.float64) for axis in PLANES[self.plane])
-        to_mm = np.eye(4)
-        to_mm[:3, :3] = np.stack([columns * pixel, rows * pixel, up], axis=1)
-        to_mm[:3, 3] = self.middle + up * height - to_mm[:3, :2] @ np.full(2, (resolution - 1) / 2)
-        return to_mm
-
-
-def frame_of(root: str | None) -> Frame:
-    """The frame of a data folder, from its manifest's plane and mm_per_pixel; of the phantoms for None.
-
-    Raises ValueError, in one line, if the manifest does not say them, alike for all slices.
+    Raises ValueError, in one line, if the manifest does not say plane and mm_per_pixel, alike for all slices.
     """
-    if root is None:
-        return Frame("axial", SIDE * MM_PER_PIXEL, (float(CENTRE[0]), float(CENTRE[1]), 0.0))
+    if root is None or (Path(root) / SETTINGS).is_file():
+        return Field(PHANTOM_FIELD_MM, PHANTOM_PLANE), (CENTRE[0], CENTRE[1], 0.0)
     unknown = f"--as nifti: the millimetres of the slices are not known: {os.path.join(root, MANIFEST)}"
     _, lines = read_manifest(root)
     if not lines:
@@ -60,7 +46,7 @@ def frame_of(root: str | None) -> Frame:
     if not 0 < mm < 100:
         raise ValueError(f"{unknown}: mm_per_pixel: expected a number of mm, got {pixel}")
     with Image.open(os.path.join(root, lines[0][1]["path"])) as picture:
-        return Frame(plane, mm * max(picture.size))
+        return Field(mm * max(picture.size), plane), (0.0, 0.0, 0.0)
 
 
 def _one(lines: Sequence[tuple[int, dict[str, str]]], column: str, unknown: str) -> str:
@@ -72,9 +58,19 @@ def _one(lines: Sequence[tuple[int, dict[str, str]]], column: str, unknown: str)
     return found[0]
 
 
-def nifti_bytes(image: NDArray[np.uint8], frame: Frame, height: float = 0.0) -> bytes:
+def to_mm(field: Field, middle: Point, resolution: int, height: float = 0.0) -> NDArray[np.float64]:
+    """Voxel (column, row, 0) -> RAS mm [4, 4]; a voxel is 1 mm thick, since nothing says how thick a slice is."""
+    pixel = field.side_mm / resolution
+    columns, rows, up = (np.array(axis, np.float64) for axis in field.directions)
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack([columns * pixel, rows * pixel, up], axis=1)
+    affine[:3, 3] = middle + up * height - affine[:3, :2] @ np.full(2, (resolution - 1) / 2)
+    return affine
+
+
+def nifti_bytes(image: NDArray[np.uint8], field: Field, middle: Point, height: float = 0.0) -> bytes:
     """A slice [R, R] -> the bytes of a .nii.gz, the same for the same slice."""
-    volume = nib.Nifti1Image(np.ascontiguousarray(image.T)[:, :, None], frame.affine(len(image), height))
+    volume = nib.Nifti1Image(np.ascontiguousarray(image.T)[:, :, None], to_mm(field, middle, len(image), height))
     volume.set_sform(volume.affine, ALIGNED)
     volume.set_qform(volume.affine, ALIGNED)
     volume.header.set_xyzt_units("mm")

@@ -23,6 +23,7 @@ def in_a_line(call_shell, *arguments):
         (None, ["--size", "64"], "size 64 is not trained yet; finished: 8, 16"),
         (None, ["--weights", "best"], "kept none at size 16, no size has one"),
         (None, ["--port", "70000"], "--port: expected 0 to 65535, got 70000"),
+        (None, ["--plugin", "nowhere.py"], "--plugin nowhere.py: no such file"),
         ("config.yaml", [], "no run here (no config.yaml); python train.py --run"),
         ("stage-*", [], "no stage is finished yet; run python train.py --run"),
         ("damage", [], "stage-016/generator.safetensors: not a network of this program"),

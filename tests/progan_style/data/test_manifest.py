@@ -114,3 +114,21 @@ def test_slices_without_splits_have_their_metadata_at_the_top(root):
         {"file_name": "CN/a.png", "label": "CN", "subject": "01", "seed": ""},
         {"file_name": "AD/b.png", "label": "", "subject": "", "seed": "3"},
     ]
+
+
+def test_imagefolder_reads_all_parts_with_labels_and_persons(root, tmp_path, monkeypatch):
+    """With the library itself, where it is installed: it guesses the types of metadata.csv, 01 would be a number."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed: pip install datasets")
+    write(root, names=[f"{split}/{c}" for split in ("train", "validation", "test") for c in ("CN", "AD")], persons=2)
+    paths = [path.relative_to(root) for path in sorted(root.rglob("*.png"))]
+    rows = [
+        {"path": path.as_posix(), "label": path.parent.name, "subject": f"0{i % 7}", "slice_mm": i / 2 if i > 9 else i}
+        for i, path in enumerate(paths)
+    ]
+    write_manifest(root, rows)
+    read = datasets.load_dataset("imagefolder", data_dir=str(root), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(part) for name, part in read.items()} == {"train": 8, "validation": 8, "test": 8}
+    for part in read.values():
+        assert set(part["label"]) == {"CN", "AD"} and all(name.startswith("0") for name in part["subject"])

@@ -1,6 +1,7 @@
 """A generated slice lies where the slices lay that the generator learnt from."""
 
 import csv
+import json
 
 import nibabel as nib
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from PIL import Image
 from shell_tools import refused
 
-from progan_style.export.nifti import Frame, frame_of, nifti_bytes
+from progan_style.export.nifti import field_of_folder, nifti_bytes
+from progan_style.field import Field
 
 
 def prepared(root, **cells):
@@ -32,21 +34,25 @@ RIGHT_AND_DOWN = {"axial": ("R", "P"), "coronal": ("R", "I"), "sagittal": ("P", 
 @pytest.mark.parametrize("plane", RIGHT_AND_DOWN)
 def test_a_pixel_is_where_the_planes_say(plane, tmp_path):
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    (tmp_path / "a.nii.gz").write_bytes(nifti_bytes(image, Frame(plane, 256.0), height=12.0))
+    (tmp_path / "a.nii.gz").write_bytes(nifti_bytes(image, Field(256.0, plane), (1.0, 2.0, 3.0), height=12.0))
     volume = nib.load(tmp_path / "a.nii.gz")
     assert volume.shape == (8, 8, 1) and volume.header.get_zooms()[:2] == (32.0, 32.0)
     assert nib.aff2axcodes(volume.affine)[:2] == RIGHT_AND_DOWN[plane]
     assert np.array_equal(np.asarray(volume.dataobj)[:, :, 0].T, image)
     middle = volume.affine @ [3.5, 3.5, 0, 1]
     axis = {"axial": 2, "coronal": 1, "sagittal": 0}[plane]
-    assert middle[:3] == pytest.approx(np.eye(3)[axis] * 12.0)
+    assert middle[:3] == pytest.approx(np.eye(3)[axis] * 12.0 + [1.0, 2.0, 3.0])
     assert volume.header["sform_code"] == volume.header["qform_code"] == 2
-    assert nifti_bytes(image, Frame(plane, 256.0), 12.0) == (tmp_path / "a.nii.gz").read_bytes()
+    assert nifti_bytes(image, Field(256.0, plane), (1.0, 2.0, 3.0), 12.0) == (tmp_path / "a.nii.gz").read_bytes()
 
 
-def test_the_frame_is_the_manifest_s_or_the_phantoms(tmp_path):
-    assert frame_of(str(prepared(tmp_path / "a"))) == Frame("axial", 256.0)
-    assert frame_of(None).plane == "axial" and frame_of(None).field_mm == pytest.approx(256 * 0.88)
+def test_the_field_is_the_manifest_s_or_the_phantoms(tmp_path):
+    root = prepared(tmp_path / "a")
+    assert field_of_folder(str(root)) == (Field(256.0, "axial"), (0.0, 0.0, 0.0))
+    phantoms = (Field(pytest.approx(225.28), "axial"), (0.0, -17.0, 0.0))
+    assert field_of_folder(None) == phantoms
+    (root / "phantoms.json").write_text(json.dumps({}))
+    assert field_of_folder(str(root)) == phantoms
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,7 @@ def test_the_frame_is_the_manifest_s_or_the_phantoms(tmp_path):
 )
 def test_millimetres_that_are_not_known_are_told(cells, told, tmp_path):
     with pytest.raises(ValueError, match=told):
-        frame_of(str(prepared(tmp_path / "a", **cells)))
+        field_of_folder(str(prepared(tmp_path / "a", **cells)))
 
 
 def test_generate_writes_them_where_they_are_known(call_shell, tiny_run, tmp_path):
