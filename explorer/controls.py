@@ -11,7 +11,8 @@ from bokeh.models.widgets.inputs import Checkbox, Select, Spinner
 from bokeh.models.widgets.markups import Div
 from bokeh.models.widgets.sliders import Slider
 
-from explorer.state import LARGEST_SEED, SCALES, Choices, State, coarse_sizes
+from explorer.conditions import NumberCondition
+from explorer.state import GIVEN, LARGEST_SEED, SCALES, Choices, State, coarse_sizes
 
 WIDTH = 280
 Listed = list[str | tuple[Any, str]]  # of a Select: values, or values and their words
@@ -22,6 +23,32 @@ def listed(values: Sequence[int]) -> Listed:
     return [str(value) for value in values]
 
 
+def seed_field(title: str, name: str) -> Spinner:
+    return Spinner(title=title, low=0, high=LARGEST_SEED, step=1, width=130, name=name)
+
+
+def share(title: str, name: str) -> Slider:
+    return Slider(title=title, start=0, end=1, step=0.01, value=1, width=WIDTH, name=name)
+
+
+def plain(name: str) -> str:
+    """A column's name as a slider's title. Bokeh takes what looks like TeX for HTML, and the name is out of a file."""
+    return name.replace("$", "").replace("\\", "/")
+
+
+def of_condition(one: NumberCondition) -> Slider:
+    """In the condition's own unit, over the training slices' range."""
+    return Slider(
+        title=plain(one.name),
+        start=one.low,
+        end=one.high,
+        step=(one.high - one.low) / 100,
+        value=one.median,
+        width=WIDTH,
+        name=f"{GIVEN}{one.name}",
+    )
+
+
 class Controls:
     """changed: called after a change by hand. What a run does not have (a second class, a condition) has no widget."""
 
@@ -30,40 +57,20 @@ class Controls:
         two = len(choices.class_names) > 1
         names: Listed = [*choices.class_names]
         self.size = Select(title="Size, pixels per side", options=listed(choices.sizes), width=WIDTH, name="size")
-        self.seed = Spinner(title="Brain (seed)", low=0, high=LARGEST_SEED, step=1, width=130, name="seed")
+        self.seed = seed_field("Brain (seed)", "seed")
         self.next = Button(label="Another brain", width=130, align="end", name="next")
         self.low = Select(title="From the class", options=names, width=130, name="low")
         self.high = Select(title="to the class", options=names, width=130, name="high")
-        self.weight = Slider(title="Way", start=0, end=1, step=0.01, value=1, width=WIDTH, name="weight")
+        self.weight = share("Way", "weight")
         self.way = Select(title="How the class changes", options=WAYS_IN_WORDS, width=WIDTH, name="way")
-        self.psi = Slider(
-            title="psi: 1 is as trained, 0 the typical brain",
-            start=0,
-            end=1,
-            step=0.01,
-            value=1,
-            width=WIDTH,
-            name="psi",
-        )
-        self.given = {
-            one.name: Slider(
-                title=one.name,
-                start=one.low,
-                end=one.high,
-                step=(one.high - one.low) / 100,
-                value=one.median,
-                width=WIDTH,
-                name=f"given.{one.name}",
-            )
-            for one in choices.conditions
-            if one.low < one.high
-        }
+        self.psi = share("psi: 1 is as trained, 0 the typical brain", "psi")
+        self.given = {one.name: of_condition(one) for one in choices.conditions if one.low < one.high}
         self.own_noise = Checkbox(label="noise of the brain's own seed", active=True, width=WIDTH, name="own_noise")
-        self.noise = Spinner(title="Noise (seed)", low=0, high=LARGEST_SEED, step=1, width=130, name="noise")
+        self.noise = seed_field("Noise (seed)", "noise")
         self.scale = Select(
             title="Difference: gray levels at the ends", options=listed(SCALES), width=WIDTH, name="scale"
         )
-        self.other = Spinner(title="Second brain (seed)", low=0, high=LARGEST_SEED, step=1, width=130, name="other")
+        self.other = seed_field("Second brain (seed)", "other")
         self.coarse = Select(title="Styles of the first, up to", options=[], width=WIDTH, name="coarse")
         for widget in self._valued():
             widget.on_change("value", lambda attr, old, new: self._by_hand(changed))

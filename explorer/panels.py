@@ -77,7 +77,7 @@ class Panel:
 
 
 def words(name: str, text: str = "", width: int = 3 * WIDTH, **style: str) -> Div:
-    return Div(name=name, text=text, styles={**HINT, **style}, width=width)
+    return Div(name=name, text=text, styles={**HINT, **style}, width=width, disable_math=True)
 
 
 class BrainTab:
@@ -104,7 +104,7 @@ class BrainTab:
         self.second.show(second, on_the_way(state))
         self.change.show(difference(first, second), f"difference in gray levels, rms {view.change:.1f}", state.scale)
         brains = (
-            f" Two different brains of {escape(state.low)} are {apart:.1f} apart on average."
+            f" Two different brains of {escape(state.low)} are {apart:.1f} apart on average (psi 1)."
             if apart is not None
             else ""
         )

@@ -72,6 +72,14 @@ def test_what_a_run_does_not_have_has_no_widget():
     assert {"low", "high", "given.slice_mm"} <= names(CHOICES)
 
 
+def test_a_column_s_name_is_text_whatever_is_in_it():
+    """BokehJS sets a title that holds TeX as HTML: $$..$$, \\[..\\], \\(..\\)."""
+    for name in ("$$x$$<img src=x onerror=y>", "\\(x\\)<b>", "\\[x\\]<b>"):
+        choices = Choices("r", (8,), ("all",), (NumberCondition(name, 0.0, 1.0, 0.5),))
+        slider = Controls(choices, first_state(choices, 8), lambda: None).given[name]
+        assert not set("$\\") & set(slider.title) and slider.name == f"given.{name}"
+
+
 def test_a_condition_of_one_value_keeps_it():
     choices = Choices("r", (8,), ("all",), (NumberCondition("level", 3.0, 3.0, 3.0),))
     assert Controls(choices, first_state(choices, 8), lambda: None).state().given == (("level", 3.0),)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.events import ButtonClick
+from bokeh.models.widgets.markups import Div
 
 from explorer.page import Page
 from explorer.real import Real
@@ -73,6 +74,14 @@ def test_what_a_link_asks_for_in_vain_is_said(opened):
     assert page.message.visible and "size=64: expected one of 8, 16" in page.message.text
     assert "seed=&lt;b&gt;" in page.message.text and "<b>" not in page.message.text
     assert "no bar in mm and no NIfTI" in page.message.text and page.shown.size == 16
+
+
+def test_no_text_is_taken_for_tex(opened):
+    """TeX can hold links that run code, and a link to this page can hold TeX."""
+    page = opened("seed=$$\\href{javascript:x}{y}$$")
+    divs = [model for model in page.document.models if isinstance(model, Div) and model.text.strip("$")]
+    assert "$$" in page.message.text
+    assert {one.text for one in divs if not one.disable_math} == {"Class", "Variety", "Second brain"}
 
 
 def test_a_change_by_hand_is_shown_and_stands_in_the_link(opened, choices, state):
