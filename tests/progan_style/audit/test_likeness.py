@@ -36,6 +36,7 @@ def test_known_strangers_raise_the_threshold():
     found = likeness.find_pairs(smalls[:30], smalls[30:], persons, 1)
     unknown = likeness.find_pairs(smalls[:30], smalls[30:], None, 1)
     assert len(unknown.pairs) > 500 and unknown.threshold == likeness.PERSON
+    assert (unknown.strangers, unknown.strangers_above, unknown.most_alike_strangers) == (0, 0, -1.0)
     assert found.strangers == 900 and found.threshold > likeness.PERSON and len(found.pairs) <= 1
     same = (base + rng.normal(0, 3, (60, 64, 64))).clip(0).astype(np.float32)
     assert not found.alarm and likeness.find_pairs(smalls[:30], smalls[30:], None, 1).alarm is False
