@@ -489,6 +489,13 @@ def test_data_that_moved_are_followed(run, moved, call_shell):
     assert done.returncode == 0, done
 
 
+def test_a_data_folder_whose_name_is_no_text(toy_root, tiny_overlay, call_shell, tmp_path):
+    root = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    shutil.copytree(toy_root, root)
+    done = call_shell("train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run")
+    refused(done, "a name in it is no text (UTF-8); rename that file or folder")
+
+
 def test_data_that_are_gone(run, call_shell, tmp_path):
     config = run / "config.yaml"
     config.write_text(re.sub(r"root: .*", "root: nowhere", config.read_text()))
@@ -776,6 +783,7 @@ VALUES = {
     "data.root=5": "data.root: expected a valid string, got 5",
     'data.root="a\\0b"': "data.root: expected the name of a file or folder, or null",
     "data.cache=''": "data.cache: expected the name of a file or folder",
+    'init="\\udce9"': "a name in it is no text (UTF-8); rename that file or folder",
     "init=''": "init: expected the name of a file or folder",
     "training.graphs=maybe": "training.graphs: expected 'auto', 'on' or 'off', got 'maybe'",
     "training.graphs=on": "training.graphs: CUDA graphs need a CUDA device, this is a CPU; expected off or auto",
