@@ -65,6 +65,8 @@ def parse_config(tree: dict[str, Any], name: str) -> Config:
         return Config.model_validate(tree, context={"missing": plugins.missing(recorded)})
     except ValidationError as error:
         raise ValueError(f"{name}: " + "; ".join(faults(error, suggest=suggestion))) from None
+    except UnicodeError:  # bytes of a file's name that are not UTF-8
+        raise ValueError(f"{name}: a name in it is no text (UTF-8); rename that file or folder") from None
 
 
 def config_text(config: Config) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from progan_style.data.classes import UNLABELLED, find_classes
 from progan_style.data.dataset import Data, Dataset
 from progan_style.data.loading import load_folder
 from progan_style.data.packing import Allow
-from progan_style.phantoms.folder import VERSION, make_phantoms
+from progan_style.phantoms.folder import NOTICE, VERSION, make_phantoms
 
 if TYPE_CHECKING:  # they load torch, for which a command's --help does not wait
     from progan_style.networks.contract import Generator
@@ -159,11 +160,15 @@ def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
     if root is None:
         settings = data.phantom.model_dump()
         key = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode()).hexdigest()[:10]
-        root = str(
-            make_phantoms(
-                cache / f"phantoms-{settings['persons']}x{settings['slices']}-{key}", workers=config.threads, **settings
-            )
-        )
+        folder = cache / f"phantoms-{settings['persons']}x{settings['slices']}-{key}"
+        try:
+            root = str(make_phantoms(folder, workers=config.threads, **settings))
+        except ValueError:
+            if not (folder / NOTICE).is_file():  # no phantoms of ours
+                raise
+            print(f"note: the phantoms in {folder} are damaged; they are drawn anew")
+            shutil.rmtree(folder)
+            root = str(make_phantoms(folder, workers=config.threads, **settings))
     return load_folder(
         root,
         classes=data.classes,

@@ -489,6 +489,13 @@ def test_data_that_moved_are_followed(run, moved, call_shell):
     assert done.returncode == 0, done
 
 
+def test_a_data_folder_whose_name_is_no_text(toy_root, tiny_overlay, call_shell, tmp_path):
+    root = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    shutil.copytree(toy_root, root)
+    done = call_shell("train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run")
+    refused(done, "a name in it is no text (UTF-8); rename that file or folder")
+
+
 def test_data_that_are_gone(run, call_shell, tmp_path):
     config = run / "config.yaml"
     config.write_text(re.sub(r"root: .*", "root: nowhere", config.read_text()))
@@ -670,7 +677,9 @@ def test_a_bit_that_flipped_in_a_compressed_scan(share, scans, scan_tools, tmp_p
     assert list(made.failed) == ["bad.nii.gz"] and len(made.rows) == 2
 
 
-@pytest.mark.parametrize("how", ("no Rows", "no Columns", "no PixelData", "another syntax", "half of it", "no spacing"))
+@pytest.mark.parametrize(
+    "how", ("no Rows", "no Columns", "no PixelData", "another syntax", "half of it", "no spacing", "two Rows")
+)
 def test_a_dicom_file_that_is_wrong(how, scans, scan_tools, tmp_path):
     folder = scan_tools.write_dicom(scans / "series", *scan_tools.head(8.0, seed=1))
     first = sorted(folder.iterdir())[3]
@@ -678,6 +687,8 @@ def test_a_dicom_file_that_is_wrong(how, scans, scan_tools, tmp_path):
     for name in ("Rows", "Columns", "PixelData"):
         if how == f"no {name}":
             delattr(header, name)
+    if how == "two Rows":
+        header["Rows"].value = [8, 8]
     if how == "no spacing":
         del header.PixelSpacing
     if how == "another syntax":
@@ -690,6 +701,7 @@ def test_a_dicom_file_that_is_wrong(how, scans, scan_tools, tmp_path):
     if how == "another syntax":
         told = "IM0003.dcm: pixels of an unknown kind (transfer syntax 1.2.3.4.5); export it uncompressed"
         assert made.failed["series"].endswith(told)
+    assert "Error:" not in made.failed["series"]  # a reader's own, which says nothing to a user
 
 
 def test_a_name_that_is_no_text_and_a_pipe(scans, scan_tools, call_shell, tmp_path):
@@ -771,6 +783,7 @@ VALUES = {
     "data.root=5": "data.root: expected a valid string, got 5",
     'data.root="a\\0b"': "data.root: expected the name of a file or folder, or null",
     "data.cache=''": "data.cache: expected the name of a file or folder",
+    'init="\\udce9"': "a name in it is no text (UTF-8); rename that file or folder",
     "init=''": "init: expected the name of a file or folder",
     "training.graphs=maybe": "training.graphs: expected 'auto', 'on' or 'off', got 'maybe'",
     "training.graphs=on": "training.graphs: CUDA graphs need a CUDA device, this is a CPU; expected off or auto",

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from progan_style.data.folder import FOLDER_OF
-from progan_style.data.manifest import write_manifest
+from progan_style.data.manifest import MANIFEST, write_manifest
 from progan_style.files import refuse_used, sweep
 from progan_style.phantoms.atlas import prepare_template
 from progan_style.phantoms.drawing import draw_slices, reduce
@@ -22,8 +22,8 @@ from progan_style.pool import cores, in_processes
 
 VERSION = 4  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
 COLUMNS = ("path", "label", "subject", "split", "slice_mm", "severity", "ventricle_ratio")
-SETTINGS = "phantoms.json"
-NOTICE = """\
+SETTINGS, NOTICE = "phantoms.json", "NOTICE.txt"
+TERMS = """\
 The pictures in this folder are synthetic. They were made from the ICBM 152 nonlinear symmetric 2009a brain template,
 which came with nilearn, and no person's scan is among them.
 
@@ -108,7 +108,7 @@ def make_phantoms(
             bar = tqdm(done, total=persons, desc="phantoms", unit="person", disable=None if progress else True)
             rows = [row for rows in bar for row in rows]
         write_manifest(folder, rows)
-        (folder / "NOTICE.txt").write_text(NOTICE)
+        (folder / NOTICE).write_text(TERMS)
         (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n")
         try:
             os.replace(folder, directory)  # over nothing, or over an empty folder
@@ -131,8 +131,9 @@ def _check(persons: int, slices: int, seed: int, size: int, workers: int | None)
 
 def _holds(directory: Path, settings: dict[str, Any]) -> bool:
     """Whether these very phantoms are there."""
-    file = directory / SETTINGS
+    file, pictures = directory / SETTINGS, settings["persons"] * settings["slices"]
     try:
-        return file.is_file() and json.loads(file.read_text()) == settings
-    except ValueError:
+        same = file.is_file() and json.loads(file.read_text()) == settings
+    except (ValueError, RecursionError):
         return False
+    return same and (directory / MANIFEST).is_file() and sum(1 for _ in directory.glob("*/*/*.png")) == pictures

@@ -88,6 +88,16 @@ def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
 
     Raises BadScan, one line, if it is not one whole series.
     """
+    try:
+        return _read_series(folder, names)
+    except (BadScan, MemoryError):
+        raise
+    except Exception as error:  # a header may hold anything: two numbers of rows, a list of frames
+        raise BadScan(f"{folder}: its headers cannot be used ({_line(error)}); copy the series anew") from None
+
+
+def _read_series(folder: str | Path, names: Sequence[str]) -> Volume:
+    import pydicom
     from pydicom.errors import InvalidDicomError
 
     links = [p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not p.exists()]

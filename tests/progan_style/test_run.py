@@ -1,5 +1,7 @@
 """The folder of a run: its stages, its configuration, its data."""
 
+import shutil
+
 import pytest
 import torch
 from PIL import Image
@@ -125,3 +127,31 @@ def test_the_best_weights_are_those_that_were_kept(tmp_path):
     assert generator_file(tmp_path, 8, "best").name == "generator-best.safetensors"
     with pytest.raises(ValueError, match="kept none at size 16, these sizes have one: 8; "):
         generator_file(tmp_path, 16, "best")
+
+
+def test_phantoms_of_the_cache_that_are_damaged_are_drawn_anew_with_a_line(tmp_path, toy_root, monkeypatch, capsys):
+    """A folder that the cache did not make is left alone."""
+
+    def make(folder, **settings):
+        if folder.is_dir():
+            if (folder / "phantoms.json").read_text() != "{}":
+                return folder
+            raise ValueError(f"{folder}: holds something else than these phantoms")
+        shutil.copytree(toy_root, folder)
+        (folder / "phantoms.json").write_text("whole")
+        (folder / "NOTICE.txt").touch()
+        return folder
+
+    monkeypatch.setattr("progan_style.run.make_phantoms", make)
+    config = load_config(overrides=[f"data.cache={tmp_path}", "threads=1"])
+    load_data(config, 8, progress=False)
+    (folder,) = tmp_path.glob("phantoms-*")
+    assert "phantoms in" not in capsys.readouterr().out
+    (folder / "phantoms.json").write_text("{}")
+    load_data(config, 8, progress=False)
+    assert f"note: the phantoms in {folder} are damaged; they are drawn anew\n" in capsys.readouterr().out
+    (folder / "NOTICE.txt").unlink()
+    (folder / "phantoms.json").write_text("{}")
+    with pytest.raises(ValueError, match="holds something else"):
+        load_data(config, 8, progress=False)
+    assert (folder / "train").is_dir()

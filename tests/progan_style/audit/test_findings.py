@@ -1,6 +1,6 @@
 """What an audit says of what it found."""
 
-from progan_style.audit.findings import Audit, Confound
+from progan_style.audit.findings import Audit, Confound, Near
 
 
 def make(**found):
@@ -29,3 +29,43 @@ def test_uneven_classes_and_flagged_confounds_stand_in_the_lines():
     even = make(imbalance=1.1, confounds=[Confound("age", ("CN", "AD"), (70.0, 70.1), 0.0, None, False)]).lines()
     assert not any("times the other's" in line for line in even)
     assert "balance   age: CN 70.00, AD 70.10; effect +0.00" in even
+
+
+def test_every_finding_has_its_line():
+    near = Near("test/a.png", "train/b.png", 0.912, "copy")
+    lines = make(
+        pairs_found={"identical": 1, "copy": 2, "person": 3},
+        slices_found=4,
+        pairs=[near],
+        alarm=True,
+        threshold=0.85,
+        strangers=900,
+        strangers_above=7,
+        most_alike_strangers=0.95,
+        identical_within=5,
+        unreadable={"c.png": "why"},
+        blank=["d.png", "e.png"],
+        cropped=["f.png"],
+        unused=["notes.txt"],
+    ).lines()
+    assert lines[:2] == ["audit     folder: 12 slices (train 12)", "persons   persons"]
+    assert [line for line in lines if "pairs of slices across" in line] == [
+        "CROSSING  1 pairs of slices across splits are identical, by their pixels",
+        "CROSSING  2 pairs of slices across splits are copies, altered or not, by their pixels",
+        "CROSSING  3 pairs of slices across splits are of one person, by their pixels",
+    ]
+    for told in (
+        "          4 slices outside train have such a pair",
+        "          the most alike: test/a.png and train/b.png (0.91)",
+        "note      5 slices stand twice within their split, pixel by pixel",
+        "unreadable 1 slices: c.png",
+        "blank     2 slices: d.png, e.png",
+        "cropped   1 slices: f.png",
+        "not used  notes.txt",
+    ):
+        assert told in lines, (told, lines)
+    assert any(line.startswith("ALARM     more than 1 in 1,000 pairs") for line in lines)
+    calibrated = "pixels    threshold 0.850; 7 of 900 pairs of slices said to be of different persons lie above, "
+    assert f"{calibrated}the most alike below 0.950" in lines
+    assert lines[-1].endswith("; 1 files could not be read, and were not looked at")
+    assert "pixels    threshold 0.820" in make().lines() and len(make().lines()) == 4

@@ -36,6 +36,7 @@ def test_known_strangers_raise_the_threshold():
     found = likeness.find_pairs(smalls[:30], smalls[30:], persons, 1)
     unknown = likeness.find_pairs(smalls[:30], smalls[30:], None, 1)
     assert len(unknown.pairs) > 500 and unknown.threshold == likeness.PERSON
+    assert (unknown.strangers, unknown.strangers_above, unknown.most_alike_strangers) == (0, 0, -1.0)
     assert found.strangers == 900 and found.threshold > likeness.PERSON and len(found.pairs) <= 1
     same = (base + rng.normal(0, 3, (60, 64, 64))).clip(0).astype(np.float32)
     assert not found.alarm and likeness.find_pairs(smalls[:30], smalls[30:], None, 1).alarm is False
@@ -78,3 +79,14 @@ def test_strangers_that_are_not_alike_leave_the_threshold():
     found = likeness.find_pairs(pictures[:4], pictures[4:], persons, 1)
     assert found.threshold == likeness.PERSON and (found.strangers, found.strangers_above, found.pairs) == (16, 0, [])
     assert found.most_alike_strangers < 0.5 and not found.alarm
+
+
+def test_a_turned_picture_has_its_centre_of_brightness_in_the_middle():
+    small = np.zeros((64, 64), np.float32)
+    small[10:20, 30:50] = 100
+    for degrees in (0.0, 30.0):
+        turned = likeness.turned(small, degrees)
+        rows, columns = np.indices(turned.shape)
+        assert turned.sum() == pytest.approx(small.sum(), rel=0.02)
+        assert (turned * rows).sum() / turned.sum() == pytest.approx(31.5, abs=0.05)
+        assert (turned * columns).sum() / turned.sum() == pytest.approx(31.5, abs=0.05)

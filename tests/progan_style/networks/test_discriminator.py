@@ -121,3 +121,13 @@ def test_a_listening_head_keeps_its_threshold_while_the_features_move():
         settled(head, x, condition, 1)
     after = (head(x).argmax(dim=1) == condition.labels).float().mean()
     assert after > before - 0.05
+
+
+def test_a_listening_head_of_features_that_never_vary_stays_finite():
+    """What D does not use is the same for all images; its variance runs down to nothing."""
+    x, condition = some()
+    x[:, 2] = 4.0
+    head = ListeningHead(5, 3, momentum=0.1)
+    head.covariance.zero_()
+    settled(head, x, condition, 3)
+    assert torch.isfinite(head.weight).all() and torch.isfinite(head.bias).all() and torch.isfinite(head(x)).all()

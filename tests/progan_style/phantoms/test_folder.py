@@ -56,6 +56,9 @@ def test_the_same_phantoms_are_not_made_twice_and_other_files_not_touched(tmp_pa
     assert make_phantoms(folder, persons=2, slices=1, size=8) == folder
     with pytest.raises(ValueError, match="holds something else"):
         make_phantoms(folder, persons=2, slices=1, size=8, seed=3)
+    next(folder.glob("*/*/*.png")).unlink()
+    with pytest.raises(ValueError, match="holds something else"):  # a picture is missing
+        make_phantoms(folder, persons=2, slices=1, size=8)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match="is a file"):
         make_phantoms(tmp_path / "file")
