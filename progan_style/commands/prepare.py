@@ -136,6 +136,12 @@ def audit(args: argparse.Namespace) -> int:
     from progan_style.audit.audit import audit_folder
 
     to = Path(args.to) if args.to else Path(args.audit) / "audit"
-    found = audit_folder(args.audit, to, aliases=args.alias, names=args.names, say=print)
+    try:
+        found = audit_folder(args.audit, to, aliases=args.alias, names=args.names, say=print)
+    except OSError as error:
+        if error.filename is None or not str(error.filename).startswith(str(to)):
+            raise
+        # What was found is printed by now
+        raise OSError(f"{shell.in_words(error)}: the page is not written; name another folder with --to") from None
     print(f"look at {to / 'audit.html'}")
     return 1 if found.crosses or found.unreadable else 0

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 SIDE, CELL_MM = 48, 4.0  # of the cube in which brains are compared
 LITRES = 1.8  # brains are brought to this size
 ALIKE = 0.88  # Dice of a brain and the template, below which a body is no whole brain
-CLEARLY = 0.03  # by how much the best way has to be better than the best of another top
+CLEARLY = 0.03  # by how much the best way has to be better than the best with another top, or another front
 ENDS = (("left", "right"), ("back", "front"), ("bottom", "top"))  # as the header calls them
 END_MM = 6.0  # outermost part of a head, in which its cross-sections are looked at
 BLUNT = 0.15  # difference of the cross-sections at two ends, as a share of the largest, that a neck makes
@@ -33,10 +33,14 @@ def doubt(head: Head, brain: Mask | None, voxel_mm: NDArray[np.float64]) -> str:
 
     brain: the mask of it on the volume's grid, [X, Y, Z], where there is one; else the head with its neck is looked at.
     """
-    found = top_of_brain(brain, voxel_mm) if brain is not None else top_of_head(head)
-    if found in ("", "top"):
-        return ""
-    return f"by its shape the top of the head lies at the end that is called the {found}; look which way up it is"
+    top, front = lie_of_brain(brain, voxel_mm) if brain is not None else (top_of_head(head), "")
+    if top not in ("", "top"):
+        return f"by its shape the top of the head lies at the end that is called the {top}; look which way up it is"
+    if front not in ("", "front"):
+        return (
+            f"by its shape the front of the brain lies at the end that is called the {front}; look where its front is"
+        )
+    return ""
 
 
 def top_of_head(head: Head) -> str:
@@ -59,14 +63,23 @@ def top_of_head(head: Head) -> str:
     return ENDS[order[2]][1 if ends[order[2]] > 0 else 0]
 
 
-def top_of_brain(brain: Mask, voxel_mm: NDArray[np.float64]) -> str:
-    """Which end the top of a brain is, by the header's words; "" if it is not clear. brain: [X, Y, Z]."""
+def lie_of_brain(brain: Mask, voxel_mm: NDArray[np.float64]) -> tuple[str, str]:
+    """Which ends the top and the front of a brain are, by the header's words; "" for what is not clear.
+
+    brain: [X, Y, Z].
+    """
     here = to_cube(brain, voxel_mm).ravel().astype(np.float32)
-    tops, there = turned_templates()
+    ways, there = turned_templates()
     dice = 2 * (there @ here) / (there.sum(axis=1) + here.sum())
-    alike = {end: max(d for top, d in zip(tops, dice, strict=True) if top == end) for end in set(tops)}
-    first, second = sorted(alike, key=lambda end: -alike[end])[:2]
-    return first if alike[first] >= ALIKE and alike[first] - alike[second] >= CLEARLY else ""
+    alike = {way: float(d) for way, d in zip(ways, dice, strict=True)}
+    top, front = best = max(ways, key=lambda way: alike[way])
+    if alike[best] < ALIKE:
+        return "", ""
+    other_tops = max(alike[way] for way in ways if way[0] != top)
+    other_fronts = max(alike[way] for way in ways if way[0] == top and way[1] != front)
+    if alike[best] - other_tops < CLEARLY:
+        return "", ""
+    return top, front if alike[best] - other_fronts >= CLEARLY else ""
 
 
 def to_cube(brain: Mask, voxel_mm: NDArray[np.float64]) -> Mask:
@@ -92,14 +105,15 @@ def template() -> Mask:
 
 
 @functools.cache
-def turned_templates() -> tuple[list[str], NDArray[np.float32]]:
-    """The template in each of the 24 ways: where its top then lies, by the header's words, and its cells [24, N^3]."""
-    tops, cubes = [], []
+def turned_templates() -> tuple[list[tuple[str, str]], NDArray[np.float32]]:
+    """The template in each of the 24 ways: where its top and its front then lie, by the header's words, and its cells
+    [24, N^3]."""
+    ways, cubes = [], []
     for axes, flips in _turns():
-        where = axes.index(2)
-        tops.append(ENDS[where][1 if flips[where] > 0 else 0])
+        front, top = (ENDS[axes.index(axis)][int(flips[axes.index(axis)] > 0)] for axis in (1, 2))
+        ways.append((top, front))
         cubes.append(np.flip(template().transpose(axes), tuple(i for i in range(3) if flips[i] < 0)).ravel())
-    return tops, np.array(cubes, np.float32)
+    return ways, np.array(cubes, np.float32)
 
 
 def _turns() -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -311,7 +311,7 @@ def test_findings_are_told_where_their_page_cannot_be_written(call_shell, tmp_pa
     source = write_noise(tmp_path / "in")
     done = call_shell("prepare.py", "--audit", source)
     assert done.stdout.startswith(f"audit     {source}: 72 slices") and "result    nothing was found" in done.stdout
-    refused(done, "audit/audit.json: Read-only file system")
+    refused(done, "audit/audit.json: Read-only file system: the page is not written; name another folder with --to")
 
 
 @pytest.mark.parametrize("option", ("--plane=axial", "--include=*", "--exclude=x", "--orientation=LAS"))

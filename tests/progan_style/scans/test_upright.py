@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
-from progan_style.scans.head import find_head
-from progan_style.scans.upright import ENDS, doubt, template, top_of_brain, top_of_head
+from progan_style.scans.head import Head, find_head
+from progan_style.scans.upright import ENDS, doubt, lie_of_brain, template, top_of_head
 from progan_style.scans.volumes import make_volume
 
 
@@ -32,15 +32,18 @@ def test_a_brain_lies_on_the_templates_mask_in_one_way():
     for axes in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
         for axis in (0, 2):
             brain = np.flip(person.transpose(axes), axis)
-            top = ENDS[axes.index(2)][int(axes.index(2) != axis)]
-            assert top_of_brain(brain, np.full(3, 4.0)) == top
+            front, top = (ENDS[axes.index(of)][int(axes.index(of) != axis)] for of in (1, 2))
+            assert lie_of_brain(brain, np.full(3, 4.0)) == (top, front)
+    about = np.flip(person, (0, 1))  # turned by 180 degrees as it is seen from above
+    told = doubt(Head(about, np.diag([4.0, 4, 4, 1]), (1, 1, 1)), about, np.full(3, 4.0))
+    assert told.startswith("by its shape the front of the brain lies at the end that is called the back; look")
 
 
 def test_what_is_no_clear_answer_is_none(scan_tools):
     _, _, ellipsoid = scan_tools.bare_brain(8.0)
-    assert top_of_brain(ellipsoid, np.full(3, 8.0)) == ""
+    assert lie_of_brain(ellipsoid, np.full(3, 8.0)) == ("", "")
     slab = template()[:, :, 20:32]
-    assert top_of_brain(slab, np.full(3, 4.0)) == ""
+    assert lie_of_brain(slab, np.full(3, 4.0)) == ("", "")
     data, _ = scan_tools.head(8.0)
     middle = find_head(make_volume(data[:, :, 12:18].astype(np.float32), np.diag([8.0, 8, 8, 1]), "slab"))
     assert top_of_head(middle) == "" and doubt(middle, None, np.full(3, 8.0)) == ""
