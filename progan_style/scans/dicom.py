@@ -97,7 +97,6 @@ def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
 
 
 def _read_series(folder: str | Path, names: Sequence[str]) -> Volume:
-    import pydicom
     from pydicom.errors import InvalidDicomError
 
     links = [p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not p.exists()]
