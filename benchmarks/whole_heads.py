@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from progan_style.phantoms.atlas import prepare_template
 from progan_style.phantoms.drawing import open_ventricles
 from progan_style.phantoms.persons import Person, draw_person
-from progan_style.phantoms.space import SAMPLED, TEMPLATE_ORIGIN, rotation, sample
+from progan_style.phantoms.space import SAMPLED, TEMPLATE_ORIGIN, rotation
 
 FIELD_MM = 256  # of the volume, along each axis
 CENTRE = np.array([0.0, -20.0, -20.0])  # person's mm in the middle of the volume, before the shift
@@ -63,33 +63,41 @@ class Atlas:
     """The whole template at 1 mm."""
 
     tissues: NDArray[np.float32]  # [4, X, Y, Z] grey, white, lateral ventricles, mm outside the brain (inside: 0)
-    geometry: NDArray[np.float32]  # of prepare_template
+    geometry: NDArray[np.float32] | None  # of prepare_template; None: nobody has atrophy
     points: dict[str, NDArray[np.float64]]  # structure -> template mm [N, 3]
 
 
-def read_atlas() -> Atlas:
+def read_atlas(atrophy: bool = True) -> Atlas:
+    """The template for whole heads. atrophy=False: in a second, and without the ventricles."""
     from nilearn import datasets
-    from scipy import ndimage
 
     load = [datasets.load_mni152_brain_mask, datasets.load_mni152_gm_template, datasets.load_mni152_wm_template]
     mask, grey, white = (np.asarray(one(resolution=1).dataobj, np.float32) for one in load)
     brain = mask > 0.5
     shares = np.stack([np.clip(1 - grey - white, 0, 1), grey, white]) ** 2.5
     _, grey, white = shares / np.maximum(shares.sum(axis=0), 1e-6) * brain
-    geometry, prepared = prepare_template()
-    ventricles = np.zeros_like(grey)
-    box = [slice(round(a - o), round(a - o) + n) for (a, _), o, n in zip(SAMPLED, TEMPLATE_ORIGIN, prepared.shape)]
-    ventricles[tuple(box)] = prepared[..., 1]
-    grown = np.pad(brain, 24)
-    closed = ndimage.distance_transform_edt(ndimage.distance_transform_edt(~grown) <= 10) <= 10
-    outside = ndimage.distance_transform_edt(~(grown | ~closed))[24:-24, 24:-24, 24:-24].astype(np.float32)
-    origin = np.array(TEMPLATE_ORIGIN)
-    points = {"ventricles": np.argwhere(ventricles > 0.5)[::7] + origin}
+    points, origin = {}, np.array(TEMPLATE_ORIGIN)
+    geometry, ventricles = None, np.zeros_like(grey)
+    if atrophy:
+        geometry, prepared = prepare_template()
+        first = [round(lowest - o) for (lowest, _), o in zip(SAMPLED, TEMPLATE_ORIGIN, strict=True)]
+        ventricles[tuple(slice(a, a + n) for a, n in zip(first, prepared.shape[:3], strict=True))] = prepared[..., 1]
+        points["ventricles"] = np.argwhere(ventricles > 0.5)[::7] + origin
     for name, ends in STRUCTURES.items():
         box = [slice(round(a - o), round(b - o)) for (a, b), o in zip(ends, origin, strict=True)]
-        at = np.argwhere(brain[tuple(box)])[::29]
-        points[name] = at + origin + [s.start for s in box]
-    return Atlas(np.stack([grey, white, ventricles, ndimage.gaussian_filter(outside, 1.5)]), geometry, points)
+        points[name] = np.argwhere(brain[tuple(box)])[::29] + origin + [s.start for s in box]
+    return Atlas(np.stack([grey, white, ventricles, outside_mm(brain)]), geometry, points)
+
+
+def outside_mm(brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """[X, Y, Z] at 1 mm -> mm outside of the brain whose furrows of less than 20 mm are closed, a smooth surface."""
+    from scipy import ndimage
+
+    coarse = np.pad(brain[::2, ::2, ::2], 10)
+    closed = ndimage.distance_transform_edt(ndimage.distance_transform_edt(~coarse) <= 5) <= 5
+    distance = 2 * ndimage.distance_transform_edt(~(coarse | ~closed)).astype(np.float32)
+    distance = ndimage.gaussian_filter(distance, 0.75)
+    return np.asarray(ndimage.affine_transform(distance, (0.5,) * 3, 10, brain.shape, order=1), np.float32)
 
 
 def smooth(shape: tuple[int, ...], knot: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -122,11 +130,11 @@ def whole_head(person: Person, pose: Pose, atlas: Atlas, seed: int, voxel: float
     q = (back[:3, :3].astype(np.float32) @ index) + back[:3, 3].astype(np.float32)[:, None]  # [3, N] person's mm
     moved = deformation(q, person, shape, voxel, rng)
     template_at = q + moved
-    known = np.abs(template_at[2] - 17) < 60
-    opened = np.zeros_like(q)
-    opened[:, known] = open_ventricles(template_at[:, known].T, person, atlas.geometry).T - template_at[:, known]
-    beyond = np.maximum(np.abs(template_at[2] - 17) - 33, 0)
-    template_at = template_at + opened * np.exp(-((beyond / 12) ** 2))
+    if atlas.geometry is not None:  # known between -16 and 50 mm: fading beyond
+        beyond = np.maximum(np.abs(template_at[2] - 17) - 33, 0)
+        near = beyond < 27
+        opened = open_ventricles(template_at[:, near].T, person, atlas.geometry).T - template_at[:, near]
+        template_at[:, near] += opened * np.exp(-((beyond[near] / 12) ** 2))
 
     def of(channel: int, cval: float = 0.0) -> NDArray[np.float32]:
         at = template_at - np.array(TEMPLATE_ORIGIN, np.float32)[:, None]
@@ -142,9 +150,10 @@ def whole_head(person: Person, pose: Pose, atlas: Atlas, seed: int, voxel: float
         signal = np.where(brain, signal, around(q, outside, person, texture[1], rng))
     signal = signal * np.exp(pose.bias * smooth(shape, 60 / voxel, rng).ravel())
     real, imaginary = rng.standard_normal((2, signal.size), np.float32) * np.float32(pose.noise)
-    received = np.hypot(signal + real, imaginary) if pose.scalp else np.where(brain, np.hypot(signal + real, imaginary), 0)
+    received = (
+        np.hypot(signal + real, imaginary) if pose.scalp else np.where(brain, np.hypot(signal + real, imaginary), 0)
+    )
     data = (received * 4 * person.gain).astype(np.float32).reshape(shape)
-    whole = [part.reshape(shape) for part in (ventricles, white, brain)]
     levels = {}
     for name, at in atlas.points.items():  # where a structure lies: the inverse of the deformation, by iteration
         x = at.T.astype(np.float64)
@@ -154,7 +163,7 @@ def whole_head(person: Person, pose: Pose, atlas: Atlas, seed: int, voxel: float
             u = [ndimage.map_coordinates((part).reshape(shape), where, order=1, mode="nearest") for part in moved]
             x = at.T - np.stack(u)
         levels[name] = (pose.to_scan[:3, :3] @ x + pose.to_scan[:3, 3][:, None]).mean(axis=1)
-    return WholeHead(data, affine, *whole, levels)
+    return WholeHead(data, affine, ventricles.reshape(shape), white.reshape(shape), brain.reshape(shape), levels)
 
 
 def deformation(
@@ -209,7 +218,12 @@ def draw_pose(index: int, seed: int) -> Pose:
     degrees = rng.uniform(0, 15) * axis / np.linalg.norm(axis)
     moved = rng.uniform(0, 30) * shift / np.linalg.norm(shift)
     scale, bias, noise = rng.uniform(0.9, 1.1), rng.uniform(0.03, 0.25), rng.uniform(0.01, 0.06)
-    return Pose(tuple(degrees), tuple(moved), float(scale), index % 4 != 3, float(bias), float(noise))
+    return Pose(_three(degrees), _three(moved), float(scale), index % 4 != 3, float(bias), float(noise))
+
+
+def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    a, b, c = (float(value) for value in values)
+    return a, b, c
 
 
 def draw_head(index: int, atlas: Atlas, seed: int, voxel: float = 2.0) -> tuple[Person, Pose, WholeHead]:

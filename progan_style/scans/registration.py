@@ -26,7 +26,7 @@ IMPROVED = {8: 6, 4: 3, 2: 1}  # how many starts go on at each step in mm
 ITERATIONS = {8: 6, 4: 8, 2: 10}
 STILL_MM = 0.1  # an iteration that moves no point of the brain further is the last
 RADIUS_MM = 80.0  # of the brain, to say how far its points move
-# Prior on the scan's size and stretch against the template, as logarithms. Its brain has 1.9 litres, most have 1.2 to 1.7
+# Prior on the logarithms of size and stretch against the template, whose brain has 1.9 litres; most have 1.2 to 1.7
 SIZE, SIZE_SD, STRETCH_SD = 0.93, 0.10, 0.06
 PRIOR = 0.005  # correlation that a deviation of sqrt(2) SD costs
 LEAST_ALIKE = 0.6
@@ -65,6 +65,11 @@ class Registration:
             float(np.degrees(np.arctan2(-front[0], front[1]))),
         )
 
+    def columns(self) -> dict[str, str]:
+        """What a manifest says of it: similarity, pitch in degrees, and T's upper three rows, row by row."""
+        rows = " ".join(f"{value:.6g}" for value in self.to_scan[:3].ravel())
+        return {"similarity": f"{self.similarity:.3f}", "pitch": f"{self.angles[0]:.1f}", "to_scan": rows}
+
 
 def polar(linear: Matrix) -> tuple[Matrix, Matrix]:
     """[3, 3] -> rotation R and symmetric stretch S, linear = R S."""
@@ -99,11 +104,24 @@ def register(volume: Volume, mask: NDArray[np.bool_] | None = None) -> Registrat
             grids = {mm: Grid(np.minimum(grid.values / limit, 1.0), grid.affine) for mm, grid in grids.items()}
     T = found[0][1]
     likeness, seen = compare(T, grids[2], levels[2])
-    home, _ = compare(np.eye(4), grids[2], levels[2])
-    if home >= max(LEAST_ALIKE, likeness - AT_HOME):
+    home, whole = compare(np.eye(4), grids[2], levels[2])
+    if home >= max(LEAST_ALIKE, likeness - AT_HOME) and whole >= LEAST_SEEN:
         return Registration(np.eye(4), home, at_home=True)
     result = Registration(T, likeness)
     return Registration(T, likeness, fault_of(result, seen, converged))
+
+
+def brain_values(volume: Volume, found: Registration) -> Array:
+    """The scan's values where the template's brain lies, [N]: of the nearest voxels, every 2 mm of the template."""
+    from scipy import ndimage
+
+    level = load_template()[2]
+    to_voxel = np.linalg.inv(volume.affine) @ found.to_scan
+    at = np.argwhere(level.brain) * level.step + level.origin
+    voxels = to_voxel[:3, :3] @ at.T + to_voxel[:3, 3][:, None]
+    ends = np.array(volume.data.shape)[:, None] - 0.5
+    voxels = voxels[:, ((voxels > -0.5) & (voxels < ends)).all(axis=0)]
+    return np.asarray(ndimage.map_coordinates(volume.data, voxels, np.float32, order=0, mode="nearest"))
 
 
 def fault_of(found: Registration, seen: float, converged: bool) -> str:

@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
@@ -19,14 +19,15 @@ from progan_style.data.folder import some
 from progan_style.data.manifest import write_manifest
 from progan_style.files import new_folder, printable, refuse_used, write_table
 from progan_style.pool import cores, in_processes
-from progan_style.scans import dicom, volumes, writing
-from progan_style.scans.cutting import BRIGHTEST, DARKEST, FIELD_MM, Cut, cut_slices
+from progan_style.scans import dicom, stripping, volumes, writing
+from progan_style.scans.cutting import FIELD_MM, Cut, Slices, card_lines, cut_slices, template_heights
 from progan_style.scans.finding import Scan
 from progan_style.scans.matching import Match
 from progan_style.scans.participants import safe_names
 from progan_style.scans.plan import WITHHELD, Plan, make_plan
 from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
+from progan_style.scans.template import load_template
 from progan_style.scans.volumes import BadScan
 
 # plane -> what is on the left of a picture
@@ -41,6 +42,7 @@ class Task:
     root: str
     cut: Cut
     folder: str  # for its slices, 000.png and on
+    strip: tuple[str, ...] = ()  # words of the user's command that finds the brain, where no mask is beside it
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class Outcome:
     low: float = 0.0
     high: float = 0.0
     notes: tuple[str, ...] = ()
+    missed: str = ""  # why it is not registered to the template, where that was asked for
+    placed: Mapping[str, str] = field(default_factory=dict)  # columns of the manifest that tell of the registration
+    template_mm: tuple[float, ...] = ()
 
 
 @dataclass
@@ -76,6 +81,8 @@ def cut_scan(task: Task) -> Outcome:
         if len(task.scan.masks) > 1:
             raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")
         mask = volumes.read_mask(Path(task.root) / task.scan.masks[0], volume) if task.scan.masks else None
+        if mask is None and task.strip:
+            mask = stripping.find_brain(volume, task.strip)
         slices = cut_slices(volume, task.cut, mask)
     except BadScan as error:
         told = str(error).removeprefix(f"{path}: ")
@@ -88,13 +95,22 @@ def cut_scan(task: Task) -> Outcome:
     Path(task.folder).mkdir()
     for k, picture in enumerate(slices.pictures):
         Image.fromarray(picture).save(Path(task.folder) / f"{k:03d}.png", compress_level=4)
+    return outcome_of(slices, task.cut, volume.notes)
+
+
+def outcome_of(slices: Slices, cut: Cut, notes: tuple[str, ...]) -> Outcome:
+    place = slices.place
+    found = place.registration
     return Outcome(
         offsets=tuple(map(float, slices.offsets)),
         outside=slices.outside,
         middle=slices.middle,
         low=slices.low,
         high=slices.high,
-        notes=volume.notes,
+        notes=(*notes, "its space is the template's already") if found is not None and found.at_home else notes,
+        missed=place.missed,
+        placed=found.columns() if found is not None else {},
+        template_mm=tuple(map(float, template_heights(place, slices.offsets, cut))) if found is not None else (),
     )
 
 
@@ -117,6 +133,9 @@ def prepare_study(
     """
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
+    strip = stripping.parse_command(settings.strip) if settings.strip else ()
+    if cut.middle == "template":
+        load_template()  # a fault of it is told before the scans are read
     refuse_used(to)
     plan = make_plan(source, settings)
     for line in plan.lines:
@@ -126,7 +145,7 @@ def prepare_study(
         why = plan.matches[0].why_not or "its row has no group in use"
         raise ValueError(f"{source}: no scan has a row with a group; the first: {plan.paths[0]}: {why}")
     with new_folder(to) as making, tempfile.TemporaryDirectory(dir=making) as cut_to:
-        tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}") for i in used]
+        tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}", strip) for i in used]
         outcomes = dict(zip(used, _cut_all(tasks, workers, settings.strict, progress), strict=True))
         good = [i for i in used if not outcomes[i].error]
         if not good:
@@ -143,6 +162,7 @@ def prepare_study(
         sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane])
         notes = Counter(note for i in used for note in outcomes[i].notes)
         remarks = [*plan.remarks, *(f"{n} scans: {note}" for note, n in notes.items())]
+        remarks += mixtures(rows)
         if len(good) < len(used):
             remarks.append(f"{len(used) - len(good)} scans could not be used: see scans.csv")
         name = to.resolve().name
@@ -158,14 +178,32 @@ def prepare_study(
 
 def _card(cut: Cut, settings: PrepareSettings) -> dict[str, object]:
     """What DATASET.md says about how the slices were made."""
-    intensity = f"percentiles {DARKEST:g} and {BRIGHTEST:g} inside the head -> 0 and 255"
-    scale = {"mm per pixel": FIELD_MM / cut.size}
-    return scale | asdict(cut) | {"intensity": intensity, "split": settings.split, "seed": settings.seed}
+    strip = {"strip": Path(stripping.parse_command(settings.strip)[0]).name} if settings.strip else {}
+    return card_lines(cut) | strip | {"split": settings.split, "seed": settings.seed}
+
+
+def mixtures(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Classes whose scans are cut about centres of several kinds, in lines of DATASET.md."""
+    kinds: dict[str, dict[str, str]] = {}
+    for row in rows:
+        kinds.setdefault(row["label"], {})[row["scan"]] = row["middle"]
+    lines = []
+    for label, of_scan in sorted(kinds.items()):
+        counts = Counter(of_scan.values()).most_common()
+        if len({*of_scan.values()}) > 1:
+            told = ", ".join(f"{kind} {count}" for kind, count in counts)
+            lines.append(f"{label}: scans are cut about centres of several kinds ({told}); their heights differ by mm, "
+                         f"and their gray values may")  # fmt: skip
+    return lines
 
 
 def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
     """What had to be assumed of scans, and which slices were not made, in lines to print."""
     lines = [f"note      {plan.paths[i]}: {note}" for i, outcome in outcomes.items() for note in outcome.notes]
+    if missed := {i: outcome for i, outcome in outcomes.items() if outcome.missed and not outcome.error}:
+        lines.append(f"MISSED    {len(missed)} scans do not register to the template and are cut without it:")
+        for i, outcome in missed.items():
+            lines.append(f"          {plan.paths[i]}: {outcome.missed}; cut about: {outcome.middle}")
     if outside := {i: outcome.outside for i, outcome in outcomes.items() if outcome.outside}:
         total = sum(map(len, outside.values()))
         lines.append(f"OUTSIDE   {total} slices lie outside their volume and were not made:")
@@ -183,8 +221,8 @@ def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress:
     with contextlib.closing(in_processes(cut_scan, tasks, min(workers or cores(), len(tasks)))) as done:
         bar = tqdm(done, total=len(tasks), desc="cutting", unit="scan", disable=None if progress else True)
         for task, outcome in zip(tasks, bar, strict=True):
-            if strict and outcome.error:
-                raise ValueError(f"{Path(task.root, task.scan.path)}: {outcome.error} (--strict: nothing was written)")
+            if strict and (fault := outcome.error or (f"no registration: {outcome.missed}" if outcome.missed else "")):
+                raise ValueError(f"{Path(task.root, task.scan.path)}: {fault} (--strict: nothing was written)")
             outcomes.append(outcome)
     return outcomes
 
@@ -219,6 +257,7 @@ def _pictures(folder: Path, who: Match, label: str, scan: str, outcome: Outcome,
             "mm_per_pixel": f"{FIELD_MM / cut.size:g}",
             "low": f"{outcome.low:.6g}",
             "high": f"{outcome.high:.6g}",
+            **({"template_mm": f"{outcome.template_mm[k]:.2f}", **outcome.placed} if outcome.template_mm else {}),
         }
         path = folder / f"{k:03d}.png"
         person = who.person
@@ -232,6 +271,7 @@ def _scan_row(i: int, plan: Plan, ids: Mapping[int, str], outcomes: Mapping[int,
     outcome = outcomes.get(i)
     state = "left out" if outcome is None else "failed" if outcome.error else "used"
     outcome = outcome or Outcome()
+    missed = [f"no registration to the template: {outcome.missed}"] if outcome.missed else []
     why = WITHHELD if dicom.carries_name(outcome.error, plan.patients[i]) else outcome.error
     return {
         "scan": ids.get(i, ""),
@@ -240,5 +280,5 @@ def _scan_row(i: int, plan: Plan, ids: Mapping[int, str], outcomes: Mapping[int,
         "label": plan.classes[i],
         "slices": str(len(outcome.offsets)),
         "outside_mm": " ".join(f"{mm:g}" for mm in outcome.outside),
-        "remark": "; ".join([*([why] if why else []), *outcome.notes]),
+        "remark": "; ".join([*([why] if why else []), *missed, *outcome.notes]),
     }
