@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from progan_style.phantoms.atlas import prepare_template
 from progan_style.phantoms.drawing import open_ventricles
 from progan_style.phantoms.persons import Person, draw_person
-from progan_style.phantoms.space import SAMPLED, TEMPLATE_ORIGIN, rotation
+from progan_style.phantoms.space import SAMPLED, TEMPLATE_ORIGIN, rotation, spline
 
 FIELD_MM = 256  # of the volume, along each axis
 CENTRE = np.array([0.0, -20.0, -20.0])  # person's mm in the middle of the volume, before the shift
@@ -102,18 +102,11 @@ def outside_mm(brain: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def smooth(shape: tuple[int, ...], knot: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """A random field of unit variance on a grid, with a knot every so many voxels."""
-    from scipy import ndimage
-
-    coarse = rng.standard_normal([int(np.ceil(n / knot)) + 4 for n in shape], np.float32)
-    at = [(np.arange(n) / knot + 1.5).astype(np.float32) for n in shape]
-    for axis, where in enumerate(at):
-        coarse = ndimage.map_coordinates(
-            np.moveaxis(coarse, axis, 0).reshape(coarse.shape[axis], -1),
-            np.stack(np.broadcast_arrays(where[:, None], np.arange(coarse.size // coarse.shape[axis])[None])),
-            np.float32, order=3, prefilter=False, mode="nearest",
-        ).reshape(len(where), *np.delete(coarse.shape, axis))  # fmt: skip
-        coarse = np.moveaxis(coarse, 0, axis)
-    return coarse / np.float32((151 / 315) ** 1.5)
+    bases = [spline(np.arange(n, dtype=np.float32), knot, 0, n) for n in shape]
+    field = rng.standard_normal([basis.shape[1] for basis in bases], np.float32)
+    for basis in bases:  # the axis that is done goes to the end
+        field = np.tensordot(field, basis, (0, 1))
+    return field / np.float32((151 / 315) ** 1.5)  # mean of the squared basis, for each axis
 
 
 def whole_head(person: Person, pose: Pose, atlas: Atlas, seed: int, voxel: float = 2.0) -> WholeHead:

@@ -10,26 +10,34 @@ is an affine on the template's side, T (I + M), so that gradients are those of t
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from progan_style.scans.head import block_means
+from progan_style.scans.grids import (
+    RADIUS_MM,
+    Grid,
+    Matrix,
+    Receiver,
+    coarser,
+    moved_by,
+    receiver_of,
+    reduced,
+    sampled,
+    through,
+)
 from progan_style.scans.template import MIDDLE, Level, load_template
 from progan_style.scans.volumes import Array, Volume
 
-Matrix = NDArray[np.float64]
-
-PITCHES, ROLLS, YAWS = (-24.0, -12.0, 0.0, 12.0, 24.0), (-12.0, 0.0, 12.0), (-12.0, 0.0, 12.0)  # degrees, at the start
+PITCHES, ROLLS = (-24.0, -12.0, 0.0, 12.0, 24.0), (-14.0, 0.0, 14.0)  # degrees, at the start; the nose to the front
 IMPROVED = {8: 6, 4: 3, 2: 1}  # how many starts go on at each step in mm
 ITERATIONS = {8: 6, 4: 8, 2: 10}
 STILL_MM = 0.1  # an iteration that moves no point of the brain further is the last
-RADIUS_MM = 80.0  # of the brain, to say how far its points move
 # Prior on the logarithms of size and stretch against the template, whose brain has 1.9 litres; most have 1.2 to 1.7
 SIZE, SIZE_SD, STRETCH_SD = 0.93, 0.10, 0.06
 PRIOR = 0.005  # correlation that a deviation of sqrt(2) SD costs
-LEAST_ALIKE = 0.6
+LEAST_ALIKE = 0.35  # inside the brain; chosen between heads and what is no upright T1 head (docs/prepare.md)
 MOST_TURNED = 40.0  # degrees about any axis
 SIZES = (0.7, 1.2)  # along any direction
 LEAST_SEEN = 0.75  # share of the template's brain inside the volume
@@ -41,7 +49,7 @@ class Registration:
     """Where a head lies. fault: why it is not to be believed, "" if it is."""
 
     to_scan: Matrix  # [4, 4] T
-    similarity: float  # normalised cross-correlation, -1 .. 1
+    similarity: float  # normalised cross-correlation inside the template's brain, -1 .. 1
     fault: str = ""
     at_home: bool = False  # the scan is in the template's space already, and T is the identity
 
@@ -77,38 +85,26 @@ def polar(linear: Matrix) -> tuple[Matrix, Matrix]:
     return u @ vt, (vt.T * s) @ vt
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Voxels 0 .. 1, of the scan at some step, and where they are."""
-
-    values: Array  # [X, Y, Z]
-    affine: Matrix  # [4, 4] index -> RAS mm
-
-
 def register(volume: Volume, mask: NDArray[np.bool_] | None = None) -> Registration:
     """The scan (and its brain mask, if there is one) against the template. Raises ValueError without a template."""
     levels = load_template()
     grids = {2: reduced(volume, mask)}
     for step in (4, 8):
         grids[step] = coarser(grids[2], step)
-    found = [(1.0, start) for start in starts(grids[8], levels[8])]
-    converged = False
+    found, converged = starts(grids[8], levels[8]), False
+    receiver = Receiver()
     for step, level in levels.items():
-        improved = []
-        for _, start in found[: IMPROVED[step]]:
-            improved.append(improve(start, grids[step], level, ITERATIONS[step]))
-        improved.sort(key=lambda one: one[0])
-        found, converged = [(cost, T) for cost, T, _ in improved], improved[0][2]
-        if step > 2:
-            limit = brightest(grids[step], level, found[0][1])
-            grids = {mm: Grid(np.minimum(grid.values / limit, 1.0), grid.affine) for mm, grid in grids.items()}
-    T = found[0][1]
-    likeness, seen = compare(T, grids[2], levels[2])
-    home, whole = compare(np.eye(4), grids[2], levels[2])
-    if home >= max(LEAST_ALIKE, likeness - AT_HOME) and whole >= LEAST_SEEN:
-        return Registration(np.eye(4), home, at_home=True)
-    result = Registration(T, likeness)
-    return Registration(T, likeness, fault_of(result, seen, converged))
+        done = [improve(T, grids[step], level, receiver) for T in found[: IMPROVED[step]]]
+        done.sort(key=lambda one: one[0])
+        found, converged = [T for _, T, _ in done], done[0][2]
+        receiver = receiver_of(found[0], grids[4], levels[4]) if step > 2 else receiver
+    T = found[0]
+    likeness, similarity, seen = compare(T, grids[2], levels[2], receiver)
+    home, at_home, whole = compare(np.eye(4), grids[2], levels[2], receiver)
+    if home >= likeness - AT_HOME and at_home >= LEAST_ALIKE and whole >= LEAST_SEEN:
+        return Registration(np.eye(4), at_home, at_home=True)
+    result = Registration(T, similarity)
+    return replace(result, fault=fault_of(result, seen, converged))
 
 
 def brain_values(volume: Volume, found: Registration) -> Array:
@@ -136,37 +132,8 @@ def fault_of(found: Registration, seen: float, converged: bool) -> str:
     if sizes[0] < SIZES[0] or sizes[-1] > SIZES[1]:
         return f"a size of {sizes[0]:.2f} to {sizes[-1]:.2f} of the template's; expected {SIZES[0]:g} to {SIZES[1]:g}"
     if found.similarity < LEAST_ALIKE:
-        return f"a similarity of {found.similarity:.2f}; expected {LEAST_ALIKE:g} or more, as of a T1-weighted head"
+        return f"a similarity of {found.similarity:.2f}; expected {LEAST_ALIKE:g}, as of an upright T1 head"
     return "" if converged else "it did not converge"
-
-
-def reduced(volume: Volume, mask: NDArray[np.bool_] | None = None) -> Grid:
-    """The scan on cells of about 2 mm, 0 .. 1: clipped where fat begins, darkest where it is outside of the brain."""
-    cell = np.minimum(np.maximum(1, np.rint(2.0 / volume.voxel_mm).astype(int)), volume.data.shape)
-    x, y, z = (int(n) for n in cell)
-    to_voxel = np.diag([*cell.astype(float), 1.0])
-    to_voxel[:3, 3] = (cell - 1) / 2
-    data = volume.data
-    corners = data[:: data.shape[0] - 1, :: data.shape[1] - 1, :: data.shape[2] - 1]
-    outside = ~mask if mask is not None else data == np.median(corners) if corners.min() == corners.max() else None
-    if outside is not None and 0.1 < outside.mean() < 0.98:  # removed: 0, whatever the values inside are
-        dark = np.percentile(data[~outside], 1)
-        data = np.where(outside, dark, data)
-    small = block_means(data, (x, y, z))
-    low, high = np.percentile(small, (2, 98))
-    head = small[small > low + 0.1 * (high - low)]
-    limit = float(np.percentile(head, 90)) if head.size else high
-    return Grid(np.clip((small - low) / max(limit - low, 1e-6), 0, 1).astype(np.float32), volume.affine @ to_voxel)
-
-
-def coarser(grid: Grid, step: float) -> Grid:
-    """Means over cells of about `step` mm."""
-    voxel = np.linalg.norm(grid.affine[:3, :3], axis=0)
-    cell = np.minimum(np.maximum(1, np.rint(step / voxel).astype(int)), grid.values.shape)
-    x, y, z = (int(n) for n in cell)
-    to_fine = np.diag([*cell.astype(float), 1.0])
-    to_fine[:3, 3] = (cell - 1) / 2
-    return Grid(block_means(grid.values, (x, y, z)), grid.affine @ to_fine)
 
 
 def rotation(pitch: float, roll: float, yaw: float) -> Matrix:
@@ -187,18 +154,18 @@ def starts(grid: Grid, level: Level) -> list[Matrix]:
     corners = corners @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     first = corners.min(axis=0)
     shape = np.ceil((corners.max(axis=0) - first) / step).astype(int) + 1
-    world = sampled(grid, shape, np.diag([step, step, step, 1.0]) + _at(first))
+    world = sampled(grid, shape, moved_by(first, step))
     half = int(np.ceil(np.linalg.norm(level.values.shape) / 2 * SIZE))
     side = 2 * half + 1
     padded = [fft.next_fast_len(int(n) + side, real=True) for n in shape]
     seen = (world >= 0).astype(np.float32)
-    scan = np.maximum(world, 0)
+    scan = np.clip(world, 0, 1)
     ones, sums, squares = (fft.rfftn(part, padded) for part in (seen, scan, scan**2))
 
     middle = level.origin + (np.array(level.values.shape) - 1) / 2 * step
     found = []
-    for angles in itertools.product(PITCHES, ROLLS, YAWS):
-        linear = SIZE * rotation(*angles)
+    for pitch, roll in itertools.product(PITCHES, ROLLS):
+        linear = SIZE * rotation(pitch, roll, 0.0)
         back = np.linalg.inv(linear)
         offset = (np.array(level.values.shape) - 1) / 2 - back @ np.full(3, half)
         w = ndimage.affine_transform(level.region.astype(np.float32), back, offset, (side,) * 3, order=1)
@@ -223,45 +190,18 @@ def starts(grid: Grid, level: Level) -> list[Matrix]:
     return [T for _, T in found]
 
 
-def _at(point: NDArray[np.float64]) -> Matrix:
-    moved = np.zeros((4, 4))
-    moved[:3, 3] = point
-    return moved
+def compare(T: Matrix, grid: Grid, level: Level, receiver: Receiver) -> tuple[float, float, float]:
+    """Normalised cross-correlation over the region, and inside the brain; the brain's share that lies in the volume."""
+    scan = receiver.correct(through(T, grid, level), level)
+    valid = scan >= 0
 
+    def correlation(used: NDArray[np.bool_]) -> float:
+        if np.count_nonzero(used) < 100:
+            return -1.0
+        a, b = (part[used] - part[used].mean() for part in (level.values, scan))
+        return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), 1e-9))
 
-def sampled(grid: Grid, shape: NDArray[np.int_] | tuple[int, ...], to_world: Matrix) -> Array:
-    """The scan at the points of another grid, trilinear, -1 outside the volume."""
-    from scipy import ndimage
-
-    to_voxel = np.linalg.inv(grid.affine) @ to_world
-    result = ndimage.affine_transform(
-        grid.values, to_voxel[:3, :3], to_voxel[:3, 3], tuple(int(n) for n in shape), order=1, cval=-1.0
-    )
-    return np.asarray(result, np.float32)
-
-
-def through(T: Matrix, grid: Grid, level: Level) -> Array:
-    """The scan as the template's grid sees it through T, [X, Y, Z], -1 outside the volume."""
-    to_mm = np.diag([level.step, level.step, level.step, 1.0]) + _at(level.origin)
-    return sampled(grid, level.values.shape, T @ to_mm)
-
-
-def brightest(grid: Grid, level: Level, T: Matrix) -> float:
-    """The 98th percentile inside the brain: what is brighter is fat."""
-    inside = through(T, grid, level)[level.brain]
-    inside = inside[inside >= 0]
-    return max(0.1, float(np.percentile(inside, 98))) if inside.size else 1.0
-
-
-def compare(T: Matrix, grid: Grid, level: Level) -> tuple[float, float]:
-    """Normalised cross-correlation over the region, and the share of the brain that lies in the volume."""
-    scan = through(T, grid, level)
-    used = level.region & (scan >= 0)
-    share = float((scan[level.brain] >= 0).mean())
-    if np.count_nonzero(used) < 100:
-        return -1.0, share
-    a, b = (part[used] - part[used].mean() for part in (level.values, scan))
-    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), 1e-9)), share
+    return correlation(level.region & valid), correlation(level.brain & valid), float(valid[level.brain].mean())
 
 
 def deviations(linear: Matrix) -> NDArray[np.float64]:
@@ -274,12 +214,12 @@ def deviations(linear: Matrix) -> NDArray[np.float64]:
     return np.array([(size - np.log(SIZE)) / SIZE_SD, *np.diag(shape), *off])
 
 
-def improve(T: Matrix, grid: Grid, level: Level, iterations: int) -> tuple[float, Matrix, bool]:
+def improve(T: Matrix, grid: Grid, level: Level, receiver: Receiver) -> tuple[float, Matrix, bool]:
     """Gauss-Newton from T -> cost, T, whether it has come to rest. A step that makes it worse is halved."""
-    pivot = _at(np.array(MIDDLE)) + np.eye(4)
+    pivot = moved_by(np.array(MIDDLE))
     best, best_T, step, moved = np.inf, T, None, np.inf
-    for _ in range(iterations + 1):
-        cost, update = gauss_newton(T, grid, level)
+    for _ in range(ITERATIONS[int(level.step)] + 1):
+        cost, update = gauss_newton(T, grid, level, receiver)
         if cost < best:
             best, best_T, step = cost, T, update
         elif step is None:
@@ -293,9 +233,9 @@ def improve(T: Matrix, grid: Grid, level: Level, iterations: int) -> tuple[float
     return best, best_T, moved < STILL_MM * level.step * 5
 
 
-def gauss_newton(T: Matrix, grid: Grid, level: Level) -> tuple[float, Matrix]:
+def gauss_newton(T: Matrix, grid: Grid, level: Level, receiver: Receiver) -> tuple[float, Matrix]:
     """The cost at T, and the step M [4, 4] about MIDDLE that would end at the least cost if all were linear."""
-    scan = through(T, grid, level)
+    scan = receiver.correct(through(T, grid, level), level)
     valid = scan >= 0
     used = level.region & valid
     for axis in range(3):
