@@ -31,7 +31,7 @@ from progan_style.scans.template import MIDDLE, Level, load_template
 from progan_style.scans.volumes import Array, Volume
 
 PITCHES, ROLLS = (-24.0, -12.0, 0.0, 12.0, 24.0), (-14.0, 0.0, 14.0)  # degrees, at the start; the nose to the front
-IMPROVED = {8: 6, 4: 3, 2: 1}  # how many starts go on at each step in mm
+IMPROVED = {8: 10, 4: 3, 2: 1}  # how many starts go on at each step in mm
 ITERATIONS = {8: 6, 4: 8, 2: 10}
 STILL_MM = 0.1  # an iteration that moves no point of the brain further is the last
 # Prior on the logarithms of size and stretch against the template, whose brain has 1.9 litres; most have 1.2 to 1.7
@@ -91,20 +91,35 @@ def register(volume: Volume, mask: NDArray[np.bool_] | None = None) -> Registrat
     grids = {2: reduced(volume, mask)}
     for step in (4, 8):
         grids[step] = coarser(grids[2], step)
-    found, converged = starts(grids[8], levels[8]), False
-    receiver = Receiver()
+    hopes = [Hope(T, Receiver()) for T in starts(grids[8], levels[8])]
     for step, level in levels.items():
-        done = [improve(T, grids[step], level, receiver) for T in found[: IMPROVED[step]]]
-        done.sort(key=lambda one: one[0])
-        found, converged = [T for _, T, _ in done], done[0][2]
-        receiver = receiver_of(found[0], grids[4], levels[4]) if step > 2 else receiver
-    T = found[0]
+        hopes = [better(hope, grids, level) for hope in hopes[: IMPROVED[step]]]
+        hopes.sort(key=lambda hope: -hope.similarity)
+    T, receiver = hopes[0].to_scan, hopes[0].receiver
     likeness, similarity, seen = compare(T, grids[2], levels[2], receiver)
     home, at_home, whole = compare(np.eye(4), grids[2], levels[2], receiver)
     if home >= likeness - AT_HOME and at_home >= LEAST_ALIKE and whole >= LEAST_SEEN:
         return Registration(np.eye(4), at_home, at_home=True)
     result = Registration(T, similarity)
-    return replace(result, fault=fault_of(result, seen, converged))
+    return replace(result, fault=fault_of(result, seen, hopes[0].converged))
+
+
+@dataclass(frozen=True)
+class Hope:
+    """A registration on its way. The cost ranks none: fat in the place of the brain's border costs little."""
+
+    to_scan: Matrix
+    receiver: Receiver
+    similarity: float = -1.0  # inside the brain
+    converged: bool = False
+
+
+def better(hope: Hope, grids: dict[int, Grid], level: Level) -> Hope:
+    """One hope, improved at a level, with the gain that follows from it (below 2 mm: fitted at 4)."""
+    grid = grids[int(level.step)]
+    _, T, converged = improve(hope.to_scan, grid, level, hope.receiver)
+    receiver = receiver_of(T, grids[4], load_template()[4]) if level.step > 2 else hope.receiver
+    return Hope(T, receiver, compare(T, grid, level, receiver)[1], converged)
 
 
 def brain_values(volume: Volume, found: Registration) -> Array:

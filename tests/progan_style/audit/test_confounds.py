@@ -27,3 +27,24 @@ def test_confounds_between_the_classes(tmp_path):
     assert flagged == {"mean intensity", "age", "share of sex F"} and found.imbalance == 3.0 and not found.crosses
     age = next(c for c in found.confounds if c.what == "age")
     assert age.values[1] - age.values[0] == pytest.approx(10, abs=4) and age.effect < -1.5 and age.chance < 1e-4
+
+
+def test_classes_that_are_cut_about_different_centres_are_told(tmp_path):
+    """AD half about the vertex, CN about the template alone; where all are cut alike nothing is said."""
+    for folder, odd in (("mixed", "vertex"), ("alike", "template")):
+        rows = ["path,label,subject,split,middle"]
+        rng = np.random.default_rng(2)
+        for name in ("CN", "AD"):
+            for p in range(12):
+                picture = ndimage.gaussian_filter(rng.normal(size=(64, 64)), 2) * 150 + 90
+                path = f"train/{name}/{name}{p:02d}_0.png"
+                (tmp_path / folder / path).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(tmp_path / folder / path)
+                rows.append(f"{path},{name},{name}{p:02d},train,{odd if name == 'AD' and p % 2 else 'template'}")
+        (tmp_path / folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    found = audit_folder(tmp_path / "mixed", workers=1)
+    centres = next(c for c in found.confounds if c.what.startswith("share cut about the"))
+    assert centres.values in ((0.0, 0.5), (1.0, 0.5)) and centres.chance < 0.05
+    assert any(line.startswith("balance   share cut about the") for line in found.lines())
+    alike = audit_folder(tmp_path / "alike", workers=1)
+    assert not [c for c in alike.confounds if "cut about" in c.what]

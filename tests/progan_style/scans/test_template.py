@@ -28,7 +28,9 @@ def test_a_template_that_is_missing_is_one_line(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_mni152_template", missing)
     load_template.cache_clear()
-    with pytest.raises(ValueError, match="--middle template: expected nilearn's ICBM152 template, got FileNot.* vertex$"):
+    with pytest.raises(
+        ValueError, match="--middle template: expected nilearn's ICBM152 template, got FileNot.* vertex$"
+    ):
         load_template()
     monkeypatch.undo()
     assert load_template()
