@@ -16,7 +16,7 @@ def ramp(shape, affine):
 
 
 def test_a_coarser_grid_and_another_grids_points_keep_every_value_at_its_mm():
-    """A linear function survives means over cells and trilinear samples exactly: an offset of half a cell would show."""
+    """A linear function survives means over cells and trilinear samples: an offset of half a cell would show."""
     affine = np.diag([1.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = -20, -30, 5
     grid = Grid(ramp((41, 30, 21), affine), affine)

@@ -78,7 +78,7 @@ def test_a_fault_of_the_tool_is_a_fault_of_the_scan(tool, volume, how, file, tol
     ],
 )
 def test_a_command_that_cannot_be_run_is_refused(text, told):
-    with pytest.raises(ValueError, match="^--strip: ") as caught:
+    with pytest.raises(ValueError, match=r"^--strip: ") as caught:
         parse_command(text)
     assert told in str(caught.value)
 

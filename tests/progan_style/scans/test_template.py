@@ -13,7 +13,7 @@ def test_the_brain_is_the_same_at_every_step():
         at = np.argwhere(level.brain) * level.step + level.origin
         assert len(at) * step**3 / 1e6 == pytest.approx(1.88, abs=0.06)  # litres
         assert np.allclose(at.mean(axis=0), (0, -22, 9.5), atol=1.0)
-        assert level.region[level.brain].all() and 0 <= level.values.min() and level.values.max() <= 1
+        assert level.region[level.brain].all() and level.values.min() >= 0 and level.values.max() <= 1
         edge = level.region.copy()
         edge[1:-1, 1:-1, 1:-1] = False
         assert not edge.any()  # the box holds the region, with a voxel about it
@@ -29,7 +29,7 @@ def test_a_template_that_is_missing_is_one_line(monkeypatch):
     monkeypatch.setattr(datasets, "load_mni152_template", missing)
     load_template.cache_clear()
     with pytest.raises(
-        ValueError, match="--middle template: expected nilearn's ICBM152 template, got FileNot.* vertex$"
+        ValueError, match=r"--middle template: expected nilearn's ICBM152 template, got FileNot.* vertex$"
     ):
         load_template()
     monkeypatch.undo()
