@@ -1,4 +1,4 @@
-"""What differs between the classes besides the disease: age, sex, mean intensity."""
+"""What differs between the classes besides the disease: age, sex, mean intensity, what the slices are cut about."""
 
 from collections import defaultdict
 from itertools import combinations
@@ -13,7 +13,7 @@ EFFECT, CHANCE = 0.3, 0.01  # a group difference: standardised, and the probabil
 
 
 def confounds(found: SliceSet, intensity: Any) -> list[Confound]:
-    """Differences of age, sex and mean intensity between the classes, persons counting once where they are known."""
+    """Differences of age, sex, mean intensity and centres (`middle`) between the classes, persons counting once."""
     rows: dict[tuple[int, str], list[int]] = defaultdict(list)
     for i, item in enumerate(found.slices):
         rows[item.label, str(found.subjects[i]) if found.known else str(i)].append(i)
@@ -31,7 +31,10 @@ def confounds(found: SliceSet, intensity: Any) -> list[Confound]:
             result.append(_difference("age", names, known[0], known[1], found.stated))
         sexes = [[s for mine in group if (s := found.slices[mine[0]].extra.get("sex", ""))] for group in groups]
         if all(sexes) and len(set(sexes[0] + sexes[1])) > 1:
-            result.append(_sexes(names, sexes[0], sexes[1], found.stated))
+            result.append(_shares("share of sex", names, sexes[0], sexes[1], found.stated))
+        centres = [[m for mine in group if (m := found.slices[mine[0]].extra.get("middle", ""))] for group in groups]
+        if all(centres) and len(set(centres[0] + centres[1])) > 1:
+            result.append(_shares("share cut about the", names, centres[0], centres[1], found.stated))
     return result
 
 
@@ -53,14 +56,17 @@ def _difference(what: str, names: tuple[str, str], first: Any, second: Any, inde
     return Confound(what, names, (float(first.mean()), float(second.mean())), effect, chance, flagged)
 
 
-def _sexes(names: tuple[str, str], first: list[str], second: list[str], independent: bool) -> Confound:
-    """Share of one sex in both classes, and Fisher's test where the draws are independent."""
+def _shares(what: str, names: tuple[str, str], first: list[str], second: list[str], independent: bool) -> Confound:
+    """Share of one value in both classes, the one that differs most, and Fisher's test where draws are independent."""
     from scipy import stats
 
-    one = sorted(set(first + second))[0]
+    def share(value: str, group: list[str]) -> float:
+        return group.count(value) / len(group)
+
+    one = max(sorted(set(first + second)), key=lambda value: abs(share(value, first) - share(value, second)))
     counts = [[group.count(one), len(group) - group.count(one)] for group in (first, second)]
-    shares = (counts[0][0] / len(first), counts[1][0] / len(second))
+    shares = (share(one, first), share(one, second))
     chance = float(stats.fisher_exact(counts)[1]) if independent else None
     effect = shares[0] - shares[1]
     flagged = abs(effect) >= EFFECT / 2 and (chance is None or chance < CHANCE)
-    return Confound(f"share of sex {one}", names, shares, effect, chance, flagged)
+    return Confound(f"{what} {one}", names, shares, effect, chance, flagged)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from progan_style import shell
 
-FOR_SCANS = ("plane", "slices", "spacing", "size", "middle", "below")
+FOR_SCANS = ("plane", "slices", "spacing", "size", "middle", "below", "head_size")
 
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -50,11 +50,21 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     how.add_argument("--size", metavar="PIXELS", type=int, help="per side; a picture shows 256 mm (default: 256)")
     how.add_argument(
         "--middle",
-        choices=("auto", "vertex", "brain", "volume"),
-        help="the slices lie evenly about: --below mm under the vertex, the brain's centre, the volume's middle; "
-        "auto: the brain where a mask is beside the scan or the skull was removed, else the vertex (default)",
+        choices=("auto", "vertex", "brain", "volume", "template"),
+        help="the slices lie evenly about: --below mm under the vertex, the brain's centre, the volume's middle, a "
+        "point of the template, with its tilt; auto: the brain where a mask is beside the scan or the skull was "
+        "removed, else the vertex (default)",
     )
     how.add_argument("--below", metavar="MM", type=float, help="middle slice under the vertex (default: 75)")
+    how.add_argument(
+        "--head-size", choices=("kept", "template"), help="with --middle template: whose mm count (default: kept)"
+    )
+    how.add_argument(
+        "--strip",
+        metavar="COMMAND",
+        default="",
+        help="your tool that finds the brain where no mask is beside the scan, as 'mri_synthstrip -i {scan} -m {mask}'",
+    )
     return p.parse_args(argv)
 
 
@@ -95,6 +105,7 @@ def prepare(args: argparse.Namespace) -> int:
         split=args.split,
         seed=args.seed,
         terms=terms,
+        strip=args.strip,
         strict=args.strict,
     )
     given = {name: getattr(args, name) for name in FOR_SCANS if getattr(args, name) is not None}
@@ -102,9 +113,10 @@ def prepare(args: argparse.Namespace) -> int:
         done = prepare_study(args.source, args.to, settings, cut=Cut(**given), workers=args.workers, say=print)
         rows, failed, doubtful = done.rows, done.failed, done.doubtful
     else:
-        given |= {name: True for name in ("include", "exclude", "orientation") if getattr(args, name)}
+        given |= {name: True for name in ("include", "exclude", "orientation", "strip") if getattr(args, name)}
         if given:
-            raise ValueError(f"--{next(iter(given))}: for scans; {args.source} holds no scans, and slices are not cut")
+            option = next(iter(given)).replace("_", "-")
+            raise ValueError(f"--{option}: for scans; {args.source} holds no scans, and slices are not cut")
         _, rows, failed = prepare_slices(args.source, args.to, settings, say=print)
         doubtful = {}
     return report(args.to, rows, failed, doubtful)

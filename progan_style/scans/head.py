@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from progan_style.scans.volumes import BadScan, Volume
+from progan_style.scans.volumes import Array, BadScan, Volume
 
 HEAD_CELL_MM = 2.0  # the head is looked for on a grid of about this
 SPECK = 0.01  # share of all that is bright, below which a body is noise
@@ -37,6 +37,16 @@ class Head:
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
 
+def block_means(data: Array, cell: tuple[int, int, int]) -> Array:
+    """[X, Y, Z] -> [X', Y', Z'], means over cells; what is left over at the far edge is less than a cell."""
+    means = data
+    for axis, length in enumerate(cell):
+        cells = means.shape[axis] // length
+        means = means[(slice(None),) * axis + (slice(0, cells * length),)]
+        means = means.reshape(*means.shape[:axis], cells, length, *means.shape[axis + 1 :]).mean(axis=axis + 1)
+    return means
+
+
 def find_head(volume: Volume) -> Head:
     """The bright bodies but for specks, holes filled: brain and scalp may be apart, with dark bone between.
 
@@ -46,12 +56,8 @@ def find_head(volume: Volume) -> Head:
 
     cell = np.maximum(1, np.rint(HEAD_CELL_MM / volume.voxel_mm).astype(int))
     cell = np.minimum(cell, volume.data.shape)
-    cells = np.array(volume.data.shape) // cell
-    means = volume.data
-    for axis in range(3):  # means over the cells; what is left over at the far edge is less than a cell
-        means = means.take(range(cells[axis] * cell[axis]), axis)
-        split = (*means.shape[:axis], cells[axis], cell[axis], *means.shape[axis + 1 :])
-        means = means.reshape(split).mean(axis=axis + 1)
+    x, y, z = (int(n) for n in cell)
+    means = block_means(volume.data, (x, y, z))
     low, high = np.percentile(means, (2, 98))
     bright = means > low + 0.1 * (high - low)
     parts, count = ndimage.label(bright)
@@ -63,7 +69,6 @@ def find_head(volume: Volume) -> Head:
     bodies = (sizes >= SPECK * sizes.sum())[parts]
     to_voxel = np.diag([*cell.astype(float), 1.0])
     to_voxel[:3, 3] = (cell - 1) / 2
-    x, y, z = (int(n) for n in cell)
     return Head(ndimage.binary_fill_holes(bodies), volume.affine @ to_voxel, (x, y, z))
 
 

@@ -42,7 +42,7 @@ NAMES_OF_PEOPLE = (
 )  # fmt: skip
 # What the manifest says itself; a column of the sheet with such a name gets sheet_ before it
 OWN_COLUMNS = ("path", "label", "subject", "split", "session", "scan", "plane", "slice_mm", "mm_per_pixel", "middle",
-               "low", "high", "group", "guessed_subject")  # fmt: skip
+               "low", "high", "group", "guessed_subject", "template_mm", "similarity", "pitch", "to_scan")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class PrepareSettings:
     split: str = "80/10/10"  # train, validate, test in percent
     seed: int = 999  # of the split
     terms: str = ""  # text of the scans' licence
+    strip: str = ""  # a command that finds the brain of a scan without a mask
     strict: bool = False  # nothing is written if a scan or a slice cannot be used
 
 

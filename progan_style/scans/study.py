@@ -7,9 +7,8 @@ used is listed with its reason and does not stop the others.
 import contextlib
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
@@ -19,14 +18,16 @@ from progan_style.data.folder import some
 from progan_style.data.manifest import write_manifest
 from progan_style.files import new_folder, printable, refuse_used, write_table
 from progan_style.pool import cores, in_processes
-from progan_style.scans import dicom, volumes, writing
-from progan_style.scans.cutting import BRIGHTEST, DARKEST, FIELD_MM, Cut, cut_slices
+from progan_style.scans import dicom, stripping, volumes, writing
+from progan_style.scans.cutting import FIELD_MM, Cut, Slices, card_lines, cut_slices, template_heights
 from progan_style.scans.finding import Scan
 from progan_style.scans.matching import Match
+from progan_style.scans.outcomes import Outcome, remarks, told
 from progan_style.scans.participants import safe_names
 from progan_style.scans.plan import WITHHELD, Plan, make_plan
 from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
+from progan_style.scans.template import load_template
 from progan_style.scans.volumes import BadScan
 
 WORKERS = 4  # at most, unless told: each holds a volume, 0.4 GB at 256 x 256 x 256, so that all stay under 2 GB
@@ -43,20 +44,7 @@ class Task:
     cut: Cut
     folder: str  # for its slices, 000.png and on
     orientation: str = ""  # how it is stored, if its header states nothing
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a scan."""
-
-    error: str = ""
-    offsets: tuple[float, ...] = ()
-    outside: tuple[float, ...] = ()
-    middle: str = ""
-    low: float = 0.0
-    high: float = 0.0
-    notes: tuple[str, ...] = ()
-    doubt: str = ""  # how the head's shape contradicts the header
+    strip: tuple[str, ...] = ()  # words of the user's command that finds the brain, where no mask is beside it
 
 
 @dataclass
@@ -80,6 +68,8 @@ def cut_scan(task: Task) -> Outcome:
             raise BadScan(f"{len(task.scan.masks)} masks beside it ({some(task.scan.masks)}); keep one")
         mask_path = Path(task.root, *task.scan.masks)
         mask = volumes.read_mask(mask_path, volume, task.orientation) if task.scan.masks else None
+        if mask is None and task.strip:
+            mask = stripping.find_brain(volume, task.strip)
         slices = cut_slices(volume, task.cut, mask)
     except BadScan as error:
         told = str(error).removeprefix(f"{path}: ")
@@ -92,13 +82,22 @@ def cut_scan(task: Task) -> Outcome:
     Path(task.folder).mkdir()
     for k, picture in enumerate(slices.pictures):
         Image.fromarray(picture).save(Path(task.folder) / f"{k:03d}.png", compress_level=4)
+    return outcome_of(slices, task.cut, volume.notes)
+
+
+def outcome_of(slices: Slices, cut: Cut, notes: tuple[str, ...]) -> Outcome:
+    place = slices.place
+    found = place.registration
     return Outcome(
         offsets=tuple(map(float, slices.offsets)),
         outside=slices.outside,
         middle=slices.middle,
         low=slices.low,
         high=slices.high,
-        notes=volume.notes,
+        notes=(*notes, "its space is the template's already") if found is not None and found.at_home else notes,
+        missed=place.missed,
+        placed=found.columns() if found is not None else {},
+        template_mm=tuple(map(float, template_heights(place, slices.offsets, cut))) if found is not None else (),
         doubt=slices.doubt,
     )
 
@@ -128,6 +127,9 @@ def prepare_study(
     """
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
+    strip = stripping.parse_command(settings.strip) if settings.strip else ()
+    if cut.middle == "template":
+        load_template()  # a fault of it is told before the scans are read
     refuse_used(to)
     plan = make_plan(source, settings)
     for line in plan.lines:
@@ -138,7 +140,7 @@ def prepare_study(
         raise ValueError(f"{source}: no scan has a row with a group; the first: {plan.paths[0]}: {why}")
     with new_folder(to) as making, tempfile.TemporaryDirectory(dir=making) as cut_to:
         of = settings.orientation
-        tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}", of) for i in used]
+        tasks = [Task(plan.scans[i], str(plan.root), cut, f"{cut_to}/{i:06d}", of, strip) for i in used]
         outcomes = dict(zip(used, _cut_all(tasks, workers, settings.strict, progress), strict=True))
         good = [i for i in used if not outcomes[i].error]
         if not good:
@@ -149,15 +151,13 @@ def prepare_study(
         for i in good:
             pictures += _pictures(Path(cut_to) / f"{i:06d}", plan.matches[i], plan.classes[i], ids[i], outcomes[i], cut)
         rows = writing.place(pictures, writing.split_of_persons(pictures, shares, settings.seed), making, move=True)
-        cut_or_not = [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))]
         left = [{"source": path, "state": "left out", "remark": why} for path, why in plan.left]
-        write_table(making / "scans.csv", cut_or_not + left)
+        write_table(making / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))] + left)
         doubtful = [i for i in good if outcomes[i].doubt]
         sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane], {ids[i] for i in doubtful})
-        remarks = [*plan.remarks, *_remarks([outcomes[i] for i in used])]
-        name = to.resolve().name
+        said = [*plan.remarks, *remarks([outcomes[i] for i in used])]
         card = _card(cut, settings) | {"persons": plan.who_says}
-        writing.write_card(making, name, plan.name, rows, card, remarks, settings.terms)
+        writing.write_card(making, to.resolve().name, plan.name, rows, card, said, settings.terms)
         write_manifest(making, rows, writing.FIRST_COLUMNS)
     say(writing.persons_line(pictures, plan.who_says))
     for line in told(plan, {i: outcomes[i] for i in used}, cut):
@@ -167,52 +167,10 @@ def prepare_study(
     return Prepared(to, rows, failed, doubts, [to / path.relative_to(making) for path in sheets])
 
 
-def _remarks(outcomes: Sequence[Outcome]) -> list[str]:
-    """What DATASET.md says about all scans together."""
-    notes = Counter(note for outcome in outcomes for note in outcome.notes)
-    remarks = [f"{n} scans: {note}" for note, n in notes.items()]
-    if failed := sum(bool(outcome.error) for outcome in outcomes):
-        remarks.append(f"{failed} scans could not be used: see scans.csv")
-    if mixed := mixed_middles(outcomes):
-        remarks.append(mixed)
-    if doubtful := sum(bool(outcome.doubt) for outcome in outcomes):
-        remarks.append(f"{doubtful} scans may not be the way up that their headers say: see scans.csv")
-    return remarks
-
-
 def _card(cut: Cut, settings: PrepareSettings) -> dict[str, object]:
     """What DATASET.md says about how the slices were made."""
-    intensity = f"percentiles {DARKEST:g} and {BRIGHTEST:g} inside the head -> 0 and 255"
-    scale = {"mm per pixel": FIELD_MM / cut.size}
-    return scale | asdict(cut) | {"intensity": intensity, "split": settings.split, "seed": settings.seed}
-
-
-def told(plan: Plan, outcomes: Mapping[int, Outcome], cut: Cut) -> list[str]:
-    """What had to be assumed of scans, and which slices were not made, in lines to print."""
-    scans_of: dict[str, list[str]] = {}
-    for i, outcome in outcomes.items():
-        for note in outcome.notes:
-            scans_of.setdefault(note, []).append(plan.paths[i])
-    lines = [f"note      {some(paths, 1)}: {note}" for note, paths in scans_of.items()]
-    if mixed := mixed_middles(list(outcomes.values())):
-        lines.append(f"LEVELS    {mixed}")
-    if outside := {i: outcome.outside for i, outcome in outcomes.items() if outcome.outside}:
-        total = sum(map(len, outside.values()))
-        lines.append(f"OUTSIDE   {total} slices lie outside their volume and were not made:")
-        for i, heights in outside.items():
-            mm = some([f"{height:g}" for height in heights])
-            lines.append(f"          {plan.paths[i]}: {len(heights)} of {cut.slices} ({mm} mm)")
-    return lines
-
-
-def mixed_middles(outcomes: Sequence[Outcome]) -> str:
-    """What the scans were cut about, in words, if that is not one kind of centre; else ""."""
-    kinds: Counter[str] = Counter()
-    for outcome in outcomes:
-        if outcome.middle:
-            kinds[outcome.middle if outcome.middle in ("vertex", "volume") else "brain"] += 1
-    counted = " and ".join(f"{n} about the {kind}" for kind, n in sorted(kinds.items()))
-    return f"{counted}: their levels do not match; choose one with --middle" if len(kinds) > 1 else ""
+    strip = {"strip": Path(stripping.parse_command(settings.strip)[0]).name} if settings.strip else {}
+    return card_lines(cut) | strip | {"split": settings.split, "seed": settings.seed}
 
 
 def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress: bool) -> list[Outcome]:
@@ -223,7 +181,7 @@ def _cut_all(tasks: Sequence[Task], workers: int | None, strict: bool, progress:
     with contextlib.closing(in_processes(cut_scan, tasks, min(workers or min(cores(), WORKERS), len(tasks)))) as done:
         bar = tqdm(done, total=len(tasks), desc="cutting", unit="scan", disable=None if progress else True)
         for task, outcome in zip(tasks, bar, strict=True):
-            if strict and (why := outcome.error or outcome.doubt):
+            if strict and (why := outcome.error or outcome.doubt or outcome.missed_in_words()):
                 raise ValueError(f"{Path(task.root, task.scan.path)}: {why} (--strict: nothing was written)")
             outcomes.append(outcome)
     return outcomes
@@ -259,6 +217,7 @@ def _pictures(folder: Path, who: Match, label: str, scan: str, outcome: Outcome,
             "mm_per_pixel": f"{FIELD_MM / cut.size:g}",
             "low": f"{outcome.low:.6g}",
             "high": f"{outcome.high:.6g}",
+            **({"template_mm": f"{outcome.template_mm[k]:.2f}", **outcome.placed} if outcome.template_mm else {}),
         }
         path = folder / f"{k:03d}.png"
         person = who.person
@@ -280,5 +239,5 @@ def _scan_row(i: int, plan: Plan, ids: Mapping[int, str], outcomes: Mapping[int,
         "label": plan.classes[i],
         "slices": str(len(outcome.offsets)),
         "outside_mm": " ".join(f"{mm:g}" for mm in outcome.outside),
-        "remark": "; ".join(filter(None, (why, outcome.doubt, *outcome.notes))),
+        "remark": "; ".join(filter(None, (why, outcome.missed_in_words(), outcome.doubt, *outcome.notes))),
     }

@@ -43,10 +43,31 @@ def test_a_difference_that_chance_may_have_made_is_not_flagged_and_without_draws
 
 
 def test_sexes_likewise():
-    few = confounds._sexes(("CN", "AD"), ["F", "F", "M"], ["F", "M", "M"], independent=True)
+    few = confounds._shares("share of sex", ("CN", "AD"), ["F", "F", "M"], ["F", "M", "M"], independent=True)
     assert few.what == "share of sex F" and few.values == (2 / 3, 1 / 3) and few.effect == pytest.approx(1 / 3)
     assert few.chance == pytest.approx(1.0) and not few.flagged
-    slices = confounds._sexes(("CN", "AD"), ["F", "F", "M"], ["F", "M", "M"], independent=False)
+    slices = confounds._shares("share of sex", ("CN", "AD"), ["F", "F", "M"], ["F", "M", "M"], independent=False)
     assert slices.chance is None and slices.flagged
-    many = confounds._sexes(("CN", "AD"), ["F", "F", "M"] * 30, ["F", "M", "M"] * 30, independent=True)
+    many = confounds._shares("share of sex", ("CN", "AD"), ["F", "F", "M"] * 30, ["F", "M", "M"] * 30, independent=True)
     assert many.chance < 0.001 and many.flagged
+
+
+def test_classes_that_are_cut_about_different_centres_are_told(tmp_path):
+    """AD half about the vertex, CN about the template alone; where all are cut alike nothing is said."""
+    for folder, odd in (("mixed", "vertex"), ("alike", "template")):
+        rows = ["path,label,subject,split,middle"]
+        rng = np.random.default_rng(2)
+        for name in ("CN", "AD"):
+            for p in range(12):
+                picture = ndimage.gaussian_filter(rng.normal(size=(64, 64)), 2) * 150 + 90
+                path = f"train/{name}/{name}{p:02d}_0.png"
+                (tmp_path / folder / path).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(tmp_path / folder / path)
+                rows.append(f"{path},{name},{name}{p:02d},train,{odd if name == 'AD' and p % 2 else 'template'}")
+        (tmp_path / folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    found = audit_folder(tmp_path / "mixed", workers=1)
+    centres = next(c for c in found.confounds if c.what.startswith("share cut about the"))
+    assert centres.values in ((0.0, 0.5), (1.0, 0.5)) and centres.chance < 0.05
+    assert any(line.startswith("balance   share cut about the") for line in found.lines())
+    alike = audit_folder(tmp_path / "alike", workers=1)
+    assert not [c for c in alike.confounds if "cut about" in c.what]

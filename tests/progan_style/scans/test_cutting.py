@@ -128,3 +128,50 @@ def test_real_scans_are_upright():
     assert 150 < height < 230 and 120 < width < height
     brain = cut_slices(read_volume(SHARED / "niimath_T1_brain.nii.gz"), Cut(slices=3))
     assert brain.middle == "brain"
+
+
+@pytest.mark.parametrize("size", ("kept", "template"))
+def test_about_a_point_of_the_template_the_head_is_upright_and_keeps_its_size(scan_tools, monkeypatch, size):
+    """Turned by 10 degrees and known to be 0.9 of the template: the pictures are those of the head as it was; with the
+    template's size they show 0.9 of its millimetres per millimetre."""
+    from progan_style.scans import cutting
+    from progan_style.scans.registration import Registration
+
+    data, affine = scan_tools.head(2.0)
+    turn = scan_tools.turned(np.eye(4), 10.0, 0)
+    T = turn.copy()
+    T[:3, :3] *= 0.9
+    T[:3, 3] = turn[:3, :3] @ (np.array([0.0, 0.0, 15.0]) - 0.9 * np.array([0.0, -17.0, 14.0]))
+    monkeypatch.setattr(cutting, "register", lambda volume, mask=None: Registration(T, 0.6))
+    cut = Cut(slices=3, spacing=10.0, size=64, middle="template", head_size=size)
+    found = slices_of(data, turn @ affine, cut)
+    assert found.middle == "template" and np.allclose(found.centre, turn[:3, :3] @ [0, 0, 15])
+    lower = slices_of(data, turn @ affine, Cut(slices=3, spacing=10.0, size=64, middle="template", below=85.0))
+    assert np.allclose(np.array(lower.centre) - found.centre, T[:3, :3] @ [0, 0, -10])
+    width, length = (np.ptp(np.flatnonzero((found.pictures[1] > 60).any(axis))) + 1 for axis in (0, 1))
+    mm = 4.0 * (1.0 if size == "kept" else 0.9)  # of the head per pixel
+    assert abs(width * mm - 148) <= 5 and abs(length * mm - 187) <= 5  # a pixel and a blurred edge
+    heights = cutting.template_heights(found.place, found.offsets, cut)
+    assert np.allclose(heights, 14 + np.array([-10, 0, 10]) / (0.9 if size == "kept" else 1.0))
+
+
+def test_a_miss_that_has_no_vertex_either_tells_both(scan_tools, monkeypatch):
+    from progan_style.scans import cutting
+    from progan_style.scans.registration import Registration
+
+    missed = Registration(np.eye(4), 0.1, "30% of the brain would lie in the volume; expected 75%")
+    monkeypatch.setattr(cutting, "register", lambda volume, mask=None: missed)
+    data, affine = scan_tools.head()
+    with pytest.raises(
+        BadScan, match=r"no registration to the template \(30% .*\), and the head is cut off at the top"
+    ):
+        slices_of(data[:, :, 25:35], affine, Cut(size=64, middle="template"))
+    whole = slices_of(data, affine, Cut(slices=1, size=64, middle="template"))
+    assert whole.middle == "vertex" and whole.place.missed == missed.fault
+
+
+def test_a_head_size_needs_a_template():
+    with pytest.raises(ValueError, match="--head-size template: expected --middle template beside it, got auto"):
+        Cut(head_size="template")
+    with pytest.raises(ValueError, match="--head-size: expected kept, template, got mine"):
+        Cut(head_size="mine")

@@ -1,6 +1,8 @@
 """One scan on its way: what becomes of it, and of one that cannot be used."""
 
 import csv
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +10,7 @@ from PIL import Image
 
 from progan_style import Cut, PrepareSettings, prepare_study
 from progan_style.scans.finding import Scan
-from progan_style.scans.plan import make_plan
-from progan_style.scans.study import Task, cut_scan, told
+from progan_style.scans.study import Task, cut_scan
 
 CUT = Cut(slices=3, spacing=10.0, size=32)
 
@@ -90,12 +91,70 @@ def test_scans_cut_about_two_kinds_of_centre_are_told(scans, scan_tools, tmp_pat
     assert f"LEVELS    {told}" in said and f"- {told}" in (done.folder / "DATASET.md").read_text()
 
 
-def test_slices_outside_of_a_volume_are_counted_for_each_scan(scans):
-    from progan_style.scans.study import Outcome
+@pytest.fixture
+def placed(monkeypatch):
+    """In the place of seconds of work: every scan is found turned by 10 degrees, the brightest is missed."""
+    from progan_style.scans import cutting
+    from progan_style.scans.registration import Registration, rotation
 
-    lines = told(make_plan(scans), {0: Outcome(outside=(90.0, 100.0)), 1: Outcome(notes=("no unit",))}, CUT)
-    assert lines == [
-        "note      sub-01_T1w.nii.gz: no unit",
-        "OUTSIDE   2 slices lie outside their volume and were not made:",
-        "          sub-00_T1w.nii.gz: 2 of 3 (90, 100 mm)",
-    ]
+    T = np.eye(4)
+    T[:3, :3] = 0.9 * rotation(10.0, 0.0, 0.0)
+
+    def register(volume, mask=None):
+        return Registration(T, 0.61, "a similarity of 0.12; expected 0.35" if volume.data.max() > 1100 else "")
+
+    monkeypatch.setattr(cutting, "register", register)
+    return T
+
+
+def test_the_manifest_tells_of_the_registration_and_a_miss_is_listed(scans, scan_tools, placed, tmp_path):
+    """The missed one is cut about its vertex, is no failure, and makes the class a mixture; --strict stops at it."""
+    data, affine = scan_tools.head(8.0)
+    scan_tools.write_nifti(scans / "sub-02_T1w.nii.gz", (data * 1.2).astype(np.int16), affine)
+    said, cut = [], Cut(slices=3, spacing=10.0, size=32, middle="template")
+    done = prepare_study(scans, tmp_path / "out", cut=cut, workers=1, progress=False, say=said.append)
+    assert not done.failed
+    rows = {
+        row["guessed_subject"]: row for row in csv.DictReader((done.folder / "manifest.csv").read_text().splitlines())
+    }
+    assert {name: row["middle"] for name, row in rows.items()} == {"00": "template", "01": "template", "02": "vertex"}
+    found = [row for row in done.rows if row["guessed_subject"] == "00"]
+    assert {(row["similarity"], row["pitch"]) for row in found} == {("0.610", "10.0")}
+    numbers = np.array(found[0]["to_scan"].split(), float).reshape(3, 4)
+    assert np.allclose(numbers, placed[:3], atol=1e-5)
+    heights = [float(row["template_mm"]) for row in found]
+    assert np.allclose(heights, 14 + np.array([-10, 0, 10]) / 0.9, atol=0.01)  # the head's mm are kept
+    assert not rows["02"]["similarity"] and not rows["02"]["template_mm"]
+    at = next(i for i, line in enumerate(said) if line.startswith("MISSED    1 scans do not register to the template"))
+    assert said[at + 1] == "          sub-02_T1w.nii.gz: a similarity of 0.12; expected 0.35; cut about: vertex"
+    listed = {r["source"]: r for r in csv.DictReader((done.folder / "scans.csv").read_text().splitlines())}
+    assert listed["sub-02_T1w.nii.gz"]["remark"].startswith("no registration to the template: a similarity of 0.12")
+    card = (done.folder / "DATASET.md").read_text()
+    assert "- 2 about the template and 1 about the vertex: their levels do not match" in card
+    assert "| head_size | kept |" in card and "percentiles 1 and 98 inside the template's brain" in card
+    strict = PrepareSettings(strict=True)
+    with pytest.raises(
+        ValueError, match=r"sub-02_T1w.nii.gz: no registration to the template: .* \(--strict: nothing was written\)"
+    ):
+        prepare_study(scans, tmp_path / "strict", strict, cut=cut, workers=1, progress=False)
+    assert not (tmp_path / "strict").exists()
+
+
+def test_a_tool_strips_each_scan_and_its_fault_is_one_scans(scans, tmp_path):
+    """It finds the brain of one scan and fails at the other; the card names the program, not where it lies."""
+    tool = tmp_path / "tool.py"
+    tool.write_text(
+        "import sys, nibabel as nib\nimage = nib.load(sys.argv[1])\ndata = image.get_fdata()\n"
+        "if abs(data[0, 0, 0] - float(sys.argv[3])) < 0.5: sys.exit('no brain')\n"
+        "nib.save(nib.Nifti1Image((data > 500).astype('uint8'), image.affine), sys.argv[2])\n"
+    )
+    import nibabel as nib
+
+    corner = nib.load(scans / "sub-01_T1w.nii.gz").get_fdata()[0, 0, 0]
+    if nib.load(scans / "sub-00_T1w.nii.gz").get_fdata()[0, 0, 0] == corner:
+        pytest.fail("the two scans are to differ in their corner")
+    strip = PrepareSettings(strip=f"{sys.executable} {tool} {{scan}} {{mask}} {corner}")
+    done = prepare_study(scans, tmp_path / "out", strip, cut=CUT, workers=1, progress=False)
+    assert {row["middle"] for row in done.rows} == {"mask"} and len(done.rows) == 3
+    assert list(done.failed.values()) == [f"--strip: {Path(sys.executable).name} ended with exit code 1: no brain"]
+    assert f"| strip | {Path(sys.executable).name} |" in (done.folder / "DATASET.md").read_text()

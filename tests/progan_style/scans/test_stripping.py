@@ -1,0 +1,91 @@
+"""A tool of the user's finds the brain: what it is given, and what becomes of its faults."""
+
+import shlex
+import sys
+
+import numpy as np
+import pytest
+
+from progan_style.scans.stripping import find_brain, parse_command
+from progan_style.scans.volumes import BadScan, make_volume
+
+TOOL = """
+import sys
+scan, out, how = sys.argv[1:]
+if how == "fails":
+    print("loading\\nno such model: cortex.h5")
+    sys.exit(3)
+if how == "nothing":
+    sys.exit(0)
+import nibabel as nib
+image = nib.load(scan)
+data = image.get_fdata()
+mask = (data > 500).astype("uint8")
+data = mask[:-1] if how == "smaller" else mask if how == "mask" else data * mask if how == "brain" else mask * 0
+nib.save(nib.Nifti1Image(data.astype("float32"), image.affine), out)
+"""
+
+
+@pytest.fixture
+def tool(tmp_path):
+    """tool(how, file) -> the command of a tool that does so."""
+    path = tmp_path / "a tool.py"
+    path.write_text(TOOL)
+
+    def command(how, file="{mask}"):
+        return parse_command(shlex.join([sys.executable, str(path), "{scan}", file, how]))
+
+    return command
+
+
+@pytest.fixture
+def volume(scan_tools):
+    data, affine = scan_tools.head(4.0)
+    return make_volume(data.astype(np.float32), scan_tools.turned(affine, 20.0, 0), "scan")
+
+
+@pytest.mark.parametrize("how", ("mask", "brain"))
+def test_the_brain_is_where_the_tool_says(tool, volume, how):
+    assert np.array_equal(find_brain(volume, tool(how, f"{{{how}}}")), volume.data > 500)
+
+
+@pytest.mark.parametrize(
+    ("how", "file", "told"),
+    [
+        ("fails", "{mask}", "ended with exit code 3: no such model: cortex.h5"),
+        ("nothing", "{mask}", "wrote no {mask}: it said nothing"),
+        ("smaller", "{mask}", "another grid"),
+        ("smaller", "{brain}", "{brain} lies on another grid than the scan"),
+        ("empty", "{mask}", "constant image"),
+        ("empty", "{brain}", "constant image"),
+    ],
+)
+def test_a_fault_of_the_tool_is_a_fault_of_the_scan(tool, volume, how, file, told):
+    with pytest.raises(BadScan) as caught:
+        find_brain(volume, tool(how, file))
+    assert str(caught.value).startswith("--strip: python") and told in str(caught.value)
+    assert "\n" not in str(caught.value) and "/strip-" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("mri_synthstrip", "expected a command with {scan} and {mask}"),
+        ("python {scan}", "expected a command with {scan} and {mask}"),
+        ("python '{scan} {mask}", "No closing quotation"),
+        ("", "expected a command"),
+        ("no-such-tool {scan} {mask}", "no program no-such-tool on this machine"),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_refused(text, told):
+    with pytest.raises(ValueError, match=r"^--strip: ") as caught:
+        parse_command(text)
+    assert told in str(caught.value)
+
+
+def test_no_shell_reads_the_command(tool, volume, tmp_path):
+    """A word that a shell would run is a word."""
+    made = tmp_path / "made"
+    with pytest.raises(BadScan, match="ended with exit code"):
+        find_brain(volume, (*tool("mask"), f"; touch {made}", f"$(touch {made})"))
+    assert not made.exists()
