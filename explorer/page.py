@@ -62,7 +62,7 @@ class Page:
         panels = [TabPanel(child=layouts[name], title=TITLES[name]) for name in self.names]
         self.tabs = Tabs(tabs=panels, active=self.names.index(state.tab), name="tabs", min_width=1040)
         self.title = Div(name="title", styles={"font-size": "15px"}, disable_math=True)
-        red = {"color": "#a00000", "font-size": "14px"}
+        red: dict[str, str | None] = {"color": "#a00000", "font-size": "14px"}
         self.message = Div(name="message", visible=False, styles=red, disable_math=True)
         self.link = TextInput(value=link(state, explored.name), visible=False, name="link")
         self.link.js_on_change("value", CustomJS(code=SHOW_LINK))
