@@ -193,7 +193,7 @@ class MapTab:
         kinds: list[str | tuple[Any, str]] = [*MAPS]
         self.kind = Select(title="Kind of map", value="PCA", options=kinds, width=120, name="map_kind")
         self.draw = Button(label="Draw the map", width=140, name="map_draw", align="end")
-        self.words = words("map_words", "Nothing is drawn yet. A PCA takes seconds, a UMAP about a minute.")
+        self.words = words("map_words", "Nothing is drawn yet. A PCA takes seconds, a UMAP a minute or more.")
         self.source = ColumnDataSource({"x": [], "y": [], "words": [], "colour": [], "marker": []}, name="map")
         self.ranges = Range1d(start=0, end=1), Range1d(start=0, end=1)
         self.figure = figure(

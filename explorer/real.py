@@ -134,7 +134,7 @@ def make_map(
     ]
     real, made = context.held_out.take(np.concatenate(held_out)), context.fakes
     features = np.concatenate([judge.features(real.images), judge.features(made.images)])
-    log(f"{kind} is fitted on {len(fitted)} training slices" + (", for about a minute" if kind == "UMAP" else ""))
+    log(f"{kind} is fitted on {len(fitted)} training slices" + (", for a minute or more" if kind == "UMAP" else ""))
     place = pca_map(fitted) if kind == "PCA" else umap_map(fitted)[0]
     return Shown(
         kind,

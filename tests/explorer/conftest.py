@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from browser_tools import Started
 
+from explorer import real
 from explorer.explored import Explored
 from explorer.generators import Generators
 from explorer.real import load_real
@@ -21,6 +22,12 @@ def run_dir(tiny_run, tmp_path):
 @pytest.fixture
 def explored(tiny_run, run_dir):
     return Explored(run_dir, tiny_run.config, Generators(run_dir), load_real(run_dir, tiny_run.config), 16)
+
+
+@pytest.fixture
+def small_maps(monkeypatch, quick):
+    """A map in a second: a classifier that has seen 640 images, few slices."""
+    monkeypatch.setattr(real, "POINTS", 20)
 
 
 @pytest.fixture

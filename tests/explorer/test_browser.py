@@ -127,9 +127,9 @@ def test_tabs_a_map_and_a_point_that_is_clicked(watched, state):
     watched.click_tab("Map")
     browser.find("map_draw", "button").click()
     browser.until(lambda: "psi 1." in browser.value("map_words", "text"))
-    browser.until(lambda: browser.script(POINT, 100)[0] > 0)
+    browser.until(lambda: browser.script(POINT, 45)[0] > 0)
     seen = None
-    for index in (100, 200, 300, 400):  # a point may lie under another, which is then opened
+    for index in (45, 55, 65, 75):  # a point may lie under another, which is then opened
         mouse = ActionBuilder(browser.driver)
         mouse.pointer_action.move_to_location(*map(round, browser.script(POINT, index))).click()
         mouse.perform()

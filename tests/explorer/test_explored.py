@@ -17,7 +17,7 @@ def test_a_download_has_what_the_page_shows(explored, state):
     assert (pair.run, pair.nimg, pair.field) == ("tiny", view.nimg, None)
 
 
-def test_what_takes_longer_is_done_once(explored, state, quick):
+def test_what_takes_longer_is_done_once(explored, state, small_maps):
     assert explored.closest(16) is None and explored.prepare_closest(16) is explored.prepare_closest(16)
     assert explored.closest(16) is not None and len(explored.view(replace(state, tab="closest")).neighbours) == 4
     assert explored.known_apart(state) is None

@@ -115,7 +115,7 @@ def draw(page):
     page.map.draw._trigger_event(ButtonClick(page.map.draw))
 
 
-def test_a_map_is_drawn_and_a_point_is_opened(opened, quick):
+def test_a_map_is_drawn_and_a_point_is_opened(opened, small_maps):
     page = opened(then=draw)
     assert page.map.words.text.endswith("psi 1.") and not page.map.draw.disabled
     made = int(np.flatnonzero(page.map.shown.seeds == 7)[1])  # of AD

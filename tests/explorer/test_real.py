@@ -59,13 +59,13 @@ def test_what_is_wrong_with_the_slices_is_a_reason(tiny_run, toy_root, tmp_path)
     assert "the training slices are others than those of this run" in at(other).why
 
 
-def test_a_map_has_held_out_and_generated_slices(tiny_run, quick):
+def test_a_map_has_held_out_and_generated_slices(tiny_run, small_maps):
     lines = []
     shown = make_map(tiny_run.run_dir, tiny_run.config, tiny_run.data, 16, "PCA", "last", lines.append)
     made = shown.seeds >= 0
-    assert made.sum() == 600 and (~made).sum() == len(tiny_run.data.test) and shown.points.shape == (len(made), 2)
+    assert made.sum() == 40 and (~made).sum() == 40 and shown.points.shape == (len(made), 2)
     assert shown.pictures.shape == (len(made), 16, 16) and set(shown.labels[made]) == {0, 1}
-    assert shown.seeds[made].max() == 299 and lines[-1] == "PCA is fitted on 48 training slices"
+    assert shown.seeds[made].max() == 19 and lines[-1] == "PCA is fitted on 48 training slices"
 
 
 def test_a_map_needs_held_out_slices(tiny_run):
