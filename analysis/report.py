@@ -105,8 +105,9 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     check_made(ALWAYS, HEAD, [*made, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
     text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)
     (context.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    (context.folder / "model_card.md").write_text(model_card(numbers), encoding="utf-8")
-    (context.folder / file).write_text(html_page(numbers, shown, context.folder, public), encoding="utf-8")
+    (context.folder / "model_card.md").write_text(model_card(numbers), encoding="utf-8", errors="backslashreplace")
+    page = html_page(numbers, shown, context.folder, public)
+    (context.folder / file).write_text(page, encoding="utf-8", errors="backslashreplace")
     return numbers
 
 
