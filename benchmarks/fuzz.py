@@ -270,7 +270,7 @@ def nifti(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
 def dicom(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
     import numpy as np
     from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+    from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
     from progan_style.scans import dicom as reader
 
@@ -279,7 +279,7 @@ def dicom(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
         header.file_meta = FileMetaDataset()
         header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = MRImageStorage
-        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = f"1.2.{k + 1}"
+        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = UID(f"1.2.{k + 1}")
         header.SeriesInstanceUID, header.PatientID, header.PatientName, header.Modality = "1.2.3", "4711", "A^B", "MR"
         header.Rows, header.Columns, header.SamplesPerPixel, header.PixelRepresentation = 6, 5, 1, 0
         header.BitsAllocated, header.BitsStored, header.HighBit = 16, 16, 15
