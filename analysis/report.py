@@ -100,9 +100,10 @@ def make_report(context: Context, chosen: Iterable[str] | None = None, public: b
     check_made(ALWAYS, HEAD, [*own, *(n for n in numbers if n.startswith("seconds."))], context.class_names)
     text = json.dumps({name: _rounded(value) for name, value in numbers.items()}, indent=2, allow_nan=False)
     (context.folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    (context.folder / card_file(numbers)).write_text(card(numbers), encoding="utf-8")
+    (context.folder / card_file(numbers)).write_text(card(numbers), encoding="utf-8", errors="backslashreplace")
     how = {"settings": context.settings, "configuration": made.configuration(context)}
-    (context.folder / file).write_text(html_page(numbers, shown, context.folder, public, how), encoding="utf-8")
+    page = html_page(numbers, shown, context.folder, public, how)
+    (context.folder / file).write_text(page, encoding="utf-8", errors="backslashreplace")  # a name may be no text
     return numbers
 
 

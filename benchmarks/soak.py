@@ -169,7 +169,7 @@ def go_on(minutes: float, chance: random.Random, folder: Path, tell: Callable[[S
         starts += 1
         process = start(words)
         lines = chance.randint(2, 12)
-        last = after(2 / 3)
+        last, first = after(2 / 3), -1
         told = time.monotonic()
         while process.poll() is None and not after(1.0):
             time.sleep(1.0)
@@ -179,7 +179,8 @@ def go_on(minutes: float, chance: random.Random, folder: Path, tell: Callable[[S
                 now = sample(process, run, begun, starts)
             except OSError:  # it has just ended, or the log is being cut back
                 continue
-            if last and time.monotonic() - told > 10:
+            first = now.images if first < 0 else first
+            if last and time.monotonic() - told > 10 and now.images >= first + 160:  # it has settled
                 told = time.monotonic()
                 alone.append(now)
                 tell(now)

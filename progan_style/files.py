@@ -172,7 +172,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[s
     writer = csv.writer(text, lineterminator=line_end)
     writer.writerow(map(as_text, header))
     writer.writerows([as_text(row.get(name, "")) for name in header] for row in rows)
-    write_whole(path, text.getvalue().encode())
+    write_whole(path, printable(text.getvalue()).encode())
 
 
 FORMULA = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)  # how a cell begins that a spreadsheet would run

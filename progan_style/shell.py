@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import shutil
 import sys
@@ -13,6 +14,9 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
 
     Of several processes, the first tells what all of them find, each what happens to it after they have joined.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name whose bytes are no UTF-8 ends no command by being printed
+            stream.reconfigure(errors="backslashreplace")
     os.environ["MPLBACKEND"] = "agg"  # a notebook's own, inherited, may not be there; nothing is shown in a window
     try:
         return work(args)

@@ -489,11 +489,15 @@ def test_data_that_moved_are_followed(run, moved, call_shell):
     assert done.returncode == 0, done
 
 
-def test_a_data_folder_whose_name_is_no_text(toy_root, tiny_overlay, call_shell, tmp_path):
+def test_a_folder_whose_name_is_no_text_is_read_as_any_other(toy_root, tmp_path):
+    """In a process of its own, where a terminal takes UTF-8 alone."""
     root = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
     shutil.copytree(toy_root, root)
-    done = call_shell("train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run")
-    refused(done, "a name in it is no text (UTF-8); rename that file or folder")
+    words = [sys.executable, "prepare.py", "--audit", root]
+    environment = os.environ | {"PYTHONUTF8": "1"}
+    done = subprocess.run(words, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and not done.stderr and "caf\\udce9/audit/audit.html" in done.stdout, done
+    assert "Audit of caf\\udce9" in (Path(root) / "audit" / "audit.html").read_text(encoding="utf-8")
 
 
 def test_data_that_are_gone(run, call_shell, tmp_path):
@@ -783,7 +787,7 @@ VALUES = {
     "data.root=5": "data.root: expected a valid string, got 5",
     'data.root="a\\0b"': "data.root: expected the name of a file or folder, or null",
     "data.cache=''": "data.cache: expected the name of a file or folder",
-    'init="\\udce9"': "a name in it is no text (UTF-8); rename that file or folder",
+    'augment.name="\\ud800\\udc00"': "a name in it is no text (UTF-8); rename that file or folder",
     "init=''": "init: expected the name of a file or folder",
     "training.graphs=maybe": "training.graphs: expected 'auto', 'on' or 'off', got 'maybe'",
     "training.graphs=on": "training.graphs: CUDA graphs need a CUDA device, this is a CPU; expected off or auto",

@@ -24,7 +24,7 @@ from progan_style.audit.findings import Audit, Near
 from progan_style.audit.page import page
 from progan_style.data.gray import read_gray
 from progan_style.data.persons import Names
-from progan_style.files import refuse_used, write_whole
+from progan_style.files import printable, refuse_used, write_whole
 from progan_style.pool import cores
 from progan_style.scans.slices import SliceSet, in_splits, open_slices, unreadable
 
@@ -76,7 +76,7 @@ def audit_folder(
         passed_on = replace(result, folder=os.path.basename(os.path.realpath(folder)))  # without places of this machine
         found_all = asdict(passed_on) | {"crosses": result.crosses}
         write_whole(to / OWN[0], (json.dumps(found_all, indent=1) + "\n").encode())
-        write_whole(to / OWN[1], page(passed_on, found.root).encode())
+        write_whole(to / OWN[1], printable(page(passed_on, found.root)).encode())
     return result
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from progan_style.data.folder import FOLDER_OF, SHEETS, SPLITS
 from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED
-from progan_style.files import write_whole
+from progan_style.files import printable, write_whole
 from progan_style.scans.participants import safe_names
 from progan_style.scans.sheet import contact_sheet
 from progan_style.scans.split import Member, assign
@@ -166,4 +166,4 @@ def write_card(
     lines += [f"| {name} | {value} |" for name, value in settings.items()]
     lines += ["", "## Remarks", "", *[f"- {remark}" for remark in remarks or ["none"]]]
     lines += ["", "## Terms", "", terms.strip() or "None were given (--terms); ask the owner of the scans."]
-    write_whole(to / "DATASET.md", ("\n".join(lines) + "\n").encode())
+    write_whole(to / "DATASET.md", printable("\n".join(lines) + "\n").encode())

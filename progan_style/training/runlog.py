@@ -89,7 +89,10 @@ def loss_points(lines: list[dict[str, Any]]) -> list[tuple[int, float, float]]:
     line, of less than half the usual images, is averaged with its neighbour in the stage, by images.
     """
     numbers = ("nimg", "resolution", "loss_d", "loss_g")
-    lines = [line for line in lines if all(type(line.get(name)) in (int, float) for name in numbers)]
+    whole = [line for line in lines if all(type(line.get(name)) in (int, float) for name in numbers)]
+    lines = []
+    for line in whole:
+        lines += [line] if line["nimg"] > (lines[-1]["nimg"] if lines else 0) else []
     images = [b["nimg"] - a for a, b in zip([0, *(line["nimg"] for line in lines)], lines, strict=False)]
     usual = median(images) if images else 0
     points: list[list[float]] = []  # resolution, nimg, images, Loss_D, Loss_G

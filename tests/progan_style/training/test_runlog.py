@@ -63,6 +63,8 @@ def test_the_plot_shows_these_points_and_leaves_the_log_alone(tmp_path, monkeypa
 def test_a_line_without_losses_takes_no_other_from_the_plot(wrong):
     line = {"nimg": 8, "resolution": 8, "loss_d": 1.0, "loss_g": 2.0}
     assert runlog.loss_points([line, {**line, **wrong, "nimg": 16}]) == [(8, 1.0, 2.0)]
+    # Nor one that stands twice.
+    assert runlog.loss_points([line, line, {**line, "nimg": 0}, {**line, "nimg": 4}]) == [(8, 1.0, 2.0)]
 
 
 def test_an_image_count_is_a_number(tmp_path):
