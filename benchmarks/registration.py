@@ -17,6 +17,7 @@ without skull about the brain's centre), about the template's point, and where t
 """
 
 import argparse
+import json
 import multiprocessing
 import resource
 import sys
@@ -105,14 +106,23 @@ def spread(values: Sequence[float]) -> str:
     return f"{known.std(ddof=1):5.2f} / {np.ptp(known):5.2f}" if len(known) > 1 else "-"
 
 
-def heads(count: int, seed: int, voxel: float) -> int:
-    atlas = read_atlas()
-    load_template()
+def heads(count: int, seed: int, voxel: float, keep: Path | None) -> int:
     rows, whose = [], []
-    for index in range(count):
+    if keep is not None and keep.is_file():
+        for line in keep.read_text().splitlines():
+            row, (label, scalp) = json.loads(line)
+            rows.append(row)
+            whose.append((label, scalp))
+    atlas = read_atlas() if len(rows) < count else None
+    load_template()
+    for index in range(len(rows), count):
+        assert atlas is not None
         person, pose, head = draw_head(index, atlas, seed, voxel)
         rows.append(one_head(head, pose))
         whose.append((person.label, pose.scalp))
+        if keep is not None:
+            with keep.open("a") as file:
+                file.write(json.dumps([rows[-1], whose[-1]], default=float) + "\n")
         mine, auto = rows[-1]["template"], rows[-1]["auto"]
         print(f"{index:3} tilt {np.linalg.norm(pose.degrees):4.1f} shift {np.linalg.norm(pose.shift_mm):4.1f} "
               f"scale {pose.scale:.2f} {'scalp' if pose.scalp else 'bare '} similarity {mine['similarity']:.3f} "
@@ -252,6 +262,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--heads", type=int, default=40)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--voxel", type=float, default=2.0, help="mm")
+    p.add_argument("--keep", type=Path, metavar="FILE", help="rows of heads that are done; the same command goes on")
     p.add_argument("--large", type=Path, metavar="DIR", help="time a volume of 256^3, kept in DIR")
     p.add_argument("--resampling", action="append", default=[], metavar="FILE")
     p.add_argument("--scan", action="append", default=[], metavar="FILE")
@@ -262,7 +273,9 @@ def main(argv: list[str] | None = None) -> int:
         resampling(path)
     if args.large:
         cost_of_large(args.large)
-    return heads(args.heads, args.seed, args.voxel) if not (args.scan or args.large or args.resampling) else 0
+    return (
+        heads(args.heads, args.seed, args.voxel, args.keep) if not (args.scan or args.large or args.resampling) else 0
+    )
 
 
 if __name__ == "__main__":
