@@ -9,13 +9,15 @@ without skull about the brain's centre), about the template's point, and where t
     misses      heads that are listed, and heads that are 5 mm off and not listed
     ratio       ventricle area / brain area of the same labels in those slices; brain area against the known pose's
     white       mean gray value of white matter, SD over the heads
-    cost        CPU seconds of a registration, and of one of 256^3 voxels, with the memory of a process that does it
+    cost        CPU seconds of a registration with its cut
 
 `--scan`: a scan whose affine is moved in twelve known ways; how far the registrations agree. It needs no phantom.
+`--large DIR`: seconds and memory of a volume of 256^3, kept in DIR.
 `--resampling`: cubic against trilinear resampling of the same slices: detail that is kept, seconds.
 """
 
 import argparse
+import json
 import multiprocessing
 import resource
 import sys
@@ -30,12 +32,14 @@ from scipy import ndimage
 
 from benchmarks.whole_heads import PIVOT, Pose, WholeHead, draw_head, read_atlas
 from progan_style.phantoms.space import rotation
-from progan_style.scans.cutting import Cut, Place, Slices, cut_slices
+from progan_style.scans.cutting import Cut, Place, Slices, cut_slices, find_place
+from progan_style.scans.head import find_head
 from progan_style.scans.registration import register
 from progan_style.scans.template import MIDDLE, load_template
-from progan_style.scans.volumes import Volume, read_volume
+from progan_style.scans.volumes import BadScan, Volume, read_volume
 
 WAYS = {way: Cut(slices=5, spacing=4.0, size=128, middle=way) for way in ("auto", "template")}
+MEASURED = ("pose", "gray", "ratio", "brain", "ventricle", "missed", "similarity", "turn", "seconds")
 OFF_MM = 5.0
 assert np.allclose(PIVOT, MIDDLE)
 
@@ -67,15 +71,18 @@ def one_head(head: WholeHead, pose: Pose) -> dict[str, dict[str, float]]:
     seconds = {}
     for way, cut in WAYS.items():
         began = time.process_time()
-        slices = cut_slices(volume, cut)
+        try:
+            slices = cut_slices(volume, cut)
+        except BadScan:  # the vertex is not in the volume
+            continue
         seconds[way] = time.process_time() - began
         places[way] = (slices.place, slices)
-    sized = places["template"][0]
+    sized = places["template"][0] if "template" in places else true
     if sized.registration is not None:
         sized = replace(sized, axes=sized.registration.to_scan[:3, :3])
     places["template, its size"] = (sized, None)
     places["known mask"] = (true, cut_slices(volume, WAYS["auto"], head.brain))
-    found = {}
+    found = {way: dict.fromkeys((*head.levels, *MEASURED), float("nan")) for way in WAYS}
     for way, (place, shown) in places.items():
         up = place.axes[:, 2] / np.linalg.norm(place.axes[:, 2])
         levels = {name: float(up @ (at - place.centre)) for name, at in head.levels.items()}
@@ -99,14 +106,23 @@ def spread(values: Sequence[float]) -> str:
     return f"{known.std(ddof=1):5.2f} / {np.ptp(known):5.2f}" if len(known) > 1 else "-"
 
 
-def heads(count: int, seed: int, voxel: float) -> int:
-    atlas = read_atlas()
-    load_template()
+def heads(count: int, seed: int, voxel: float, keep: Path | None) -> int:
     rows, whose = [], []
-    for index in range(count):
+    if keep is not None and keep.is_file():
+        for line in keep.read_text().splitlines():
+            row, (label, scalp) = json.loads(line)
+            rows.append(row)
+            whose.append((label, scalp))
+    atlas = read_atlas() if len(rows) < count else None
+    load_template()
+    for index in range(len(rows), count):
+        assert atlas is not None
         person, pose, head = draw_head(index, atlas, seed, voxel)
         rows.append(one_head(head, pose))
         whose.append((person.label, pose.scalp))
+        if keep is not None:
+            with keep.open("a") as file:
+                file.write(json.dumps([rows[-1], whose[-1]], default=float) + "\n")
         mine, auto = rows[-1]["template"], rows[-1]["auto"]
         print(f"{index:3} tilt {np.linalg.norm(pose.degrees):4.1f} shift {np.linalg.norm(pose.shift_mm):4.1f} "
               f"scale {pose.scale:.2f} {'scalp' if pose.scalp else 'bare '} similarity {mine['similarity']:.3f} "
@@ -119,9 +135,11 @@ def heads(count: int, seed: int, voxel: float) -> int:
 
 
 def report(rows: list[dict[str, dict[str, float]]], whose: list[tuple[int, bool]]) -> None:
-    listed = [row for row in rows if row["template"]["missed"]]
+    listed = [row for row in rows if row["template"]["missed"]]  # nan: refused, which counts
     kept = [(row, who) for row, who in zip(rows, whose, strict=True) if not row["template"]["missed"]]
     off = sum(abs(row["template"]["pose"]) > OFF_MM for row, _ in kept)
+    refused = sum(bool(np.isnan(row["auto"]["pose"])) for row in rows)
+    print(f"refused   {refused} of {len(rows)} without the template: their vertex is not in the volume")
     print(f"misses    {len(listed)} of {len(rows)} listed; {off} not listed and more than {OFF_MM:g} mm off")
     ways = ("auto", "template", "template, its size", "known pose")
     print(f"level     SD / range in mm of {len(kept)} heads" + "".join(f"{way:>20}" for way in ways))
@@ -135,16 +153,20 @@ def report(rows: list[dict[str, dict[str, float]]], whose: list[tuple[int, bool]
     groups = [[row for row, who in kept if who[0] == label] for label in (0, 1)]
     for label, group in zip(("CN", "AD"), groups, strict=True):
         cells = [np.array([row[way]["ratio"] for row in group]) for way in ways]
-        print(f"          {label:24}" + "".join(f"{cell.mean():12.4f} +-{cell.std(ddof=1):.4f}" for cell in cells))
+        print(
+            f"          {label:24}"
+            + "".join(f"{np.nanmean(cell):12.4f} +-{np.nanstd(cell, ddof=1):.4f}" for cell in cells)
+        )
     apart = []
     for way in ways:
         a, b = (np.array([row[way]["ratio"] for row in group]) for group in groups)
-        apart.append((b.mean() - a.mean()) / np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
+        apart.append((np.nanmean(b) - np.nanmean(a)) / np.sqrt((np.nanvar(a, ddof=1) + np.nanvar(b, ddof=1)) / 2))
     print(f"          {'AD - CN in SD':24}" + "".join(f"{d:20.2f}" for d in apart))
     for what in ("ratio", "ventricle", "brain"):
         cells = [np.array([row[way][what] / row["known pose"][what] for row, _ in kept]) for way in ways]
         print(
-            f"          {what + ' / known pose':24}" + "".join(f"{c.mean():13.3f} +-{c.std(ddof=1):.3f}" for c in cells)
+            f"          {what + ' / known pose':24}"
+            + "".join(f"{np.nanmean(c):13.3f} +-{np.nanstd(c, ddof=1):.3f}" for c in cells)
         )
     for scalp in (True, False):
         print(f"white     {'with scalp' if scalp else 'without skull'}", end="")
@@ -204,19 +226,56 @@ def scan(path: str) -> None:
     )
 
 
+def resampling(path: str) -> None:
+    """Slices about the template's point, sampled trilinearly and by cubic splines: detail and seconds.
+
+    Detail is the SD of a picture less itself blurred by 1 pixel, in the middle of the brain.
+    """
+    volume = read_volume(path)
+    cut = Cut(middle="template")
+    place = find_place(volume, None, "", find_head(volume), cut)
+    to_voxel = np.linalg.inv(volume.affine)
+    fine = {}
+    for order in (1, 3):
+        began = time.process_time()
+        values = ndimage.spline_filter(volume.data, order, np.float32) if order > 1 else volume.data
+        at = np.arange(256) - 127.5
+        pictures = []
+        for offset in cut.offsets:
+            grid = np.stack(np.broadcast_arrays(at[None, :], -at[:, None], offset)).reshape(3, -1)
+            voxel = to_voxel[:3, :3] @ (place.axes @ grid + place.centre[:, None]) + to_voxel[:3, 3][:, None]
+            picture = ndimage.map_coordinates(values, voxel, np.float32, order=order, prefilter=False)
+            pictures.append(picture.reshape(256, 256))
+        seconds = time.process_time() - began
+        for side in (256, 128, 64):
+            small = np.stack(pictures).reshape(len(pictures), side, 256 // side, side, -1).mean(axis=(2, 4))
+            middle = slice(side // 2 - side // 8, side // 2 + side // 8)
+            detail = small - ndimage.gaussian_filter(small, (0, 1, 1))
+            fine[order, side] = float(detail[:, middle, middle].std())
+        print(f"{Path(path).name}: order {order}, {len(pictures)} slices of 256: {seconds:.2f} CPU s", flush=True)
+    for side in (256, 128, 64):
+        print(f"          {side}: cubic keeps {fine[3, side] / fine[1, side] - 1:+.1%} of detail against trilinear")
+
+
 def main(argv: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--heads", type=int, default=40)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--voxel", type=float, default=2.0, help="mm")
+    p.add_argument("--keep", type=Path, metavar="FILE", help="rows of heads that are done; the same command goes on")
     p.add_argument("--large", type=Path, metavar="DIR", help="time a volume of 256^3, kept in DIR")
+    p.add_argument("--resampling", action="append", default=[], metavar="FILE")
     p.add_argument("--scan", action="append", default=[], metavar="FILE")
     args = p.parse_args(argv)
     for path in args.scan:
         scan(path)
+    for path in args.resampling:
+        resampling(path)
     if args.large:
         cost_of_large(args.large)
-    return heads(args.heads, args.seed, args.voxel) if not args.scan and not args.large else 0
+    return (
+        heads(args.heads, args.seed, args.voxel, args.keep) if not (args.scan or args.large or args.resampling) else 0
+    )
 
 
 if __name__ == "__main__":

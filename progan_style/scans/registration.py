@@ -92,6 +92,8 @@ def register(volume: Volume, mask: NDArray[np.bool_] | None = None) -> Registrat
     for step in (4, 8):
         grids[step] = coarser(grids[2], step)
     hopes = [Hope(T, Receiver()) for T in starts(grids[8], levels[8])]
+    if not hopes:
+        return Registration(np.eye(4), -1.0, f"it holds less than a brain; expected {LEAST_SEEN:.0%} of one or more")
     for step, level in levels.items():
         hopes = [better(hope, grids, level) for hope in hopes[: IMPROVED[step]]]
         hopes.sort(key=lambda hope: -hope.similarity)
@@ -161,7 +163,7 @@ def rotation(pitch: float, roll: float, yaw: float) -> Matrix:
 
 
 def starts(grid: Grid, level: Level) -> list[Matrix]:
-    """T for each pose at its best place, the best first."""
+    """T for each pose at its best place, the best first; none where the volume holds too little of a brain."""
     from scipy import fft, ndimage
 
     step = level.step
@@ -195,6 +197,8 @@ def starts(grid: Grid, level: Level) -> list[Matrix]:
         aa, mean = at_all(kernels[2], ones), at_all(kernels[1], ones)
         spread = np.maximum(aa - mean**2 / n, 1e-3) * np.maximum(bb - b**2 / n, 1e-3)
         likeness = np.where(n > LEAST_SEEN * w.sum(), (ab - mean * b / n) / np.sqrt(spread), -1.0)
+        if likeness.max() <= -1:
+            continue
         best = np.unravel_index(int(likeness.argmax()), likeness.shape)
         place = np.array([int(i) if i <= n_ - side / 2 else int(i) - n_ for i, n_ in zip(best, padded, strict=True)])
         T = np.eye(4)
