@@ -157,7 +157,8 @@ def recorded_plugins(config: "Config", run_dir: Path) -> dict[str, str]:
     """The plugins that a run was begun with, or is to be begun with."""
     from progan_style import run_config
 
-    return (run_config(run_dir) if (run_dir / "config.yaml").is_file() else config).plugins
+    begun = (run_dir / "config.yaml").is_file() and (run_dir / "checkpoint.pt").exists()
+    return (run_config(run_dir) if begun else config).plugins
 
 
 def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> int:

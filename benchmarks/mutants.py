@@ -311,8 +311,8 @@ MUTANTS = [
     Mutant(
         "G does not hear the position",
         MAPPING,
-        "normalize(self.position(condition.position, len(z)))",
-        "normalize(self.position(None, len(z)))",
+        "normalize(self.position(condition.position, z.shape[0]))",
+        "normalize(self.position(None, z.shape[0]))",
     ),
     Mutant(
         "D does not hear the position",

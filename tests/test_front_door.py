@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import progan_style
-from progan_style.phantoms.folder import NOTICE
+from progan_style.phantoms.folder import TERMS
 
 REPO = Path(__file__).parents[1]
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
@@ -23,7 +23,7 @@ def test_the_version_stands_in_the_citation_and_the_changelog():
 
 
 def test_the_notice_of_the_template_is_that_which_phantoms_carry():
-    authors = NOTICE.partition("Copyright (C)")[2].split()
+    authors = TERMS.partition("Copyright (C)")[2].split()
     for path in (REPO / "NOTICE", progan_style.EXAMPLE / "NOTICE.txt"):
         assert authors == path.read_text().partition("Copyright (C)")[2].split(), path
 

@@ -58,6 +58,8 @@ class Pace:
         Later stages are as much slower or faster than forecast as the present one is: other work on the machine,
         or a clock that is throttled, slows all of them.
         """
+        if images_per_second <= 0:
+            return 0.0, False  # a line without a step of this call
         now = self.schedule.stage(nimg - 1)
         seconds = (min(now.end, self.end) - nimg) / images_per_second
         factor = 1 / (images_per_second * self.forecast[now.resolution]) if now.resolution in self.forecast else None

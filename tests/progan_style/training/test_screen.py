@@ -93,6 +93,7 @@ def test_time_left_is_this_stage_by_what_it_takes_and_the_later_ones_by_the_fore
 def test_time_left_says_where_later_stages_are_unknown(schedule):
     assert Pace(schedule, 7000, {}).left(500, 100.0) == (5.0, False)
     assert Pace(schedule, 1000, {}).left(500, 100.0) == (5.0, True)
+    assert Pace(schedule, 1000, {8: 0.01}).left(500, 0.0) == (0.0, False)
     assert Pace(schedule, 7000, {8: 0.01, 16: 0.02}).left(500, 100.0) == (45.0, False)
 
 
