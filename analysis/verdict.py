@@ -202,7 +202,8 @@ ASPECTS = (
         "(unless that of training reals is too), "
         f"corners more than {CORNERS[1]:g} above",
         "the section similarity was not made, or has too few people",
-        "Train longer, and look at the samples of each size: the fault is as old as the first size that shows it",
+        "Train longer (schedule.hold_kimg of the last size), and look at the samples of each size: the fault is as old "
+        "as the first size that shows it",
     ),
     Aspect(
         "variety",
@@ -210,7 +211,8 @@ ASPECTS = (
         "good: coverage and recall of each class at least at the lower end of the 95 % of two real samples. Bad: their "
         "own interval below it",
         "the section similarity was not made",
-        "Train longer while recall rises; with few people try augment.name=ada or --init",
+        "Train longer (schedule.hold_kimg of the last size) while recall rises; with few people try augment.name=ada or "
+        "--init",
     ),
     Aspect(
         "class",
@@ -226,7 +228,7 @@ ASPECTS = (
         f"good: the classes' difference in ventricles {SIZE[0]:g} to {SIZE[1]:g} of the real one. Bad: its interval "
         "lies outside",
         "only phantoms have ventricles of known size",
-        "Train longer at the last size; do not measure a disease's size on these slices",
+        "Train longer at the last size (schedule.hold_kimg); do not measure a disease's size on these slices",
     ),
     Aspect(
         "copies",

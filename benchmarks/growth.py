@@ -1,112 +1,189 @@
-"""Whether growing shakes D: Loss_D right after a growth step against the hold before it.
+"""What a growth step does to what a user sees, and which parts of it matter.
 
-    python -m benchmarks.growth SEED... [--set KEY=VALUE] [--json FILE]
+    python -m benchmarks.growth --arm NAME --seed N [--until SIZE] [--set KEY=VALUE] --rows FILE
+    python -m benchmarks.growth --table --rows FILE
 
-Grows 8 -> 16 -> 32 on the built-in phantoms by configs/cpu.yaml, up to a fifth of the last fade, and takes Loss_D of
-each step. For each growth step: the median over the first 2 % of the fade, less the median over the last 10 % of the
-hold before, in units of that part's IQR; stable is within 3. Beside it the farthest 2 % window of the first fifth of
-the fade. The control grows without faded reals and keeps the optimisers' moments; where it stays within 3 as well, the
-check is blind. Both arms see the same images in the same order. docs/experiments/growth.md holds the table.
+Grows on the built-in phantoms by configs/cpu256.yaml with narrower networks and shorter stages. At shares of each fade
+the averaged generator is measured: KID against fresh people, the power of its finest octave over that of the reals,
+and D's margin (how far its logits hold reals and fakes apart) since the point before. Each arm takes one part of the
+growth away; all arms see the same images in the same order. docs/experiments/growth.md holds the table.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from progan_style import Condition, Config, Dataset, Trainer, load_config, load_data
-from progan_style.training.schedule import Stage
+from progan_style import Condition, Config, Data, GrowthSchedule, Trainer, load_config, load_data
+from progan_style.training.losses import Terms
 
-CONFIG = Path(__file__).parents[1] / "configs" / "cpu.yaml"
-FIRST, LAST, SEEN = 0.02, 0.10, 0.2  # shares of a fade, of a hold, of a fade
-LIMIT = 3.0  # IQR
+CONFIG = Path(__file__).parents[1] / "configs" / "cpu256.yaml"
+SHORT = (
+    "threads=1",
+    "network.channel_base=1024",
+    "network.channel_max=32",
+    "schedule.hold_kimg={8: 20, 16: 20, 32: 20, 64: 20, 128: 20, 256: 20}",
+    "schedule.batch_size={8: 64, 16: 64, 32: 32, 64: 32, 128: 16, 256: 16}",
+)
+SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)  # of a fade; the end of the stage follows
+GROWN, END = "0", "end"  # names of points
+PERSONS, SLICES, POOL = 250, 500, 1  # held-out people, generated slices per class, which fresh people
 
 
-class Unfaded(Trainer):
-    """Grows as systems do that report spikes: sharp reals from the start, moments of the resolution before."""
+class SharpReals(Trainer):
+    """D sees the reals as they are, while the fakes fade."""
 
-    def step(self, images: torch.Tensor, labels: torch.Tensor | Condition) -> dict[str, torch.Tensor]:
-        self.state.moments_of = self.schedule.at(self.state.nimg).resolution
+    def step(self, images: Tensor, labels: Tensor | Condition) -> Terms:
         with mock.patch("progan_style.training.step.fade_reals", lambda reals, alpha: reals):
             return super().step(images, labels)
 
 
-ARMS: dict[str, type[Trainer]] = {"as it is": Trainer, "control": Unfaded}
+class MomentsKept(Trainer):
+    """The optimisers go on with the moments of the size before."""
+
+    def step(self, images: Tensor, labels: Tensor | Condition) -> Terms:
+        self.state.moments_of = self.schedule.at(self.state.nimg).resolution
+        return super().step(images, labels)
 
 
-def losses(make: type[Trainer], config: Config, data: Dataset) -> dict[int, float]:
-    """Images seen before a step -> Loss_D of that step, up to a fifth of the last fade."""
-    trainer = make(config, data)
-    last, out = trainer.schedule.stages[-1], {}
-    while trainer.state.nimg < last.start + SEEN * last.fade:
-        nimg, phase = trainer.state.nimg, trainer.schedule.at(trainer.state.nimg)
-        terms = trainer.step(*data.batch(config.seed, *trainer.share(phase), phase.resolution, trainer.state.device))
-        out[nimg] = sum(float(v) for key, v in terms.items() if key.startswith("D/"))
-    return out
+def without_fade(config: Config) -> Config:
+    """The new layers count in full from their first step; the stages end where they ended."""
+    schedule = config.schedule
+    hold = {r: schedule.hold_kimg[r] + schedule.fade_kimg[r] for r in schedule.hold_kimg}
+    changed = schedule.model_copy(update={"hold_kimg": hold, "fade_kimg": dict.fromkeys(hold, 0.0)})
+    return config.model_copy(update={"schedule": changed})
 
 
-def jumps(loss: dict[int, float], before: Stage, grown: Stage) -> dict[str, float]:
-    """One growth step, in IQR of the hold before: the first 2 % of the fade, the farthest 2 % of its first fifth."""
+ARMS: dict[str, tuple[type[Trainer], Callable[[Config], Config]]] = {
+    "as-it-is": (Trainer, lambda config: config),
+    "sharp-reals": (SharpReals, lambda config: config),
+    "moments-kept": (MomentsKept, lambda config: config),
+    "no-fade": (Trainer, without_fade),
+}
 
-    def part(start: float, end: float) -> list[float]:
-        return [value for nimg, value in loss.items() if start <= nimg < end]
+Measure = Callable[[Trainer], dict[str, float]]
 
-    hold = before.end - before.start - before.fade
-    level = part(before.end - LAST * hold, before.end)
-    low, middle, high = np.percentile(level, (25, 50, 75))
-    width = FIRST * grown.fade
-    windows = [part(grown.start + i * width, grown.start + (i + 1) * width) for i in range(round(SEEN / FIRST))]
-    assert len(level) >= 4 and all(windows), "too few steps in a tenth of a hold or in 2 % of a fade: longer stages"
-    away = [float((np.median(window) - middle) / max(high - low, 1e-12)) for window in windows]
-    return {
-        "hold": float(middle),
-        "iqr": float(high - low),
-        "steps": len(windows[0]),
-        "first": away[0],
-        "farthest": max(away, key=abs),
-    }
+
+def run(arm: str, config: Config, data: Data, measure: Measure) -> Iterator[dict[str, Any]]:
+    """Train to the end, yielding a row at each point: where it is, D's margin since the point before, `measure`."""
+    make, change = ARMS[arm]
+    due = points(Trainer(config, data.train).schedule)  # of the run as it is: all arms are measured at the same points
+    trainer = make(change(config), data.train)
+    end = max(nimg for _, nimg, _ in due)
+    while True:
+        nimg = trainer.state.nimg
+        for size, _, name in (point for point in due if point[1] == nimg):
+            row = {"arm": arm, "seed": config.seed, "to": size, "at": name, "nimg": nimg}
+            if name != GROWN:
+                row["margin"] = trainer.state.meter.means()["margin"]
+            trainer.state.meter.clear()
+            phase = trainer.schedule.at(nimg - 1 if name == END else nimg)
+            trainer.state.G_ema.grow(phase.resolution, phase.alpha)
+            yield row | measure(trainer)
+        if nimg >= end:
+            return
+        trainer.step(*trainer.batch())
+
+
+def points(schedule: GrowthSchedule) -> list[tuple[int, int, str]]:
+    """Where to measure: the size that is grown to, images seen, and the share of the fade or END.
+
+    The end of a stage stands before the beginning of the next, which is at the same count.
+    """
+    found = []
+    for stage in schedule.stages[1:]:
+        batch = schedule.at(stage.start).batch_size
+        found += [(stage.resolution, stage.start + round(s * stage.fade / batch) * batch, f"{s:g}") for s in SHARES]
+        found.append((stage.resolution, stage.end, END))
+    return found
+
+
+def measure_against(config: Config, data: Data) -> Measure:
+    """KID by class and the power of the finest octave over the reals', each against fresh people at the same size."""
+    from analysis import SOURCES, kid, train_judge, with_unseen_phantoms
+    from analysis.slices import generated, real_part
+
+    cache = config.data.cache
+    judged = with_unseen_phantoms(data, config.schedule.resolutions[-1], PERSONS, cache, which=POOL)
+
+    def measure(trainer: Trainer) -> dict[str, float]:
+        G = trainer.state.G_ema
+        images, labels, names = np.asarray(data.train.at(G.resolution)), data.train.labels, data.class_names
+        judge = train_judge(images, labels, names, seed=0, cache=cache)
+        reals, fakes = real_part(judged.test, G.resolution, True), generated(G, SLICES, 2**31)
+        x, y = SOURCES["judge"](judge, reals), SOURCES["judge"](judge, fakes)
+        kids = []
+        for label in range(len(names)):
+            a, b = x.take(x.labels == label), y.take(y.labels == label)
+            kids.append(kid(a.features, b.features, a.subjects, b.subjects))
+        return {
+            "kid": statistics.fmean(kids),
+            "octave": finest_octave(fakes.images) / finest_octave(reals.images),
+        }
+
+    return measure
+
+
+def finest_octave(images: np.ndarray) -> float:
+    """Mean power above a quarter of a cycle per pixel: uint8 [M, 1, R, R] -> its square of gray levels' share."""
+    from analysis.pixels import radial_spectrum
+
+    power = radial_spectrum(images)
+    return float(power[len(power) // 2 :].mean())
+
+
+# ---------------------------------------------------------------- rows and their table
+
+
+def table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each size, point and measure: each arm's mean over its seeds, and their values."""
+    arms = [arm for arm in ARMS if any(row["arm"] == arm for row in rows)]
+    lines = ["| to px | at | measure | " + " | ".join(arms) + " |", "|---" * (3 + len(arms)) + "|"]
+    places = dict.fromkeys((row["to"], row["at"]) for row in rows)
+    for to, at in places:
+        for what in ("kid", "octave", "margin"):
+            cells = []
+            for arm in arms:
+                here = (row for row in rows if (row["arm"], row["to"], row["at"]) == (arm, to, at))
+                values = [row[what] for row in here if what in row]
+                each = f" ({', '.join(f'{v:.2f}' for v in values)})" if len(values) > 1 else ""
+                cells.append(f"{statistics.fmean(values):.2f}{each}" if values else "")
+            lines.append(f"| {to} | {at} | {what} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__.splitlines()[0])
-    p.add_argument("seeds", nargs="+", type=int, metavar="SEED")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--arm", choices=tuple(ARMS))
+    what.add_argument("--table", action="store_true", help="print the rows so far")
+    p.add_argument("--seed", type=int, default=0, metavar="N")
+    p.add_argument("--until", type=int, default=64, metavar="SIZE")
     p.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one value; repeatable")
-    p.add_argument("--json", metavar="FILE")
+    p.add_argument("--rows", metavar="FILE", type=Path, required=True, help="JSON lines, added to")
     args = p.parse_args(argv)
-
+    if args.table:
+        print("\n".join(table([json.loads(line) for line in args.rows.read_text(encoding="utf-8").splitlines()])))
+        return 0
+    sizes = [r for r in (8, 16, 32, 64, 128, 256) if r <= args.until]
+    settings = [*SHORT, f"schedule.resolutions={sizes}", f"seed={args.seed}", *args.set]
+    config = load_config(overlay=CONFIG, overrides=settings)
     torch.set_num_threads(1)
-    short = ["schedule.resolutions=[8,16,32]", "schedule.hold_kimg={8: 30, 16: 20, 32: 0}", "threads=1"]
-    config = load_config(overlay=CONFIG, overrides=[*short, *args.set])
-    data = load_data(config, config.schedule.resolutions[-1]).train
-    rows = []
-    print("seed  growth     arm       hold's Loss_D, IQR  first 2 %     farthest 2 %")
-    for seed in args.seeds:
-        config = config.model_copy(update={"seed": seed})
-        stages = Trainer(config, data).schedule.stages
-        seen = {arm: losses(make, config, data) for arm, make in ARMS.items()}
-        for before, grown in pairwise(stages):
-            rows += [
-                {"seed": seed, "from": before.resolution, "to": grown.resolution, "arm": arm}
-                | jumps(loss, before, grown)
-                for arm, loss in seen.items()
-            ]
-            for row in rows[-len(ARMS) :]:
-                where = f"{row['from']:>3} -> {row['to']:<3}"
-                far = f"{row['first']:+8.2f} IQR  {row['farthest']:+8.2f} IQR"
-                print(f"{seed:<5} {where} {row['arm']:<9} {row['hold']:9.3f} {row['iqr']:9.3f}  {far}", flush=True)
-            for key, what in (("first", "the check"), ("farthest", "the farthest window")):
-                control = abs(rows[-1][key])
-                sees = "sees the control" if control > LIMIT else "is blind: the control stays within 3 IQR"
-                stable = "stable" if abs(rows[-2][key]) <= LIMIT else "not stable"
-                print(f"      {what}: {stable}; it {sees}", flush=True)
-    if args.json:
-        Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    data = load_data(config, args.until)
+    for row in run(args.arm, config, data, measure_against(config, data)):
+        print("  ".join(f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in row.items()), flush=True)
+        with open(args.rows, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The growth check: its numbers on made-up losses, and that its control is what it says."""
+"""The growth check: where it measures, that each control is what it says, and the table of its rows."""
 
 import json
 
@@ -6,31 +6,45 @@ import pytest
 import torch
 
 from benchmarks import growth
+from progan_style import GrowthSchedule
 from progan_style.training import step as step_module
-from progan_style.training.schedule import Stage
-
-BEFORE, GROWN = Stage(8, 0, 0, 1000), Stage(16, 1000, 500, 2000)
 
 
-def made_up(jump, late=0.0):
-    """A step each 5 images: 1.0 to 1.4 before the growth step, then higher by jump, by late from 4 % of the fade on."""
-    loss = {n: 1.0 + 0.1 * (n // 5 % 5) for n in range(0, 1000, 5)}
-    return loss | {n: 1.2 + (jump if n < 1020 else late) for n in range(1000, 1500, 5)}
+def each(*values):
+    return dict(zip((8, 16, 32), values, strict=True))
 
 
-@pytest.mark.parametrize("jump, late", ((0.0, 0.0), (0.8, 0.0), (-0.2, 0.8)))
-def test_a_jump_is_measured_in_iqr_of_the_hold_before(jump, late):
-    found = growth.jumps(made_up(jump, late), BEFORE, GROWN)
-    assert found["hold"] == pytest.approx(1.2) and found["iqr"] == pytest.approx(0.2) and found["steps"] == 2
-    assert found["first"] == pytest.approx(jump / 0.2)
-    assert found["farthest"] == pytest.approx(max(jump, late, key=abs) / 0.2)
+def test_points_are_whole_batches_at_shares_of_each_fade():
+    schedule = GrowthSchedule(
+        resolutions=[8, 16, 32],
+        fade_kimg=each(0, 0.08, 0.04),
+        hold_kimg=each(0.04, 0.04, 0.02),
+        batch_size=each(8, 8, 4),
+        lr_g=each(1, 1, 1),
+        lr_d=each(1, 1, 1),
+        r1_gamma=each(1, 1, 1),
+    )
+    assert growth.points(schedule) == [
+        (16, 40, "0"),
+        (16, 48, "0.1"),
+        (16, 56, "0.25"),  # 60 is no whole batch
+        (16, 80, "0.5"),
+        (16, 120, "1"),
+        (16, 160, "end"),
+        (32, 160, "0"),
+        (32, 164, "0.1"),
+        (32, 168, "0.25"),
+        (32, 180, "0.5"),
+        (32, 200, "1"),
+        (32, 220, "end"),
+    ]
 
 
-def test_the_control_sees_sharp_reals_and_keeps_its_moments(tiny_run, monkeypatch):
+def test_each_control_takes_one_thing_away(tiny_run, monkeypatch):
     torch.set_num_threads(1)
     seen, update = {}, step_module.update_D
-    for name, make in growth.ARMS.items():
-        trainer = make(tiny_run.config, tiny_run.data.train)
+    for name, (make, change) in growth.ARMS.items():
+        trainer = make(change(tiny_run.config), tiny_run.data.train)
         reals = []
 
         def keep(state, recipe, batch, *rest, reals=reals):
@@ -42,20 +56,47 @@ def test_the_control_sees_sharp_reals_and_keeps_its_moments(tiny_run, monkeypatc
             trainer.state.nimg = nimg
             images, labels = trainer.data.batch(0, nimg, 8, trainer.schedule.at(nimg).resolution)
             trainer.step(images, labels)
-        sharp = images.float() / 127.5 - 1
-        seen[name] = (
-            torch.allclose(reals[-1], sharp, atol=1e-6),
-            max(s["step"] for s in trainer.state.opt_D.state.values()),
-        )
-    assert seen == {"as it is": (False, 1), "control": (True, 2)}
+        sharp = torch.allclose(reals[-1], images.float() / 127.5 - 1, atol=1e-6)
+        moments = max(s["step"] for s in trainer.state.opt_D.state.values())
+        seen[name] = (sharp, moments, trainer.schedule.at(48).alpha, trainer.schedule.total)
+    total = seen["as-it-is"][3]
+    assert seen == {
+        "as-it-is": (False, 1, 0.0, total),
+        "sharp-reals": (True, 1, 0.0, total),
+        "moments-kept": (False, 2, 0.0, total),
+        "no-fade": (True, 1, 1.0, total),
+    }
 
 
-def test_the_whole_check_runs(tiny_overlay, toy_root, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(growth, "CONFIG", tiny_overlay)
-    rows = ["schedule.resolutions=[8,16]", f"data.root={toy_root}", "schedule.hold_kimg={8: 0.4, 16: 0}"]
-    rows += ["schedule.fade_kimg={8: 0, 16: 0.4}", "schedule.lr_d.8=0.002"]
-    settings = [argument for row in rows for argument in ("--set", row)]
-    assert growth.main(["3", *settings, "--json", str(tmp_path / "rows.json")]) == 0
-    found = json.loads((tmp_path / "rows.json").read_text())
-    assert [(row["seed"], row["to"], row["arm"]) for row in found] == [(3, 16, "as it is"), (3, 16, "control")]
-    assert found[0]["hold"] == found[1]["hold"] and "the check: " in capsys.readouterr().out
+@pytest.mark.parametrize("arm", growth.ARMS)
+def test_a_run_is_measured_at_its_points(tiny_run, arm):
+    torch.set_num_threads(1)
+    sizes = []
+
+    def measure(trainer):
+        sizes.append((trainer.state.G_ema.resolution, float(trainer.state.G_ema.weight)))
+        return {"kid": 1.0, "octave": 2.0}
+
+    rows = list(growth.run(arm, tiny_run.config, tiny_run.data, measure))
+    assert [row["at"] for row in rows] == ["0", "0.1", "0.25", "0.5", "1", "end"]
+    assert [row["nimg"] for row in rows] == [nimg for _, nimg, _ in growth.points(as_it_is(tiny_run))]
+    assert "margin" not in rows[0] and all(row["margin"] != 0 for row in rows[1:] if row["nimg"] > rows[0]["nimg"])
+    assert {r for r, _ in sizes} == {16} and sizes[-1] == (16, 1.0)
+    assert sizes[0][1] == (1.0 if arm == "no-fade" else 0.0)
+
+
+def as_it_is(tiny_run):
+    return growth.Trainer(tiny_run.config, tiny_run.data.train).schedule
+
+
+def test_the_table_has_a_mean_and_the_seeds(tmp_path, capsys):
+    rows = [
+        {"arm": arm, "seed": seed, "to": 16, "at": "0.5", "nimg": 8, "kid": kid, "octave": 1.0, "margin": 0.5}
+        for arm, seed, kid in (("as-it-is", 0, 1.0), ("as-it-is", 1, 2.0), ("no-fade", 0, 3.0))
+    ]
+    del rows[2]["margin"]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert growth.main(["--table", "--rows", str(tmp_path / "rows.jsonl")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| to px | at | measure | as-it-is | no-fade |"
+    assert lines[2] == "| 16 | 0.5 | kid | 1.50 (1.00, 2.00) | 3.00 |" and lines[4].endswith("0.50 (0.50, 0.50) |  |")
