@@ -211,8 +211,8 @@ ASPECTS = (
         "good: coverage and recall of each class at least at the lower end of the 95 % of two real samples. Bad: their "
         "own interval below it",
         "the section similarity was not made",
-        "Train longer (schedule.hold_kimg of the last size) while recall rises; with few people try augment.name=ada or "
-        "--init",
+        "Train longer (schedule.hold_kimg of the last size) while recall rises; with few people try augment.name=ada "
+        "or --init",
     ),
     Aspect(
         "class",
