@@ -39,9 +39,7 @@ def explore(args: argparse.Namespace) -> int:
 
     load_plugins(args.plugin)
     run_dir = Path(args.run)
-    config = run_config(run_dir)
-    if args.data is not None:
-        config = config.model_copy(update={"data": config.data.model_copy(update={"root": args.data})})
+    config = run_config(run_dir, args.data)
     size = finished_stage(run_dir, args.size)
     generator_file(run_dir, size, args.weights)
 

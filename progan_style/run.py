@@ -22,12 +22,13 @@ if TYPE_CHECKING:  # they load torch, for which a command's --help does not wait
 EXAMPLE = Path(__file__).resolve().parent / "example"
 
 
-def run_config(run_dir: str | Path) -> Config:
-    """The configuration that a run was started with."""
+def run_config(run_dir: str | Path, data: str | None = None) -> Config:
+    """The configuration that a run was started with. data: where its slices lie now, if they have moved."""
     path = Path(run_dir) / "config.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"{run_dir}: no run here (no config.yaml); python train.py --run {run_dir} makes one")
-    return load_config(path)
+    config = load_config(path)
+    return config if data is None else config.model_copy(update={"data": config.data.model_copy(update={"root": data})})
 
 
 def stage_dir(run_dir: str | Path, resolution: int) -> Path:

@@ -93,9 +93,7 @@ def predict(args: argparse.Namespace) -> int:
         raise ValueError("--to: is for --compare; a report is written into its run's folder")
     load_plugins(args.plugin)
     run_dir = Path(args.run)
-    config = run_config(run_dir)
-    if args.data is not None:
-        config = config.model_copy(update={"data": config.data.model_copy(update={"root": args.data})})
+    config = run_config(run_dir, args.data)
     size = finished_stage(run_dir, args.size)
     for option, value in (("--samples-per-label", args.samples_per_label), ("--unseen-phantoms", args.unseen_phantoms)):
         if value < 2:

@@ -246,7 +246,7 @@ def _has_decoder(syntax: Any) -> bool:
 
     try:
         return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
+    except NotImplementedError:  # how pydicom says that it knows no decoder of this kind, installed or not
         return False
 
 
