@@ -125,7 +125,9 @@ class DataConfig(Section):
         for name in value:
             check_part(name, "condition")  # stands in the names of generated files
             if set(name) & set(".="):
-                raise ValueError(f"expected a column whose name has no . and no =, got {name}; rename it in manifest.csv")
+                raise ValueError(
+                    f"expected a column whose name has no . and no =, got {name}; rename it in manifest.csv"
+                )
         if len(twice := [name for name, kind in value.items() if kind == "position"]) > 1:
             raise ValueError(f"expected one position at most, got {' and '.join(twice)}")
         return value
