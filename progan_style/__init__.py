@@ -101,6 +101,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
         centre as centre,
         choose_device as choose_device,
         generate as generate,
+        generate_stack as generate_stack,
         generator_features as generator_features,
         latents as latents,
         to_float as to_float,
@@ -185,6 +186,7 @@ _HOME = {
     "load_run": "checkpoint",  # the state of a run
     "untrained_like": "checkpoint",  # same architecture, fresh weights
     "generate": "sampling",  # labels (or class weights), seeds -> uint8 images
+    "generate_stack": "sampling",  # one seed at several heights -> uint8 images
     "latents": "sampling",  # seeds -> each image's z and noise
     "truncated": "sampling",  # z and condition -> styles, pulled towards the condition's centre
     "centre": "sampling",  # the mean style of a condition

@@ -4,6 +4,7 @@ Letters: N batch, C channels, R resolution.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,9 @@ def _in_blocks(
     out: list[Tensor] = [torch.empty(0)] * len(seeds)
     for i, (kind, block) in enumerate(blocks.tolist()):
         index = torch.arange(block * BLOCK, (block + 1) * BLOCK, device=device)
-        z, noise = latents(G, index)
         first = int(torch.nonzero(kind_of == kind)[0])
         of_block = draw_conditions(G, condition[torch.full([BLOCK], first)].to(device), index)
+        z, noise = latents(G, index)
         made = use(truncated(G, z, of_block, psi), noise)
         for row in torch.nonzero(block_of == i).flatten().tolist():
             out[row] = made[int(seeds[row]) % BLOCK]
@@ -123,6 +124,49 @@ def generate(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0, given
     """
     condition, seeds = asked(G, labels, seeds, given)
     return _in_blocks(G, condition, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())
+
+
+@torch.no_grad()
+@torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+def generate_stack(
+    G: Generator,
+    label: str | int,
+    seed: int,
+    heights: Sequence[float],
+    psi: float = 1.0,
+    given: Given | None = None,
+) -> Tensor:
+    """One synthetic person at several heights -> uint8 [S, 1, R, R] on the CPU: one seed, one condition, one noise.
+
+    heights: in the unit of the column that the generator was trained with as a position. given: as in `generate`; what
+    is not given is drawn by the seed, once for the whole stack. Slices are made in blocks of heights, not of seeds, so
+    that a stack costs what as many slices cost; they are those of `generate` up to rounding.
+    Raises ValueError for a generator without a position, and for a height beyond the training slices' range.
+    """
+    _check_psi(psi)
+    position = G.described.position
+    if position is None:
+        raise ValueError(
+            "a stack needs a generator that was trained with a height: set data.conditions: {COLUMN: position} and "
+            "train a new run"
+        )
+    if position.column in (given or {}):
+        raise ValueError(f"{position.column}: a stack has several heights; expected them as heights, not as given")
+    condition, seeds = asked(G, label, seed, given)
+    if len(seeds) != 1:
+        raise ValueError(f"a stack is of one class and one seed, got {len(seeds)}")
+    was_training, device = G.training, next(G.parameters()).device
+    G.eval()
+    one, index = draw_conditions(G, condition, seeds), seeds.to(device).expand(BLOCK)
+    ranks, made = torch.tensor([position.encoded(float(height)) for height in heights]), []
+    for some in ranks.split(BLOCK):
+        whole = torch.cat([some, some[-1:].expand(BLOCK - len(some))])
+        of_block = replace(one[torch.zeros(BLOCK, dtype=torch.long)], position=whole).to(device)
+        z, noise = latents(G, index)
+        images = to_uint8(G.synthesis(truncated(G, z, of_block, psi), noise))
+        made.append(images[: len(some)].cpu())
+    G.train(was_training)
+    return torch.cat(made)
 
 
 def generator_features(

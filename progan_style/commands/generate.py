@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from progan_style import plugins, shell
 
 if TYPE_CHECKING:
+    from progan_style.commands.given import Asked, Picture
     from progan_style.described import Conditions
+    from progan_style.networks.contract import Generator
 
 CHUNK = 256  # images held in memory at a time
 
@@ -44,6 +46,13 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="a condition that the run was trained with, such as age=72 or sex=F; age=60:85:5: a series of the same "
         "seeds; age=: unknown; repeatable (default: drawn as in the training slices)",
     )
+    p.add_argument(
+        "--stack",
+        action="store_true",
+        help="whole persons: --count of each class, each with --slices slices from the lowest to the highest of the "
+        "training slices' heights (or --given slice_mm=LOW:HIGH:STEP), as PNG and as one NIfTI volume",
+    )
+    p.add_argument("--slices", metavar="N", type=int, default=20, help="heights of a stack (default: %(default)s)")
     p.add_argument(
         "--as",
         dest="form",
@@ -150,50 +159,72 @@ def generate_folder(args: argparse.Namespace) -> int:
         raise ValueError(f"--psi: expected 0 to 1, got {args.psi}")
     plugins.load_plugins(args.plugin)
 
-    import torch
     from tqdm import tqdm
 
-    from progan_style.asking import asked, conditions_in_words, draw_conditions
-    from progan_style.commands.given import height_of, read_given
+    from progan_style.commands.given import read_given
+    from progan_style.commands.stacks import Stacks, split_heights
     from progan_style.data.manifest import write_manifest
     from progan_style.files import new_folder, refuse_inside
     from progan_style.memory import keep_freed
     from progan_style.run import finished_stage, load_generator, run_config
-    from progan_style.sampling import choose_device, generate
+    from progan_style.sampling import choose_device
 
     keep_freed()
     size = finished_stage(args.run, args.size)
     G = load_generator(args.run, size, args.weights).to(choose_device(args.device))
     wanted = choose_labels(args.label, G.class_names)
-    series = read_given(G, args.given, args.position)
+    heights, given = (
+        split_heights(G.described, args.given, args.slices, args.position) if args.stack else ([], args.given)
+    )
+    series = read_given(G, given, args.position)
 
     to, rows = Path(args.to), []
     if (Path(args.run) / "config.yaml").is_file():  # a stage may be passed on without it
         refuse_inside(to, run_config(args.run).data.root, "--to")
     encode, suffix = make_encoder(args, G.described)
-    total, began = args.count * len(wanted) * len(series), time.monotonic()
+    total, began = args.count * len(wanted) * len(series) * (len(heights) or 1), time.monotonic()
     refuse_what_does_not_fit(to, total, size)
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
     with new_folder(to) as making, tqdm(total=total, unit="img", disable=None) as bar:
+        stacks = Stacks(making, args.run, G.described, heights) if args.stack else None
         for label, one in itertools.product(wanted, series):
             name = G.class_names[label]
             (making / name).mkdir(parents=True, exist_ok=True)
-            for first in range(args.seed, args.seed + args.count, CHUNK):
-                seeds = torch.arange(first, min(first + CHUNK, args.seed + args.count))
-                condition, _ = asked(G, label, seeds, one.given)
-                images = generate(G, condition, seeds, args.psi)
-                words = conditions_in_words(G, draw_conditions(G, condition, seeds))
-                for row, (seed, image) in enumerate(zip(seeds.tolist(), images[:, 0].numpy(), strict=True)):
-                    path = f"{name}/{name}{psi_in_name}{one.in_name}_{seed:06d}{suffix}"
-                    (making / path).write_bytes(encode(image, height_of(G.described, one.given)))
-                    line = dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi)
-                    rows.append(line | {column: in_cell(cells[row]) for column, cells in words.items()})
-                bar.update(len(seeds))
-                if len(rows) == len(seeds) < total - CHUNK:
+            for first in range(args.seed, args.seed + args.count, 1 if stacks else CHUNK):
+                seeds = range(first, min(first + (1 if stacks else CHUNK), args.seed + args.count))
+                made = (
+                    stacks.make(G, label, seeds[0], one, args.psi) if stacks else flat(G, label, seeds, one, args.psi)
+                )
+                for picture in made:
+                    path = f"{name}/{name}{psi_in_name}{picture.in_name}_{picture.seed:06d}{suffix}"
+                    (making / path).write_bytes(encode(picture.image, picture.height))
+                    line = dict(path=path, label=name, split="train", subject=picture.subject)
+                    line |= dict(seed=picture.seed, psi=args.psi)
+                    rows.append(line | {column: in_cell(cell) for column, cell in picture.conditions.items()})
+                bar.update(len(made))
+                if len(rows) == len(made) < total - CHUNK:
                     print(forecast(making, len(rows), time.monotonic() - began, total - len(rows)), flush=True)
         write_manifest(making, rows, line_end="\r\n")
+        if stacks:
+            stacks.finish()
     print(
         f"{len(rows)} images of {size}x{size} in {to} (psi {args.psi:g}, seeds from {args.seed}; weights: "
         f"{args.weights}, after {G.nimg} images)"
     )
     return 0
+
+
+def flat(G: "Generator", label: int, seeds: range, one: "Asked", psi: float) -> "list[Picture]":
+    """A slice of each seed."""
+    from progan_style.asking import asked, conditions_in_words, draw_conditions
+    from progan_style.commands.given import Picture, height_of
+    from progan_style.sampling import generate
+
+    condition, index = asked(G, label, seeds, one.given)
+    images = generate(G, condition, index, psi)[:, 0].numpy()
+    words = conditions_in_words(G, draw_conditions(G, condition, index))
+    height = height_of(G.described, one.given)
+    return [
+        Picture(seed, image, one.in_name, height, {column: cells[row] for column, cells in words.items()})
+        for row, (seed, image) in enumerate(zip(seeds, images, strict=True))
+    ]

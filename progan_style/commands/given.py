@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from progan_style.described import Category, Conditions, Position
 from progan_style.files import check_part
 
@@ -23,6 +26,18 @@ class Asked:
     in_name: str = ""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """What was made: a slice [R, R], its height in the unit of its column, and its conditions in words."""
+
+    seed: int
+    image: NDArray[np.uint8]
+    in_name: str
+    height: float | None
+    conditions: dict[str, Any]
+    subject: str = ""
+
+
 def read_given(G: "Generator", options: Sequence[str], position: float | None) -> list[Asked]:
     """NAME=VALUE, NAME= (unknown) or NAME=LOW:HIGH:STEP (a series) -> one entry for each value of the series.
 
@@ -35,7 +50,7 @@ def read_given(G: "Generator", options: Sequence[str], position: float | None) -
             raise ValueError(f"--given {text}: expected NAME=VALUE, as in --given age=72")
         if name in values:
             raise ValueError(f"--given {name} stands twice; a series of numbers is {name}=LOW:HIGH:STEP")
-        values[name] = _values(described, name, value.strip())
+        values[name] = values_of(described, name, value.strip())
     if position is not None:
         if described.position is None:
             raise ValueError("--position: this generator was trained without positions; see data.conditions")
@@ -62,7 +77,8 @@ def _each(described: Conditions, values: dict[str, list[Any]], series: Sequence[
         yield Asked(given, "".join(f"_{name}{given[name]:g}" for name in series))
 
 
-def _values(described: Conditions, name: str, text: str) -> list[Any]:
+def values_of(described: Conditions, name: str, text: str) -> list[Any]:
+    """What stands behind NAME=, one value or a series of numbers. Raises ValueError, in one line."""
     one = described.named(name)
     if isinstance(one, Category):
         return [text]

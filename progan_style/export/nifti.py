@@ -70,7 +70,24 @@ def to_mm(field: Field, middle: Point, resolution: int, height: float = 0.0) -> 
 
 def nifti_bytes(image: NDArray[np.uint8], field: Field, middle: Point, height: float = 0.0) -> bytes:
     """A slice [R, R] -> the bytes of a .nii.gz, the same for the same slice."""
-    volume = nib.Nifti1Image(np.ascontiguousarray(image.T)[:, :, None], to_mm(field, middle, len(image), height))
+    return _bytes(nib.Nifti1Image(np.ascontiguousarray(image.T)[:, :, None], to_mm(field, middle, len(image), height)))
+
+
+def stack_bytes(images: NDArray[np.uint8], field: Field, middle: Point, heights: Sequence[float]) -> bytes:
+    """Slices [S, R, R] at these heights -> the bytes of a .nii.gz whose axes run to the right, to the front and up.
+
+    Raises ValueError if the heights, in mm, do not rise in equal steps: a volume has one thickness.
+    """
+    steps = np.diff(heights)
+    if len(steps) == 0 or len(heights) != len(images) or steps[0] <= 0 or np.ptp(steps) > 1e-3 * steps[0]:
+        raise ValueError(f"a volume needs two heights or more that rise in equal steps, one a slice, got {heights}")
+    affine = to_mm(field, middle, images.shape[-1], heights[0])
+    affine[:3, 2] *= (heights[-1] - heights[0]) / len(steps)
+    volume = nib.Nifti1Image(np.ascontiguousarray(images.transpose(2, 1, 0)), affine)
+    return _bytes(nib.as_closest_canonical(volume))
+
+
+def _bytes(volume: nib.Nifti1Image) -> bytes:
     volume.set_sform(volume.affine, ALIGNED)
     volume.set_qform(volume.affine, ALIGNED)
     volume.header.set_xyzt_units("mm")
