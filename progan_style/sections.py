@@ -98,6 +98,13 @@ class PhantomConfig(Section):
     seed: int = Field(ge=0)
     overlap: Literal["apart", "clear", "real"]
     pattern: Literal["ventricular", "frontal"]
+    people: bool = False  # a run that was begun before there were ages has no such key
+    years_older: float = Field(default=8.0, ge=0, le=30)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """For make_phantoms; those of people only where there are any, so that folders without keep their names."""
+        return self.model_dump(exclude=set() if self.people else {"people", "years_older"})
 
 
 class DataConfig(Section):
