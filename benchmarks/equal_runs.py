@@ -106,7 +106,7 @@ ADA = ("augment.name=ada", "augment.half_time_kimg=0.1", "augment.target=0.01")
 FIXED = ("augment.name=fixed", "augment.p=0.6")
 AUXILIARY = "conditioning.name=auxiliary"
 BALANCED = "data.sampling=balanced"
-HEIGHT = "data.position_column=slice_mm"
+HEIGHT = "data.conditions={slice_mm: position}"
 WILD = ("schedule.lr_g={8: 0.4, 16: 0.001}", "schedule.lr_d={8: 0.4, 16: 0.001}", "schedule.hold_kimg.8=0.4")
 LONG = "schedule.hold_kimg.16=0.8"
 PARTS = "grid,similarity,fidelity,discriminator,copies,latents"  # without umap, which would compile for a minute

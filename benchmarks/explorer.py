@@ -21,7 +21,7 @@ from explorer.generators import Generators, Opened
 from explorer.pictures import Pictures
 from explorer.state import Choices, State, first_state
 from explorer.view import view
-from progan_style import Generator, finished_stages, load_config
+from progan_style import Conditions, Generator, finished_stages, load_config
 from progan_style.checkpoint import build
 from progan_style.training.state import network_arguments
 
@@ -43,7 +43,7 @@ def wide(size: int) -> Opened:
         {
             "kind": "generator",
             "architecture": config.network.name,
-            "arguments": network_arguments(config, positions=False)["generator"],
+            "arguments": network_arguments(config, Conditions())["generator"],
             "class_names": list(config.data.classes),
             "resolution": size,
             "nimg": 0,

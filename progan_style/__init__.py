@@ -4,7 +4,8 @@
     >>> G = load_generator(EXAMPLE)  # or the folder of your own run
     >>> images = generate(G, "AD", seeds=range(8), psi=0.7)  # uint8 [8, 1, 64, 64]
 
-Use what was trained   load_generator, load_discriminator, generate, generator_features, latents
+Use what was trained   load_generator, load_discriminator, generate, generator_features, latents,
+                       condition_for, draw_conditions, conditions_in_words
 Data                   load_folder, Dataset.from_arrays, prepare_study, prepare_slices, audit_folder, make_phantoms
 Train                  load_config, load_data, Trainer, GrowthSchedule
 Own parts              load_plugin, register_loss, register_augmentation, register_architecture (docs/plugins.md)
@@ -21,6 +22,11 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
     from progan_style import distributed as distributed
+    from progan_style.asking import (
+        condition_for as condition_for,
+        conditions_in_words as conditions_in_words,
+        draw_conditions as draw_conditions,
+    )
     from progan_style.audit.audit import audit_folder as audit_folder
     from progan_style.checkpoint import (
         load_discriminator as load_discriminator,
@@ -39,8 +45,8 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
     from progan_style.data.dataset import Data as Data, Dataset as Dataset
     from progan_style.data.loading import load_folder as load_folder
     from progan_style.data.packing import Allow as Allow
-    from progan_style.data.position import rank_of as rank_of
     from progan_style.data.share import persons_of_share as persons_of_share, write_share as write_share
+    from progan_style.described import Category as Category, Conditions as Conditions, Number as Number
     from progan_style.export.program import export_generator as export_generator
     from progan_style.field import Field as Field, field_of as field_of, plane_of as plane_of
     from progan_style.files import (
@@ -127,7 +133,6 @@ _HOME = {
     "Allow": "data.packing",  # what may be wrong with a picture
     "persons_of_share": "data.share",  # the slices of a share of the persons
     "write_share": "data.share",  # a data folder with a share of the training persons
-    "rank_of": "data.position",  # a slice's height -> what a generator knows of it
     "make_phantoms": "phantoms.folder",  # the built-in data set, as a folder of slices
     "Cut": "scans.cutting",  # where slices are taken from a scan
     "PrepareSettings": "scans.settings",  # how slices get classes, splits and terms
@@ -166,7 +171,13 @@ _HOME = {
     "forecast": "training.forecast",  # how long a training will take here
     "Generator": "networks.contract",
     "Discriminator": "networks.contract",
-    "Condition": "networks.conditions",  # class weights and position of images
+    "Condition": "networks.conditions",  # class weights, position, numbers and categories of images
+    "Conditions": "described",  # what a generator is conditioned on beside the class: G.described
+    "Number": "described",  # one of them: an age, with its unit and range
+    "Category": "described",  # one of them: a sex, with its names
+    "condition_for": "asking",  # labels, {"age": 72} -> Condition
+    "draw_conditions": "asking",  # what was not asked for, by the seeds
+    "conditions_in_words": "asking",  # Condition -> ages, names of categories
     "weights_channels_last": "networks.layers",
     "load_generator": "run",  # a run's folder, or a generator's file -> a Generator
     "load_discriminator": "checkpoint",

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,6 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
+from progan_style.described import Conditions
 from progan_style.files import check_part, write_whole
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Growing
@@ -85,6 +86,7 @@ class Saved(BaseModel):
 
     config: Begun
     class_names: list[str]
+    conditions: Conditions = Conditions()  # a run that was made before there were any has none
     data: dict[str, str]
     threads: int
     precision: Literal["bf16", "fp32"]
@@ -128,24 +130,27 @@ def newest_state(path: Path) -> tuple[dict[str, Any], Path]:
 
 
 def transfer(
-    network: Growing, weights: dict[str, torch.Tensor], classes: Sequence[str], their_classes: Sequence[str]
+    network: Growing, weights: dict[str, torch.Tensor], rows: Mapping[str, tuple[Sequence[str], Sequence[str]]]
 ) -> list[str]:
-    """Copy what fits by name and shape, per class by the class's name; returns the names of what does not fit.
+    """Copy what fits by name and shape; returns the names of what does not fit.
 
-    Conditions that the other network does not have are laid out so that its images stay what they are (`adapted`).
+    rows: tensors whose rows have names, such as classes: those of this network and of the other. A row goes by its
+    name. Conditions that the other network does not have are laid out so that its images stay what they are
+    (`adapted`).
     """
     unfit, weights = [], network.adapted(weights)
     with torch.no_grad():
         for name, mine in network.state_dict().items():
             theirs = weights.get(name)
-            per_class = name in network.per_class and theirs is not None and theirs.shape[1:] == mine.shape[1:]
-            if theirs is not None and per_class and len(theirs) == len(their_classes):
-                for row, label in enumerate(classes):
-                    if label in their_classes:
-                        mine[row] = theirs[their_classes.index(label)]
+            ours, others = rows.get(name, ((), ()))
+            named = name in rows and theirs is not None and theirs.shape[1:] == mine.shape[1:]
+            if theirs is not None and named and len(theirs) == len(others):
+                for row, label in enumerate(ours):
+                    if label in others:
+                        mine[row] = theirs[others.index(label)]
             elif theirs is not None and theirs.shape == mine.shape:
                 mine.copy_(theirs)
-            elif not per_class:
+            elif not named:
                 unfit.append(name)
     return unfit
 
@@ -179,7 +184,8 @@ class Header(BaseModel):
     resolution: int
     nimg: int = Field(ge=0)
     seed: int
-    positions: dict[str, Any] | None
+    positions: dict[str, Any] | None  # of the slices, where the network knows them; conditions: all others
+    conditions: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> "Header":
@@ -193,6 +199,15 @@ class Header(BaseModel):
         most = self.arguments.get("max_resolution")
         if not isinstance(most, int) or self.resolution not in (2**k for k in range(3, most.bit_length())):
             raise ValueError(f"resolution: expected a power of two from 8 to {most}, got {self.resolution}")
+        try:
+            described = Conditions.of(self.model_dump())
+        except ValidationError as error:
+            raise ValueError(f"conditions: {faults(error)[0]}") from None
+        built = self.arguments.get("positions", False), self.arguments.get("conditions") or {}
+        if built != (described.position is not None, described.sizes) or list(built[1]) != list(described.sizes):
+            raise ValueError("conditions: expected those that its networks are built with, got others")
+        if len(described.cells) not in (0, len(self.class_names)):
+            raise ValueError(f"conditions: expected cells of {len(self.class_names)} classes")
         return self
 
 
@@ -246,6 +261,7 @@ def build(header: dict[str, Any]) -> Growing:
     make = architecture.Generator if header["kind"] == "generator" else architecture.Discriminator
     network = make(**header["arguments"])
     network.class_names = tuple(header["class_names"])
+    network.described = Conditions.of(header)
     network.nimg = header["nimg"]
     network.header = header
     network.grow(header["resolution"])

@@ -200,7 +200,7 @@ def _read(path: Path) -> dict:
 
 
 # Tables that an overlay replaces whole: a class map that kept the old entries would be a surprise.
-_WHOLE = {"data.aliases"}
+_WHOLE = {"data.aliases", "data.conditions"}
 
 
 def _merge(tree: dict, overlay: dict, where: str, prefix: str = "") -> None:

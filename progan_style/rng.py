@@ -25,6 +25,7 @@ MIX_2 = -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
 
 # What a number is for. Streams keep uses apart, so that adding one never shifts another.
 STREAMS = {"latent": 1, "mixing": 2, "noise": 3, "augment": 4, "penalty": 5, "position": 6, "path": 7, "centre": 8}
+STREAMS |= {"unknown": 9, "given": 10}  # fewer than 16: see _key
 
 
 Int64 = TypeVar("Int64", Tensor, np.ndarray)

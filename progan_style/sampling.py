@@ -3,10 +3,9 @@
 Letters: N batch, C channels, R resolution.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +14,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from progan_style import distributed, rng, vision
+from progan_style.asking import Given, Labels, Seeds, asked, draw_conditions
 from progan_style.networks.conditions import Condition
 from progan_style.networks.contract import Generator
 
 CENTRE = 1024  # latents whose mean style is a centre: 3 % of w's spread from that of all
 BLOCK = 16  # images made together: seeds 0..15, 16..31, ... of one class
-
-# What one may ask for: one class for all seeds or one each, by name or number; class weights [N, K]; a Condition
-Labels: TypeAlias = "str | int | Sequence[str] | Sequence[int] | np.ndarray | Tensor | Condition"
-Seeds: TypeAlias = "int | Iterable[int] | np.ndarray | Tensor"
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -45,8 +41,8 @@ def latents(G: Generator, seeds: Tensor) -> tuple[Tensor, Tensor]:
 def centre(G: Generator, condition: Condition) -> Tensor:
     """The mean of w over CENTRE latents, always the same ones, for the condition of each image: [N, W].
 
-    StyleGAN's w_avg for what the image is of: its class, what lies between classes, its position. A single centre would
-    pull all classes and all heights to one mean.
+    StyleGAN's w_avg for what the image is of: its class, what lies between classes, its position, numbers, categories.
+    A single centre would pull all classes, heights and ages to one mean.
     """
     kind_of = condition.kinds()
     centres = torch.empty(len(condition), G.mapping.w_dim, device=kind_of.device)
@@ -64,57 +60,7 @@ def truncated(G: Generator, z: Tensor, condition: Condition, psi: float) -> Tens
     return ws if psi == 1.0 else centre(G, condition)[:, None].lerp(ws, psi)
 
 
-# ---------------------------------------------------------------- what was asked for
-
-
-def label_of(name: str, class_names: Sequence[str]) -> int:
-    """A class's label by its name, without regard to case. Raises ValueError if there is none of that name."""
-    labels = {known.casefold(): label for label, known in enumerate(class_names)}
-    if name.casefold() not in labels:
-        raise ValueError(f"class '{name}' is not in this checkpoint; it was trained on {', '.join(class_names)}")
-    return labels[name.casefold()]
-
-
-def asked(labels: Labels, seeds: Seeds, class_names: Sequence[str]) -> tuple[Condition, Tensor]:
-    """What was asked for -> conditions and seeds of N images. One label or one seed is that of all the others.
-
-    Raises ValueError, in one line, for what names no class or is no seed.
-    """
-    where = _whole_numbers(seeds, "seeds")
-    if isinstance(labels, Condition):
-        condition = labels.to("cpu")
-    else:
-        condition = Condition.of(_labels(labels, class_names), class_names)
-        if _is_one(labels):
-            condition = condition[torch.zeros(len(where), dtype=torch.long)]
-    if _is_one(seeds):
-        where = where.expand(len(condition))
-    if len(condition) != len(where):
-        raise ValueError(f"expected a seed for each label, got {len(condition)} labels and {len(where)} seeds")
-    if len(where) and int(where.min()) < 0:
-        raise ValueError(f"expected seeds from 0 on, got {int(where.min())}")
-    return condition, where
-
-
-def _is_one(value: Any) -> bool:
-    return isinstance(value, str) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
-
-
-def _labels(given: Any, class_names: Sequence[str]) -> Tensor:
-    """Names or numbers -> labels [N]; weights of the classes stay as they are."""
-    if isinstance(given, str):
-        return torch.tensor([label_of(given, class_names)])
-    if isinstance(given, Iterable) and not isinstance(given, Tensor | np.ndarray):
-        given = list(given)
-        if given and all(isinstance(name, str) for name in given):
-            return torch.tensor([label_of(name, class_names) for name in given])
-    elif isinstance(given, np.ndarray) and given.dtype.kind in "UO":
-        return _labels(given.tolist(), class_names)
-    if isinstance(given, Tensor) and given.is_floating_point():
-        return given.cpu()
-    if (weights := np.asarray(given)).dtype.kind == "f":
-        return torch.from_numpy(weights.astype(np.float32))
-    return _whole_numbers(given, "labels")
+# ---------------------------------------------------------------- images
 
 
 def _check_psi(psi: Any) -> None:
@@ -122,29 +68,10 @@ def _check_psi(psi: Any) -> None:
         raise ValueError(f"psi: expected 0 (the centre of the class) to 1 (no truncation), got {psi}")
 
 
-def _whole_numbers(given: Any, what: str) -> Tensor:
-    """One whole number or a row of them -> int64 [N]. Raises ValueError for anything else."""
-    if isinstance(given, Iterable) and not isinstance(given, str | np.ndarray | Tensor):
-        given = list(given)
-    try:
-        values = given.cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
-    except ValueError:  # rows of several lengths
-        values = np.empty((0, 0))
-    if values.size == 0 and values.ndim == 1:
-        return torch.empty(0, dtype=torch.long)
-    if values.dtype.kind not in "iu" or values.ndim > 1 or (values > np.iinfo(np.int64).max).any():
-        got = repr(given) if values.ndim == 0 else f"{values.dtype} {list(values.shape)}"
-        raise ValueError(f"{what}: expected one whole number or a row of them, got {got}")
-    return torch.from_numpy(np.atleast_1d(values).astype(np.int64))
-
-
-# ---------------------------------------------------------------- images
-
-
 @torch.no_grad()
 @torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 def _in_blocks(
-    G: Generator, labels: Labels, given: Seeds, psi: float, use: Callable[[Tensor, Tensor], Tensor]
+    G: Generator, condition: Condition, seeds: Tensor, psi: float, use: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
     """use(ws, noise) for every (condition, seed), in whole blocks of BLOCK consecutive seeds of one condition.
 
@@ -152,10 +79,7 @@ def _in_blocks(
     always the same, so it is a function of (checkpoint, condition, seed, psi) alone; at most two blocks are made in
     part for nothing.
     """
-    condition, seeds = asked(labels, given, G.class_names)
     _check_psi(psi)
-    if condition.position is not None and G.mapping.position is None:
-        raise ValueError("expected no position: this generator was trained without; see data.position_column")
     was_training = G.training
     G.eval()
     device = next(G.parameters()).device
@@ -167,7 +91,7 @@ def _in_blocks(
         index = torch.arange(block * BLOCK, (block + 1) * BLOCK, device=device)
         z, noise = latents(G, index)
         first = int(torch.nonzero(kind_of == kind)[0])
-        of_block = _with_positions(G, condition[torch.full([BLOCK], first)].to(device), index)
+        of_block = draw_conditions(G, condition[torch.full([BLOCK], first)].to(device), index)
         made = use(truncated(G, z, of_block, psi), noise)
         for row in torch.nonzero(block_of == i).flatten().tolist():
             out[row] = made[int(seeds[row]) % BLOCK]
@@ -175,14 +99,7 @@ def _in_blocks(
     return torch.stack(out) if out else torch.empty(0)
 
 
-def _with_positions(G: Generator, condition: Condition, seeds: Tensor) -> Condition:
-    """For a generator that knows positions: each image has the one of its seed, unless one was asked for."""
-    if G.mapping.position is None or condition.position is not None:
-        return condition
-    return replace(condition, position=2.0 * rng.uniform(0, "position", seeds, 1)[:, 0] - 1.0)
-
-
-def generate(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0) -> Tensor:
+def generate(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0, given: Given | None = None) -> Tensor:
     """Classes and seeds -> uint8 [N, 1, R, R] on the CPU, in the order asked for: the same pair, the same bytes.
 
     labels: a class name or number for all seeds, or one for each; seeds: whole numbers from 0 on, or one for all
@@ -190,8 +107,9 @@ def generate(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0) -> Te
     row of sum 1: images between the classes. psi: truncation towards the centre of the image's own condition, 1 = none,
     0 = the centre. Noise comes from the image's own seed; fp32. Raises ValueError for anything else.
 
-    A generator that knows slice positions takes each from its seed, or from Condition.of(labels, G.class_names,
-    position), -1 .. 1.
+    given: name of a condition that the generator was trained with -> a value for all images, or one for each: a number
+    in the manifest's unit, such as {"age": 72}, the name of a category; None: unknown. What is not given is drawn by
+    the seed (asking.draw_conditions). Labels may be a Condition as well, as condition_for(G, labels, given) makes it.
 
     >>> from progan_style import EXAMPLE, generate, load_generator
     >>> G = load_generator(EXAMPLE)
@@ -203,10 +121,13 @@ def generate(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0) -> Te
         ...
     ValueError: class 'MCI' is not in this checkpoint; it was trained on CN, AD
     """
-    return _in_blocks(G, labels, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())
+    condition, seeds = asked(G, labels, seeds, given)
+    return _in_blocks(G, condition, seeds, psi, lambda ws, noise: to_uint8(G.synthesis(ws, noise)).cpu())
 
 
-def generator_features(G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0, grid: int = 8) -> Tensor:
+def generator_features(
+    G: Generator, labels: Labels, seeds: Seeds, psi: float = 1.0, grid: int = 8, given: Given | None = None
+) -> Tensor:
     """The last feature map of the images of `generate`, averaged to grid x grid: [N, C * grid * grid] on the CPU.
 
     A coarse grid, not one mean per channel: after AdaIN a channel's mean is the style's bias, it shows w, not the
@@ -216,7 +137,8 @@ def generator_features(G: Generator, labels: Labels, seeds: Seeds, psi: float = 
     def use(ws: Tensor, noise: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(G.features(ws, noise), grid).flatten(1).cpu()
 
-    return _in_blocks(G, labels, seeds, psi, use)
+    condition, seeds = asked(G, labels, seeds, given)
+    return _in_blocks(G, condition, seeds, psi, use)
 
 
 def grid_picture(rows: Sequence[Tensor], names: Sequence[str], side: int = 64) -> Image.Image:

@@ -112,7 +112,7 @@ class DataConfig(Section):
     classes: tuple[str, ...] = Field(min_length=1)
     aliases: dict[str, str]
     subject_column: str
-    position_column: str | None
+    conditions: dict[str, Literal["number", "category", "position"]]
     allow_upsampling: bool
     skip_unreadable: bool
     sampling: Literal["natural", "balanced"]
@@ -125,6 +125,17 @@ class DataConfig(Section):
         if len({v.casefold() for v in value}) < len(value):
             raise ValueError("the same class twice")
         return tuple(check_part(name, "class") for name in value)
+
+    @field_validator("conditions")
+    @classmethod
+    def _columns(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            check_part(name, "condition")  # stands in the names of generated files
+            if set(name) & set(".="):
+                raise ValueError(f"expected a column whose name has no . and no =, got {name}; rename it in manifest.csv")
+        if len(twice := [name for name, kind in value.items() if kind == "position"]) > 1:
+            raise ValueError(f"expected one position at most, got {' and '.join(twice)}")
+        return value
 
 
 class NetworkConfig(Section):
@@ -323,6 +334,10 @@ CHOSEN: dict[str, type[Chosen]] = {kind.SECTION: kind for kind in (LossConfig, C
 # ---------------------------------------------------------------- faults, in words
 
 
+# Keys of runs that were made earlier -> what says the same now
+FORMER = {"data.position_column": "data.conditions: {COLUMN: position}, and {} where it was null"}
+
+
 def known_keys() -> list[str]:
     """The dotted keys of a configuration, with those that only some names of a section have."""
 
@@ -341,6 +356,8 @@ def known_keys() -> list[str]:
 
 def suggestion(dotted: str) -> str:
     """The known key that is nearest to an unknown one, as the end of a message; "" if none is near."""
+    if dotted in FORMER:
+        return f"; now it is {FORMER[dotted]}"
     if dotted in known_keys():
         section, _, key = dotted.rpartition(".")
         return f" as one word; expected {section}: and below it, indented, {key}:"

@@ -21,13 +21,14 @@ PARTS = tuple(f"training.{name}" for name in ("losses", "conditioning", "path_le
 # From the lowest to the highest. A module imports from its own room and from lower layers, never sideways or upwards.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("files", "page", "pool", "rng", "shell", "memory", "vision", "distributed"),
-    ("training.schedule",),
+    ("training.schedule", "described"),
     ("networks",),
     PARTS,
     ("plugins",),
     ("section",),
     ("sections",),
     ("config",),
+    ("asking",),
     ("checkpoint", "sampling"),
     ("data",),
     ("phantoms", "scans"),
@@ -44,7 +45,7 @@ NEVER = (
     ((*TRAINING, "networks", "sampling"), ("scans", "audit", "phantoms")),
     (("training.losses",), ("",)),  # an empty name: nothing of progan_style
     (("training.schedule",), ("", "torch")),
-    (("networks",), (*LAYERS[0], *LAYERS[1])),
+    (("networks",), (*LAYERS[0], "training.schedule")),
 )
 # ... and through whatever it imports
 NEVER_REACHES = (((*TRAINING, "networks", "sampling", "run", "data"), ("scans", "audit")),)

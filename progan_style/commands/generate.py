@@ -2,15 +2,18 @@
 
 import argparse
 import io
+import itertools
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from progan_style import plugins, shell
+
+if TYPE_CHECKING:
+    from progan_style.described import Conditions
 
 CHUNK = 256  # images held in memory at a time
 
@@ -31,7 +34,15 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     p.add_argument(
         "--position",
         type=float,
-        help="height of the slices, in the unit of data.position_column, where the run was trained with one",
+        help="height of the slices, in the unit of its column, where the run was trained with one",
+    )
+    p.add_argument(
+        "--given",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a condition that the run was trained with, such as age=72 or sex=F; age=60:85:5: a series of the same "
+        "seeds; age=: unknown; repeatable (default: drawn as in the training slices)",
     )
     p.add_argument(
         "--as",
@@ -53,11 +64,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "generate.py") -> int:
 
 def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
     """The labels of a class, or of all. Raises ValueError if there is none of that name."""
-    from progan_style.sampling import label_of
+    from progan_style.asking import label_of
 
     if name.casefold() == "all" and "all" not in map(str.casefold, class_names):
         return list(range(len(class_names)))
     return [label_of(name, class_names)]
+
+
+def in_cell(value: Any) -> str:
+    """A condition in manifest.csv: empty where it is unknown."""
+    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"
 
 
 ROW = 500  # bytes of memory that an image's line of the manifest takes until it is written
@@ -93,13 +109,16 @@ def forecast(folder: Path, made: int, seconds: float, left: int) -> str:
     return f"forecast  {told}"
 
 
-def make_encoder(args: argparse.Namespace, positions: dict[str, Any] | None) -> "tuple[Callable[[Any], bytes], str]":
-    """A slice [R, R] -> the bytes of its file, and the file's suffix. Raises ValueError where mm are not known."""
+def make_encoder(args: argparse.Namespace, described: "Conditions") -> "tuple[Callable[[Any, float | None], bytes], str]":
+    """A slice [R, R] and its height -> the bytes of its file, and the file's suffix.
+
+    Raises ValueError where mm are not known.
+    """
     from PIL import Image
 
     if args.form == "png":
 
-        def png(image: Any) -> bytes:
+        def png(image: Any, height: float | None) -> bytes:
             content = io.BytesIO()
             Image.fromarray(image).save(content, "PNG")
             return content.getvalue()
@@ -110,8 +129,12 @@ def make_encoder(args: argparse.Namespace, positions: dict[str, Any] | None) -> 
     from progan_style.run import run_config
 
     field, middle = field_of_folder(run_config(args.run).data.root)
-    in_mm = args.position is not None and positions is not None and positions["column"] == HEIGHT
-    return partial(nifti_bytes, field=field, middle=middle, height=args.position if in_mm else 0.0), ".nii.gz"
+    in_mm = described.position is not None and described.position.column == HEIGHT
+
+    def nifti(image: Any, height: float | None) -> bytes:
+        return nifti_bytes(image, field=field, middle=middle, height=height if in_mm and height is not None else 0.0)
+
+    return nifti, ".nii.gz"
 
 
 def generate_folder(args: argparse.Namespace) -> int:
@@ -128,42 +151,39 @@ def generate_folder(args: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
+    from progan_style.asking import asked, conditions_in_words, draw_conditions
+    from progan_style.commands.given import height_of, read_given
     from progan_style.data.manifest import write_manifest
-    from progan_style.data.position import rank_of
     from progan_style.files import new_folder, refuse_inside
-    from progan_style.networks.conditions import Condition
     from progan_style.run import finished_stage, load_generator, run_config
     from progan_style.sampling import choose_device, generate
 
     size = finished_stage(args.run, args.size)
     G = load_generator(args.run, size, args.weights).to(choose_device(args.device))
     wanted = choose_labels(args.label, G.class_names)
-    position = None
-    if args.position is not None:
-        if not G.header["positions"]:
-            raise ValueError(f"--position: {args.run} was trained without positions; see data.position_column")
-        position = rank_of(args.position, G.header["positions"])
+    series = read_given(G, args.given, args.position)
 
     to, rows = Path(args.to), []
     if (Path(args.run) / "config.yaml").is_file():  # a stage may be passed on without it
         refuse_inside(to, run_config(args.run).data.root, "--to")
-    encode, suffix = make_encoder(args, G.header["positions"])
-    total, began = args.count * len(wanted), time.monotonic()
+    encode, suffix = make_encoder(args, G.described)
+    total, began = args.count * len(wanted) * len(series), time.monotonic()
     refuse_what_does_not_fit(to, total, size)
     psi_in_name = "" if args.psi == 1.0 else f"_psi{args.psi:g}"
     with new_folder(to) as making, tqdm(total=total, unit="img", disable=None) as bar:
-        for label in wanted:
+        for label, one in itertools.product(wanted, series):
             name = G.class_names[label]
             (making / name).mkdir(parents=True, exist_ok=True)
             for first in range(args.seed, args.seed + args.count, CHUNK):
                 seeds = torch.arange(first, min(first + CHUNK, args.seed + args.count))
-                places = None if position is None else torch.full([len(seeds)], position)
-                condition = Condition.of(torch.full_like(seeds, label), G.class_names, places)
+                condition, _ = asked(G, label, seeds, one.given)
                 images = generate(G, condition, seeds, args.psi)
-                for seed, image in zip(seeds.tolist(), images[:, 0].numpy(), strict=True):
-                    path = f"{name}/{name}{psi_in_name}_{seed:06d}{suffix}"
-                    (making / path).write_bytes(encode(image))
-                    rows.append(dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi))
+                words = conditions_in_words(G, draw_conditions(G, condition, seeds))
+                for row, (seed, image) in enumerate(zip(seeds.tolist(), images[:, 0].numpy(), strict=True)):
+                    path = f"{name}/{name}{psi_in_name}{one.in_name}_{seed:06d}{suffix}"
+                    (making / path).write_bytes(encode(image, height_of(G.described, one.given)))
+                    line = dict(path=path, label=name, split="train", subject="", seed=seed, psi=args.psi)
+                    rows.append(line | {column: in_cell(cells[row]) for column, cells in words.items()})
                 bar.update(len(seeds))
                 if len(rows) == len(seeds) < total - CHUNK:
                     print(forecast(making, len(rows), time.monotonic() - began, total - len(rows)), flush=True)

@@ -4,10 +4,11 @@ torch.export and not ONNX: it needs torch alone, keeps every operation, and the 
 sides. An ONNX file would need two packages more to be written (onnx, onnxscript) and a third to be checked; who wants
 one can make it from this file with `torch.onnx.export`.
 
-Letters: N batch, Z latent width, R resolution, K classes.
+Letters: N batch, Z latent width, R resolution, K classes, C conditions that are numbers or categories.
 """
 
 import io
+import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from progan_style.asking import draw_conditions
 from progan_style.files import write_whole
 from progan_style.networks.conditions import Condition
 from progan_style.networks.contract import Generator
@@ -28,8 +30,9 @@ TRIED = (1, 2, 5)  # images in one call, for the check
 class Sampler(nn.Module):
     """z [N, Z], labels [N] int64, noise [N, noise_size], psi -> images [N, 1, R, R], -1 (black) .. 1 (white).
 
-    psi, a scalar: truncation towards the centre of the class, 1 = none. A generator that knows slice positions takes
-    position [N], -1 .. 1, in its place.
+    psi, a scalar: truncation towards the centre of the class, 1 = none. A generator that knows conditions beside the
+    class takes them in its place, where it has them: position [N], -1 .. 1, then values [N, C], each a number in
+    standard deviations from its mean or the place of a category, NaN: unknown.
     """
 
     centres: Tensor
@@ -37,22 +40,33 @@ class Sampler(nn.Module):
     def __init__(self, G: Generator):
         super().__init__()
         self.G, self.classes = G, len(G.class_names)
-        self.positioned = G.mapping.position is not None
+        self.positioned, self.others = G.mapping.position is not None, len(G.described.others)
         self.register_buffer("centres", centre(G, Condition.of_labels(torch.arange(self.classes), self.classes)))
 
-    def forward(self, z: Tensor, labels: Tensor, noise: Tensor, last: Tensor) -> Tensor:
-        if self.positioned:
-            ws = self.G.mapping(z, Condition.of_labels(labels, self.classes, last))
-        else:
-            ws = self.G.mapping(z, Condition.of_labels(labels, self.classes))
-            ws = self.centres[labels][:, None].lerp(ws, last)
+    def forward(self, z: Tensor, labels: Tensor, noise: Tensor, *last: Tensor) -> Tensor:
+        position = last[0] if self.positioned else None
+        values = last[-1] if self.others else None
+        ws = self.G.mapping(z, Condition.of_labels(labels, self.classes, position, values))
+        if not self.positioned and not self.others:
+            ws = self.centres[labels][:, None].lerp(ws, last[0])
         return self.G.synthesis(ws, noise)
 
-    def inputs(self, seeds: Tensor, psi: float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def inputs(self, seeds: Tensor, psi: float = 1.0) -> tuple[Tensor, ...]:
         """Those of the images with these seeds, the classes in turn."""
         z, noise = latents(self.G, seeds)
-        last = torch.linspace(-1.0, 1.0, len(seeds)) if self.positioned else torch.tensor(psi)
-        return z, seeds % self.classes, noise, last
+        last = [torch.linspace(-1.0, 1.0, len(seeds))] if self.positioned else []
+        if self.others:
+            condition = Condition.of_labels(seeds % self.classes, self.classes)
+            values = draw_conditions(self.G, condition, seeds).values
+            assert values is not None
+            last.append(values)
+        return z, seeds % self.classes, noise, *(last or [torch.tensor(psi)])
+
+    def shapes(self) -> tuple[Any, ...]:
+        """Which of the inputs have a row for each image."""
+        rows = {0: torch.export.Dim("N", min=1, max=MOST)}
+        given = self.positioned + bool(self.others)
+        return rows, rows, rows, (rows,) * given or (None,)
 
 
 @torch.no_grad()
@@ -65,14 +79,14 @@ def export_generator(G: Generator, path: str | Path) -> float:
     other images.
     """
     path, sampler = Path(path), Sampler(deepcopy(G).cpu().eval())
-    batch = torch.export.Dim("N", min=1, max=MOST)
-    shapes = ({0: batch}, {0: batch}, {0: batch}, {0: batch} if sampler.positioned else None)
+    given = sampler.inputs(torch.arange(2))
     try:
-        program = torch.export.export(sampler, sampler.inputs(torch.arange(2)), dynamic_shapes=shapes, strict=False)
+        program = torch.export.export(sampler, given, dynamic_shapes=sampler.shapes(), strict=False)
     except Exception as error:  # what stops it has many types, and pages of words
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"this generator cannot be exported: {why}") from None
     about = {"class_names": ",".join(G.class_names), "resolution": str(G.resolution), "nimg": str(G.nimg)}
+    about["conditions"] = json.dumps([one.model_dump() for one in G.described.all])
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={f"{name}.txt": text for name, text in about.items()})
     off = largest_error(torch.export.load(io.BytesIO(buffer.getvalue())).module(), sampler)

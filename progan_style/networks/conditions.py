@@ -1,12 +1,12 @@
-"""What an image is conditioned on: its class, or what lies between the classes, and its position in the head.
+"""What an image is conditioned on: its class, or what lies between the classes, its position, numbers and categories.
 
 A Condition is made once, where labels enter: at the door of generate() and of a training step. The networks read it.
 
-Letters: N images, K classes, W width.
+Letters: N images, K classes, C numbers and categories, W width.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
@@ -18,18 +18,25 @@ from progan_style.networks.layers import Linear
 
 @dataclass(frozen=True)
 class Condition:
-    """Conditions of N images. A condition more is a field more: None, or a tensor whose rows are images."""
+    """Conditions of N images: each field is None, or a tensor whose rows are images.
+
+    values: numbers in standard deviations from their mean, the places of categories among their names, in the order in
+    which the networks were built; NaN where one is unknown. Infinite: to be drawn by the image's seed (asking.py).
+    """
 
     class_weights: Tensor  # [N, K] float, each row of sum 1; 1 and zeros: an image of one class
     position: Tensor | None = None  # [N] float, -1 .. 1; None: the middle
     known_labels: Tensor | None = None  # [N] int64, where the weights were made from labels
+    values: Tensor | None = None  # [N, C] float; None: all unknown
 
     @classmethod
-    def of_labels(cls, labels: Tensor, num_classes: int, position: Tensor | None = None) -> "Condition":
+    def of_labels(
+        cls, labels: Tensor, num_classes: int, position: Tensor | None = None, values: Tensor | None = None
+    ) -> "Condition":
         """Labels [N] int64 -> each image wholly of its class. Nothing is read by the host, so nothing is checked."""
         # Not F.one_hot: it reads the labels on the host.
         weights = (labels[:, None] == torch.arange(num_classes, device=labels.device)).float()
-        return cls(weights, position, labels)
+        return cls(weights, position, labels, values)
 
     @classmethod
     def of(cls, given: "Tensor | Condition", class_names: Sequence[str], position: Tensor | None = None) -> "Condition":
@@ -87,6 +94,9 @@ class Condition:
     def kinds(self) -> Tensor:
         """A number for each image, [N] int64: equal for equal conditions."""
         columns = [self.class_weights, *([] if self.position is None else [self.position[:, None]])]
+        if self.values is not None:  # NaN is not equal to itself
+            unknown = self.values.isnan()
+            columns += [torch.where(unknown, 0.0, self.values), unknown.float()]
         _, kind_of = torch.unique(torch.cat(columns, dim=1), dim=0, return_inverse=True)
         return kind_of
 
@@ -123,3 +133,57 @@ class PositionEmbedding(nn.Module):
             position = self.waves.new_zeros(n)
         angles = position[:, None].float() * self.waves
         return cast(Tensor, self.dense(torch.cat([angles.sin(), angles.cos()], dim=1)))
+
+
+class NumberEmbedding(nn.Module):
+    """A number in standard deviations from its mean [N] -> [N, width]: as a position, and a vector for the unknown.
+
+    Where the sines repeat, two numbers would be one. So the number becomes a place within their period by a tanh: a
+    third of it near the mean, and at most 1.5, whatever an outlier is.
+    """
+
+    waves: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("waves", math.pi / 2 * torch.arange(1.0, 5.0), persistent=False)
+        self.dense = Linear(8, width)
+        self.unknown = nn.Parameter(torch.randn(width))
+
+    def forward(self, z: Tensor) -> Tensor:
+        unknown = z.isnan()
+        place = 1.5 * torch.tanh(torch.where(unknown, 0.0, z.float()) / 4.5)  # NaN would be in the gradient
+        angles = place[:, None] * self.waves
+        known = self.dense(torch.cat([angles.sin(), angles.cos()], dim=1))
+        return torch.where(unknown[:, None], self.unknown, known)
+
+
+class CategoryEmbedding(nn.Module):
+    """The place of a category among its names [N] -> [N, width]: its row of a table, of which the last is unknown."""
+
+    def __init__(self, categories: int, width: int):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(categories + 1, width))
+
+    def forward(self, place: Tensor) -> Tensor:
+        # A product, as of the classes: its gradient adds up in one order
+        last = len(self.table) - 1
+        row = torch.where(place.isnan(), last, place)
+        return (row[:, None] == torch.arange(last + 1, device=row.device)).to(self.table.dtype) @ self.table
+
+
+class Embeddings(nn.ModuleDict):
+    """Condition.values [N, C] -> [N, width] of each. sizes: name -> number of categories, 0 for a number."""
+
+    def __init__(self, sizes: Mapping[str, int], width: int):
+        # of_: a column may be called as a method of a module is
+        kinds = {f"of_{name}": size for name, size in sizes.items()}
+        super().__init__(
+            {name: CategoryEmbedding(size, width) if size else NumberEmbedding(width) for name, size in kinds.items()}
+        )
+
+    def forward(self, values: Tensor | None, like: Tensor) -> list[Tensor]:
+        """like [N, ...]: on the device of the embeddings; None: all are unknown."""
+        if values is None:
+            values = like.new_full([len(like), len(self)], math.nan)
+        return [embed(column) for embed, column in zip(self.values(), values.unbind(dim=1), strict=True)]

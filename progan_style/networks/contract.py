@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from progan_style.described import Conditions
 from progan_style.networks.conditions import Condition
 from progan_style.networks.mapping import Mapping
 
@@ -17,10 +18,12 @@ class Growing(nn.Module):
     """Growth is something the networks know: `grow` says which blocks are active and how far the newest is faded in.
 
     Losses, sampling and analysis stay free of it. A network out of a file also knows its classes, in the order of
-    its labels, how many images it has seen, and the header that it was built from.
+    its labels, what it is conditioned on beside them, how many images it has seen, and the header that it was built
+    from.
     """
 
     class_names: tuple[str, ...] = ()
+    described: Conditions = Conditions()
     nimg: int = 0
     header: dict[str, Any]
     per_class: tuple[str, ...] = ()  # names of the tensors whose rows are classes

@@ -8,13 +8,14 @@ Letters: N batch, C channels, R resolution, F features, K classes.
 """
 
 import math
+from collections.abc import Mapping
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from progan_style.networks import contract
-from progan_style.networks.conditions import Condition, PositionEmbedding
+from progan_style.networks.conditions import Condition, Embeddings, PositionEmbedding
 from progan_style.networks.layers import Conv, Linear, MinibatchStd, channels_last, leaky_, widths
 from progan_style.networks.resampling import downsample2, fade
 
@@ -166,8 +167,8 @@ class Discriminator(contract.Discriminator):
     the one below begins with (ProGAN, figure 2).
 
     The label enters by projection (Miyato & Koyama 2018): logit = l(f) + label_weight <embed(y), f> / sqrt(F), unless
-    `in_logit` is False; so does the slice's position, if the network knows positions. `classify` is a linear head on
-    the same features; `taught`: a trained one, whose gradient goes on.
+    `in_logit` is False; so do the slice's position and each number or category, if the network knows them. `classify`
+    is a linear head on the same features; `taught`: a trained one, whose gradient goes on.
     """
 
     class_head: TaughtHead | ListeningHead
@@ -183,6 +184,7 @@ class Discriminator(contract.Discriminator):
         in_logit: bool = True,
         taught: bool = False,
         positions: bool = False,
+        conditions: Mapping[str, int] | None = None,
     ):
         super().__init__(max_resolution)
         channels = widths(channel_base, channel_max, max_resolution)
@@ -193,6 +195,7 @@ class Discriminator(contract.Discriminator):
         self.embed = nn.Embedding(num_classes, self.num_features) if num_classes > 1 and in_logit else None
         self.class_head = (TaughtHead if taught else ListeningHead)(self.num_features, num_classes)
         self.position = PositionEmbedding(self.num_features) if positions else None
+        self.conditions = Embeddings(conditions or {}, self.num_features)
         self.register_buffer("label_weight", torch.ones(()))
 
     def features(self, images: Tensor) -> Tensor:
@@ -227,6 +230,9 @@ class Discriminator(contract.Discriminator):
             if self.position is not None:
                 of_position = self.position(condition.position, len(features))
                 out = out + (of_position * features).sum(dim=1) / math.sqrt(self.num_features)
+            if self.conditions:
+                of_others = torch.stack(self.conditions(condition.values, features)).sum(dim=0)
+                out = out + (of_others * features).sum(dim=1) / math.sqrt(self.num_features)
             return out
 
     def track(self, features: Tensor, condition: Condition) -> None:
@@ -238,7 +244,7 @@ class Discriminator(contract.Discriminator):
             return cast(Tensor, self.class_head(features))
 
     def adapted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Where the other network has no classes or no positions, theirs begin at 0: the logit is the other one's."""
-        mine = self.state_dict()
-        new = [name for name in mine if name.startswith(("embed.", "position.")) and name not in weights]
+        """Where the other network lacks classes or conditions, theirs begin at 0: the logit is the other one's."""
+        mine, parts = self.state_dict(), ("embed.", "position.", "conditions.")
+        new = [name for name in mine if name.startswith(parts) and name not in weights]
         return weights | {name: torch.zeros_like(mine[name]) for name in new}

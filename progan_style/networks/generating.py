@@ -4,6 +4,7 @@ Letters: N batch, C channels, R resolution, L styles, W style width.
 """
 
 import math
+from collections.abc import Mapping as Table
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ class Generating(Generator):
         channel_base: int,
         channel_max: int,
         positions: bool = False,
+        conditions: Table[str, int] | None = None,
     ):
         super().__init__(max_resolution)
         self.channels = widths(channel_base, channel_max, max_resolution)
@@ -44,6 +46,7 @@ class Generating(Generator):
             depth=mapping_depth,
             lr_mul=mapping_lr_mul,
             positions=positions,
+            conditions=conditions,
         )
         self.const = nn.Parameter(torch.randn(1, self.channels[4], 4, 4))  # ones have no variance for AdaIN
         self.blocks = nn.ModuleDict()

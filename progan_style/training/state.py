@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from progan_style import distributed
 from progan_style.checkpoint import load_run, transfer
 from progan_style.config import Config
+from progan_style.described import Category, Conditions
 from progan_style.networks import ARCHITECTURES
 from progan_style.networks.contract import Discriminator, Generator, Growing
 from progan_style.networks.layers import weights_channels_last
@@ -27,7 +28,6 @@ from progan_style.training.recovery import Watchdog
 from progan_style.training.schedule import Phase
 
 NETWORKS = ("G", "D", "G_ema")
-POSITIONED = {"mapping.position.dense.weight"}  # tensors of a generator that knows positions
 
 
 class Average:
@@ -51,14 +51,11 @@ class Average:
 
 
 class State:
-    """Networks, optimisers, running values, counter.
+    """Networks, optimisers, running values, counter. described: what images are conditioned on beside the class."""
 
-    positions: what a network's file keeps of the slices' positions, None if the networks do not know them.
-    """
-
-    def __init__(self, config: Config, device: torch.device, augment: Augment | None, positions: dict | None):
-        self.config, self.device, self.augment, self.positions = config, device, augment, positions
-        self.arguments = network_arguments(config, positions is not None)
+    def __init__(self, config: Config, device: torch.device, augment: Augment | None, described: Conditions):
+        self.config, self.device, self.augment, self.described = config, device, augment, described
+        self.arguments = network_arguments(config, described)
         if config.network.name not in ARCHITECTURES:
             raise ValueError(f"network.name: {config.network.name} is of a plugin that is not loaded; see --plugin")
         architecture = ARCHITECTURES[config.network.name]
@@ -69,7 +66,7 @@ class State:
         for network in (self.G, self.D):
             weights_channels_last(network.to(device))
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
-        self.G_ema.class_names = tuple(config.data.classes)
+        self.G_ema.class_names, self.G_ema.described = tuple(config.data.classes), described
         self.average = Average(self.G_ema, self.G)
         self.opt_G, self.opt_D = (make_adam(network, config.training.adam_betas) for network in (self.G, self.D))
         self.path_length = PathLength(config.loss.path_length, config.loss.path_length_interval, device)
@@ -129,6 +126,7 @@ class State:
             "best": self.best,
             "path_length": self.path_length.mean,
             "watchdog": self.watchdog.state(),
+            "conditions": self.described.model_dump(),
             **self.meter.state_dict(),
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
@@ -151,17 +149,21 @@ class State:
     def start_from(self, path: Path) -> None:
         """Begin with the weights of another run where names and shapes agree; moments and counter stay fresh.
 
-        Classes and positions that the other run did not have begin so that its images stay what they are. Raises
+        Classes and conditions that the other run did not have begin so that its images stay what they are. Raises
         ValueError if most of a network does not fit.
         """
         state = load_run(path)
         classes, their_classes = self.config.data.classes, state["class_names"]
+        theirs = Conditions.model_validate(state.get("conditions", {}))
         new = [f"class {name}" for name in classes if name not in their_classes]
-        new += ["positions"] if self.positions and not state["G"].keys() & POSITIONED else []
+        new += ["positions"] if self.described.position and "mapping.position.dense.weight" not in state["G"] else []
+        new += [f"condition {name}" for name in self.described.sizes if name not in theirs.sizes]
+        tables = tables_of(self.described, theirs)
         runlog.say(f"the networks begin with {path}" + (f"; new here: {', '.join(new)}" if new else ""))
         for name in NETWORKS:
             network: Growing = getattr(self, name)
-            unfit, count = transfer(network, state[name], classes, their_classes), len(network.state_dict())
+            rows = tables | dict.fromkeys(network.per_class, (classes, their_classes))
+            unfit, count = transfer(network, state[name], rows), len(network.state_dict())
             unlike = self._unlike(state["config"])
             if 2 * len(unfit) > count:
                 mend = (
@@ -193,8 +195,7 @@ class State:
             "resolution": resolution,
             "nimg": self.nimg,
             "seed": self.config.seed,
-            "positions": self.positions,
-        } | ({"plugin": plugin} if plugin else {})
+        } | self.described.header() | ({"plugin": plugin} if plugin else {})
 
 
 def make_adam(network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
@@ -205,7 +206,17 @@ def make_adam(network: nn.Module, betas: tuple[float, float]) -> torch.optim.Ada
     )
 
 
-def network_arguments(config: Config, positions: bool) -> dict[str, dict[str, Any]]:
+def tables_of(ours: Conditions, theirs: Conditions) -> dict[str, tuple[list[str], list[str]]]:
+    """The tensors that have a row for each category -> the categories here and there; the last row is the unknown."""
+    names = [{one.column: one.names for one in known.others if isinstance(one, Category)} for known in (ours, theirs)]
+    return {
+        f"{part}conditions.of_{column}.table": ([*names[0][column], ""], [*names[1][column], ""])
+        for column in names[0].keys() & names[1].keys()
+        for part in ("mapping.", "")
+    }
+
+
+def network_arguments(config: Config, described: Conditions) -> dict[str, dict[str, Any]]:
     """What the generator and the discriminator of a configuration are built with."""
     sizes = config.network.model_dump(exclude={"name"})
     shared = {
@@ -213,7 +224,8 @@ def network_arguments(config: Config, positions: bool) -> dict[str, dict[str, An
         "max_resolution": config.schedule.resolutions[-1],
         "channel_base": sizes["channel_base"],
         "channel_max": sizes["channel_max"],
-        "positions": positions,
+        "positions": described.position is not None,
+        "conditions": described.sizes,
     }
     conditioning = config.conditioning.make()
     of_D = {"in_logit": conditioning.in_logit, "taught": conditioning.class_weight > 0}

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from progan_style import distributed, memory
 from progan_style.config import Config
+from progan_style.data.conditions import SliceConditions
 from progan_style.data.dataset import Dataset
-from progan_style.data.position import Positions
 from progan_style.networks.conditions import Condition
 from progan_style.shell import is_out_of_memory
+from progan_style.training import runlog
 from progan_style.training.augment import Augment, Off
 from progan_style.training.graphs import make_take_step
 from progan_style.training.losses import Terms
@@ -29,16 +30,16 @@ class Trainer:
 
     def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
         refuse_uneven(config, distributed.world())
-        device, column = torch.device(device), config.data.position_column
+        device = torch.device(device)
         if device.type == "cpu":
             memory.keep_freed()
         self.config, self.data = config, data
         self.schedule = GrowthSchedule(**config.schedule.model_dump())
-        self.positions = Positions.read(data, column) if column else None
+        self.conditions = SliceConditions.read(data, config.data.conditions)
         self.recipe = make_recipe(config, device)
         self.take_step = make_take_step(config, device)
         augment = make_augment(config, self.recipe.loss.has_zero, device)
-        self.state = State(config, device, augment, self.positions.header() if self.positions else None)
+        self.state = State(config, device, augment, self.conditions.described)
 
     @staticmethod
     def check(config: Config, device: torch.device) -> None:
@@ -64,7 +65,10 @@ class Trainer:
         """
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         precision = "bf16" if self.recipe.amp_dtype else "fp32"
-        upkeep = Upkeep(self.state, self.schedule, Path(run_dir), self.data.digest(), precision)
+        digest = self.data.digest() | self.conditions.digest()
+        upkeep = Upkeep(self.state, self.schedule, Path(run_dir), digest, precision)
+        for line in self.conditions.remarks:
+            runlog.say(line)
         with contextlib.closing(upkeep):
             upkeep.begin(len(self.data), self.largest_share(), Pace(self.schedule, end, forecast or {}))
             while True:
@@ -107,10 +111,11 @@ class Trainer:
         first, n = self.share(phase)
         balanced = self.config.data.sampling == "balanced"
         images, labels = self.data.batch(seed, first, n, phase.resolution, self.state.device, balanced)
-        position = None
-        if self.positions is not None:
-            position = self.positions.of(self.data.indices(seed, first, n, balanced), self.state.device)
-        return images, Condition.of_labels(labels, len(self.config.data.classes), position)
+        if not self.config.data.conditions:
+            return images, Condition.of_labels(labels, len(self.config.data.classes))
+        index = torch.arange(first, first + n, device=self.state.device)
+        position, values = self.conditions.of(self.data.indices(seed, first, n, balanced), seed, index)
+        return images, Condition.of_labels(labels, len(self.config.data.classes), position, values)
 
     def share(self, phase: Phase) -> tuple[int, int]:
         """This rank's part of the step's batch: the number of its first image in the run, and how many."""

@@ -1,0 +1,87 @@
+"""--given NAME=VALUE of a command -> what generate() is asked for, once for each value of a series."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from progan_style.described import Category, Conditions, Position
+from progan_style.files import check_part
+
+if TYPE_CHECKING:
+    from progan_style.networks.contract import Generator
+
+MOST = 1000  # values of a series
+
+
+@dataclass(frozen=True)
+class Asked:
+    """given: name -> value. in_name: how the values of a series stand in the names of files."""
+
+    given: dict[str, Any]
+    in_name: str = ""
+
+
+def read_given(G: "Generator", options: Sequence[str], position: float | None) -> list[Asked]:
+    """NAME=VALUE, NAME= (unknown) or NAME=LOW:HIGH:STEP (a series) -> one entry for each value of the series.
+
+    position: a height, the short form. Raises ValueError, in one line, for what this generator does not know.
+    """
+    described, values = G.described, dict[str, list[Any]]()
+    for text in options:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--given {text}: expected NAME=VALUE, as in --given age=72")
+        if name in values:
+            raise ValueError(f"--given {name} stands twice; a series of numbers is {name}=LOW:HIGH:STEP")
+        values[name] = _values(described, name, value.strip())
+    if position is not None:
+        if described.position is None:
+            raise ValueError("--position: this generator was trained without positions; see data.conditions")
+        if described.position.column in values:
+            raise ValueError(f"--position is the short form of --given {described.position.column}; give one of them")
+        values[described.position.column] = [position]
+    series = [name for name in values if len(values[name]) > 1]
+    for name in series:
+        check_part(name, "--given")
+    return list(_each(described, values, series))
+
+
+def height_of(described: Conditions, given: dict[str, Any]) -> float | None:
+    """The height that is asked for, in the unit of its column."""
+    height = given.get(described.position.column) if described.position else None
+    return None if height is None else float(height)
+
+
+def _each(described: Conditions, values: dict[str, list[Any]], series: Sequence[str]) -> Iterator[Asked]:
+    for chosen in itertools.product(*values.values()):
+        given = dict(zip(values, chosen, strict=True))
+        for name, value in given.items():
+            described.named(name).encoded(value)  # what is beyond the range is told now, before anything is made
+        yield Asked(given, "".join(f"_{name}{given[name]:g}" for name in series))
+
+
+def _values(described: Conditions, name: str, text: str) -> list[Any]:
+    one = described.named(name)
+    if isinstance(one, Category):
+        return [text]
+    if not text:
+        if isinstance(one, Position):
+            raise ValueError(f"--given {name}=: expected a number; a position is never unknown")
+        return [math.nan]
+    parts = text.split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"--given {name}={text}: expected a number or LOW:HIGH:STEP, as in {name}=60:85:5")
+    if len(numbers) == 1:
+        return numbers
+    low, high, step = numbers
+    if step <= 0 or high < low or (high - low) / step >= MOST:
+        raise ValueError(
+            f"--given {name}={text}: expected LOW:HIGH:STEP that rises, of at most {MOST} values, as in {name}=60:85:5"
+        )
+    return [float(f"{low + k * step:.10g}") for k in range(int((high - low) / step + 1e-9) + 1)]
