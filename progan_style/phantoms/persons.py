@@ -32,7 +32,10 @@ PATTERNS = {"ventricular": Pattern(1.0, 1.0, 0.0), "frontal": Pattern(0.15, 1.5,
 YEARS_OLDER = 8.0  # AD patients than controls, unless told
 YOUNGER_MEAN, AGE_SD, AGE_REACH = 70.0, 8.0, 2.5  # controls' mean, both groups' spread in years; how many of it at most
 MIDDLE_AGE = YOUNGER_MEAN + YEARS_OLDER / 2
-AGES_COMPARED = (MIDDLE_AGE - 5, MIDDLE_AGE + 5)  # of which the truth is told: ten years apart, and both groups have them
+AGES_COMPARED = (
+    MIDDLE_AGE - 5,
+    MIDDLE_AGE + 5,
+)  # of which the truth is told: ten years apart, and both groups have them
 OPEN_MM, VENTRICLES_MM_PER_YEAR, DISEASE_SHARE = 1.75, 0.114, 2.0 / 3.0
 CORTEX_MM, CORTEX_MM_PER_YEAR = 2.5, 0.01
 YOUNGEST = YOUNGER_MEAN - AGE_REACH * AGE_SD  # whose sulci have lost nothing to age

@@ -56,7 +56,10 @@ def test_with_people_everyone_has_an_age_and_a_sex_and_patients_are_older():
 def test_a_person_is_the_same_with_an_age_and_without_but_for_what_age_and_sex_do():
     ours = ("disease_mm", "age", "sex", "ventricles_mm", "sulci", "affine", "shift_mm")
     for index in range(20):
-        without, person = draw_person(index, "train", 7, "clear"), draw_person(index, "train", 7, "clear", years_older=8)
+        without, person = (
+            draw_person(index, "train", 7, "clear"),
+            draw_person(index, "train", 7, "clear", years_older=8),
+        )
         for name in (field.name for field in dataclasses.fields(person) if field.name not in ours):
             assert getattr(person, name) == getattr(without, name)
         assert (person.shift_mm == without.shift_mm).all() and (without.age, without.sex) == (None, "")
