@@ -81,7 +81,7 @@ def picture_grid(heights: Sequence[float], step: int = 1) -> tuple[Array, Array,
 
 
 def atrophied(points: Array, person: Person, geometry: Array, tissues: Array) -> tuple[Array, NDArray[np.bool_], float]:
-    """Points [N, 3] of a head before atrophy -> the tissues of the brain's, which of them these are, ventricle ratio."""
+    """Points [N, 3] of a head before atrophy -> tissues of the brain's, which of them these are, ventricle ratio."""
     here = sample(tissues, open_ventricles(points, person, geometry))
     brain = here[:, BRAIN] > 0.5
     here = here[brain]

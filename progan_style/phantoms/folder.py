@@ -104,7 +104,7 @@ def make_phantoms(
     Workers are spawned: a script of your own calls this under `if __name__ == "__main__":`, or with workers=1.
 
     overlap (clear) and pattern (ventricular) are keys of ACCURACY and PATTERNS. people: whether everyone has an age and
-    a sex, which the anatomy shows; the manifest then has the columns OF_PEOPLE. years_older (8): AD than CN, in the mean.
+    a sex, which the anatomy shows; the manifest then has the columns OF_PEOPLE. years_older (8): AD than CN.
 
     Raises ValueError if an argument is impossible or if `directory` holds anything else.
     """

@@ -25,7 +25,7 @@ class Pattern:
 
 PATTERNS = {"ventricular": Pattern(1.0, 1.0, 0.0), "frontal": Pattern(0.15, 1.5, 0.35)}
 
-# Persons with an age and a sex. A healthy brain of MIDDLE_AGE has ventricles OPEN_MM wider than the template's, and each
+# Persons with an age and a sex. A healthy brain of MIDDLE_AGE has ventricles OPEN_MM wider than the template's. Each
 # year moves their wall by VENTRICLES_MM_PER_YEAR and thins the cortex by CORTEX_MM_PER_YEAR. Of the disease's opening
 # DISEASE_SHARE is left: AD patients who are 8 years older then have ventricles as much wider than controls' as without
 # ages. Two thirds of that are the disease (2.735 mm * 2 / 3 with the overlap clear), one third is age (8 * 0.114 mm).
