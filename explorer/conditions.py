@@ -13,7 +13,7 @@ from progan_style import Category, Condition, Generator, condition_for
 
 @dataclass(frozen=True)
 class NumberCondition:
-    """A number of the manifest, in its own unit: its range over the training slices and its middle."""
+    """A number of the manifest, in its own unit: its range over the training slices and where it begins."""
 
     name: str
     low: float
@@ -35,6 +35,7 @@ class CategoryCondition:
 
 
 AnyCondition = NumberCondition | CategoryCondition
+Value = float | str
 
 
 def conditions_of(G: Generator) -> tuple[AnyCondition, ...]:
@@ -47,7 +48,7 @@ def conditions_of(G: Generator) -> tuple[AnyCondition, ...]:
     )
 
 
-def condition(G: Generator, class_weights: Tensor, given: Mapping[str, float | str]) -> Condition:
+def condition(G: Generator, class_weights: Tensor, given: Mapping[str, Value]) -> Condition:
     """Class weights [N, K] and one value for each of the generator's conditions -> the Condition of all N images.
 
     Raises ValueError for a value outside of the training slices' range, KeyError for one that is not given.

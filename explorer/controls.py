@@ -11,7 +11,7 @@ from bokeh.models.widgets.inputs import Checkbox, Select, Spinner
 from bokeh.models.widgets.markups import Div
 from bokeh.models.widgets.sliders import Slider
 
-from explorer.conditions import NumberCondition
+from explorer.conditions import AnyCondition, CategoryCondition, Value
 from explorer.state import GIVEN, LARGEST_SEED, SCALES, Choices, State, coarse_sizes
 
 WIDTH = 280
@@ -32,18 +32,21 @@ def share(title: str, name: str) -> Slider:
 
 
 def plain(name: str) -> str:
-    """A column's name as a slider's title. Bokeh takes what looks like TeX for HTML, and the name is out of a file."""
+    """A column's name as a widget's title. Bokeh takes what looks like TeX for HTML, and the name is out of a file."""
     return name.replace("$", "").replace("\\", "/")
 
 
-def of_condition(one: NumberCondition) -> Slider:
-    """In the condition's own unit, over the training slices' range."""
+def of_condition(one: AnyCondition) -> Slider | Select:
+    """A number in its own unit, over the training slices' range; a category's names."""
+    if isinstance(one, CategoryCondition):
+        words: Listed = [(name, plain(name)) for name in one.names]
+        return Select(title=plain(one.name), options=words, value=one.first, width=WIDTH, name=f"{GIVEN}{one.name}")
     return Slider(
-        title=plain(one.name),
+        title=plain(one.name if one.unit is None or one.name.endswith(one.unit) else f"{one.name}, {one.unit}"),
         start=one.low,
         end=one.high,
         step=(one.high - one.low) / 100,
-        value=one.median,
+        value=one.first,
         width=WIDTH,
         name=f"{GIVEN}{one.name}",
     )
@@ -64,7 +67,8 @@ class Controls:
         self.weight = share("Way", "weight")
         self.way = Select(title="How the class changes", options=WAYS_IN_WORDS, width=WIDTH, name="way")
         self.psi = share("psi: 1 is as trained, 0 the typical brain", "psi")
-        self.given = {one.name: of_condition(one) for one in choices.conditions if one.low < one.high}
+        apart = [one for one in choices.conditions if isinstance(one, CategoryCondition) or one.low < one.high]
+        self.given = {one.name: of_condition(one) for one in apart}
         self.own_noise = Checkbox(label="noise of the brain's own seed", active=True, width=WIDTH, name="own_noise")
         self.noise = seed_field("Noise (seed)", "noise")
         self.scale = Select(
@@ -120,9 +124,12 @@ class Controls:
         def seed(widget: Spinner, before: int) -> int:
             return before if widget.value is None else min(max(int(widget.value), 0), LARGEST_SEED)
 
-        given = dict(last.given) | {  # a slider's last step may lie a rounding beyond its end
-            name: float(min(max(widget.value, widget.start), widget.end)) for name, widget in self.given.items()
-        }
+        def value(widget: Slider | Select) -> Value:
+            if isinstance(widget, Select):
+                return str(widget.value)
+            return float(min(max(widget.value, widget.start), widget.end))  # the last step may lie a rounding beyond
+
+        given = dict(last.given) | {name: value(widget) for name, widget in self.given.items()}
         return State(
             size=size,
             low=self.low.value,

@@ -43,7 +43,8 @@ class Pair:
     def settings(self) -> str:
         """One line: how the pictures are made again."""
         s = self.state
-        given = "".join(f", {name} {value:g}" for name, value in s.given)
+        values = [(name, value if isinstance(value, str) else f"{value:g}") for name, value in s.given]
+        given = "".join(f", {name} {value}" for name, value in values)
         noise = "own noise" if s.noise is None else f"noise {s.noise}"
         return (
             f"{self.run}, {s.size}x{s.size}, {self.nimg:,} images seen; seed {s.seed}, {noise}, {s.low} to {s.high} "

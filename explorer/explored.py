@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from explorer.conditions import NumberCondition
+from explorer.conditions import AnyCondition
 from explorer.downloads import Pair
 from explorer.generators import Generators, Opened
 from explorer.pictures import beginning, on_the_way
@@ -29,7 +29,7 @@ class Explored:
     pictures: Worker = field(default_factory=lambda: Worker("pictures"))
     slow: Worker = field(default_factory=lambda: Worker("slow"))
     class_names: tuple[str, ...] = field(init=False)
-    conditions: tuple[NumberCondition, ...] = field(init=False)
+    conditions: tuple[AnyCondition, ...] = field(init=False)
     _closest: dict[int, Closest] = field(default_factory=dict)
     _apart: dict[tuple[object, ...], float] = field(default_factory=dict)
     _maps: dict[tuple[object, ...], Shown] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Explored:
         return self._apart.get(self._compared(state))
 
     def measure_apart(self, state: State) -> float:
-        """How far two brains of the first class are apart, at psi 1 and the conditions' medians."""
+        """How far two brains of the first class are apart, at psi 1 and the conditions' first values."""
         key = self._compared(state)
         if key not in self._apart:
             opened, _ = self.opened(state.size)

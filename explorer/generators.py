@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from explorer.conditions import NumberCondition, conditions_of
+from explorer.conditions import AnyCondition, conditions_of
 from explorer.pictures import Pictures
 from progan_style import finished_stages, generator_file, load_generator, stage_dir
 
@@ -16,7 +16,7 @@ class Opened:
     """A generator with its conditions, and what its file was when it was read."""
 
     pictures: Pictures
-    conditions: tuple[NumberCondition, ...]
+    conditions: tuple[AnyCondition, ...]
     stamp: tuple[int, int, int]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis import diversity
-from explorer.conditions import condition
+from explorer.conditions import Value, condition
 from explorer.state import State
 from progan_style import Generator, centre, latents, to_uint8
 
@@ -41,7 +41,7 @@ class Brain:
     weights: tuple[float, ...]
     noise: int
     psi: float
-    given: tuple[tuple[str, float], ...] = ()
+    given: tuple[tuple[str, Value], ...] = ()
     moved: tuple[int, int, float] | None = None
     mixed: "tuple[Brain, int] | None" = None
 
@@ -132,7 +132,7 @@ class Pictures:
     def _whole(self, label: int) -> tuple[float, ...]:
         return tuple(float(i == label) for i in range(len(self.G.class_names)))
 
-    def _centre(self, weights: tuple[float, ...], given: tuple[tuple[str, float], ...]) -> Tensor:
+    def _centre(self, weights: tuple[float, ...], given: tuple[tuple[str, Value], ...]) -> Tensor:
         """The mean style of a condition, [1, W]: of 1,024 latents, so it is kept."""
         asked = condition(self.G, torch.tensor([weights]), dict(given))
         return self._centres.get((weights, given), lambda: centre(self.G, asked))

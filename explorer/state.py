@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from analysis import compared_classes
-from explorer.conditions import NumberCondition
+from explorer.conditions import AnyCondition, CategoryCondition, Value
 
 TABS = ("brain", "mixing", "map", "closest")
 WAYS = ("direction", "label")  # how a brain is led from one class to the other: see pictures.py
@@ -36,7 +36,7 @@ class State:
     coarse: int = 8
     scale: int = 64
     tab: str = "brain"
-    given: tuple[tuple[str, float], ...] = ()
+    given: tuple[tuple[str, Value], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Choices:
     run: str
     sizes: tuple[int, ...]
     class_names: tuple[str, ...]
-    conditions: tuple[NumberCondition, ...] = ()
+    conditions: tuple[AnyCondition, ...] = ()
 
 
 def first_state(choices: Choices, size: int) -> State:
     """What a page shows before anything is asked."""
     low, high = compared_classes(choices.class_names)
-    given = tuple((one.name, one.median) for one in choices.conditions)
+    given = tuple((one.name, one.first) for one in choices.conditions)
     return fitted(State(size, choices.class_names[low], choices.class_names[high], given=given))
 
 
@@ -70,7 +70,7 @@ def link(state: State, run: str) -> str:
     """The state as the query of an address. Every key is written: what a page shows at first may change."""
     values = {f.name: getattr(state, f.name) for f in fields(state) if f.name not in ("given", "noise")}
     values["noise"] = "own" if state.noise is None else state.noise
-    values |= {f"{GIVEN}{name}": f"{value:.10g}" for name, value in state.given}
+    values |= {f"{GIVEN}{name}": value if isinstance(value, str) else f"{value:.10g}" for name, value in state.given}
     values |= {name: f"{values[name]:.10g}" for name in ("weight", "psi")}
     return urlencode({"run": run, **values})
 
@@ -80,7 +80,7 @@ def from_link(query: Mapping[str, Sequence[str]], choices: Choices, start: State
     lines: list[str] = []
     read: dict[str, Any] = {}
     given = dict(start.given)
-    ranges = {one.name: one for one in choices.conditions}
+    known = {one.name: one for one in choices.conditions}
     for key, values in query.items():
         try:
             if key == "run":
@@ -88,9 +88,9 @@ def from_link(query: Mapping[str, Sequence[str]], choices: Choices, start: State
                     lines.append(f"the link is of the run {values[-1]}, this is {choices.run}: its seeds mean others")
             elif key.startswith(GIVEN):
                 name = key.removeprefix(GIVEN)
-                if name not in ranges:
-                    raise ValueError(f"expected one of {', '.join(ranges) or 'none: this run has no conditions'}")
-                given[name] = _number(values[-1], ranges[name].low, ranges[name].high)
+                if name not in known:
+                    raise ValueError(f"expected one of {', '.join(known) or 'none: this run has no conditions'}")
+                given[name] = _value(values[-1], known[name])
             elif key in READERS:
                 read[key] = READERS[key](values[-1], choices)
             else:
@@ -102,6 +102,12 @@ def from_link(query: Mapping[str, Sequence[str]], choices: Choices, start: State
     if fits != state:
         lines.append(f"coarse={state.coarse}: expected {coarse_sizes(state.size)[-1]} or less at {state.size}")
     return fits, lines
+
+
+def _value(text: str, one: AnyCondition) -> Value:
+    if isinstance(one, CategoryCondition):
+        return str(_one_of(text, one.names))
+    return _number(text, one.low, one.high)
 
 
 def _number(text: str, low: float, high: float) -> float:

@@ -95,7 +95,9 @@ def with_given(condition: Condition, described: Conditions, given: Given) -> Con
         one = described.named(name)
         cells = [asked_for] * len(condition) if _is_one(asked_for) else list(asked_for)
         if len(cells) != len(condition):
-            raise ValueError(f"{name}: expected one value, or one for each image, got {len(cells)} for {len(condition)}")
+            raise ValueError(
+                f"{name}: expected one value, or one for each image, got {len(cells)} for {len(condition)}"
+            )
         encoded = torch.tensor([_encoded(one, cell) for cell in cells], dtype=torch.float32)
         if isinstance(one, Position):
             position = encoded

@@ -156,7 +156,7 @@ class Cell(Record):
 
 
 class Conditions(Record):
-    """All that networks know beside the class. cells: those of each class, [K]; none for a discriminator's sake."""
+    """All that networks know beside the class. cells: those of each class, [K], or none: all is drawn as unknown."""
 
     position: Position | None = None
     others: list[Annotated[Described, Field(discriminator="kind")]] = []

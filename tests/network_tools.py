@@ -31,3 +31,26 @@ def of(*labels):
 def sample(G, n=4):
     labels = of(*(k % 3 for k in range(n)))
     return G.mapping(torch.randn(n, G.mapping.z_dim), labels), torch.randn(n, G.noise_size), labels
+
+
+def people():
+    """A generator of two classes that knows ages, sexes and heights: healthy women of 55 to 60, diseased of both."""
+    from progan_style.described import Category, Cell, Conditions, Number, Position
+
+    described = Conditions(
+        position=Position(column="slice_mm", quantiles=[-30.0, 0.0, 30.0]),
+        others=[
+            Number(column="age", unit="years", mean=70.0, sd=5.0, low=50.0, high=90.0),
+            Category(column="sex", names=["F", "M"]),
+        ],
+        cells=[
+            [Cell(slices=10, given=[[55.0, 60.0], [10, 0, 0]])],
+            [Cell(slices=10, given=[[60.0, 70.0], [10, 0, 0]]), Cell(slices=20, given=[[70.0, 80.0], [0, 20, 0]])],
+        ],
+    )
+    torch.manual_seed(0)
+    shared = {"num_classes": 2, "max_resolution": 8, "channel_base": 64, "channel_max": 8}
+    shared |= {"positions": True, "conditions": described.sizes}
+    G = ARCHITECTURES["stylegan2"].Generator(**shared, z_dim=12, w_dim=10, mapping_depth=2, mapping_lr_mul=1.0)
+    G.class_names, G.described = ("CN", "AD"), described
+    return G.eval()

@@ -109,7 +109,9 @@ def forecast(folder: Path, made: int, seconds: float, left: int) -> str:
     return f"forecast  {told}"
 
 
-def make_encoder(args: argparse.Namespace, described: "Conditions") -> "tuple[Callable[[Any, float | None], bytes], str]":
+def make_encoder(
+    args: argparse.Namespace, described: "Conditions"
+) -> "tuple[Callable[[Any, float | None], bytes], str]":
     """A slice [R, R] and its height -> the bytes of its file, and the file's suffix.
 
     Raises ValueError where mm are not known.

@@ -57,8 +57,8 @@ class SliceConditions:
             columns.append(values)
             if 2 * (missing := int(np.isnan(values).sum())) > len(cells):
                 remarks.append(
-                    f"warning: manifest.csv says no {column} of {missing} of {len(cells)} training slices; the networks "
-                    f"hear of it in the others alone"
+                    f"warning: manifest.csv says no {column} of {missing} of {len(cells)} training slices; the "
+                    f"networks hear of it in the others alone"
                 )
         if not others:
             return cls(Conditions(position=position), rank)
@@ -142,7 +142,9 @@ def read_number(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> tuple
     refuse_one_value(column, [f"{value:g}" for value in np.unique(known)[:2]])
     mean, sd = float(known.mean()), float(known.std())
     if not math.isfinite(sd) or sd <= 1e-9 * abs(mean):
-        raise ValueError(f"manifest.csv, column {column}: expected numbers that differ, got {known.min()} to {known.max()}")
+        raise ValueError(
+            f"manifest.csv, column {column}: expected numbers that differ, got {known.min()} to {known.max()}"
+        )
     step = step_of(sd)
     low, high = rounded(float(known.min()), step, up=False), rounded(float(known.max()), step, up=True)
     return Number(column=column, unit=unit_of(column), mean=mean, sd=sd, low=low, high=high), values
@@ -155,8 +157,8 @@ def read_category(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> tup
     refuse_one_value(column, names)
     if len(names) > MOST:
         raise ValueError(
-            f"manifest.csv, column {column}: expected at most {MOST} categories, got {len(names)} ({', '.join(names[:3])} "
-            f"..); is it a number? Then write {column}: number in data.conditions"
+            f"manifest.csv, column {column}: expected at most {MOST} categories, got {len(names)} "
+            f"({', '.join(names[:3])} ..); if they are numbers, set data.conditions.{column}: number"
         )
     if unnamed := [name for name in names if not name.isprintable() or len(name) > 200]:
         raise ValueError(f"manifest.csv, column {column}: expected names of categories, got {unnamed[0][:80]!r}")

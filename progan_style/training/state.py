@@ -187,7 +187,7 @@ class State:
     def header(self, kind: str, resolution: int) -> dict[str, Any]:
         """What the file of a network says of it; of an architecture that is a plugin's, the plugin."""
         plugin = origin("architecture", self.config.network.name)
-        return {
+        about = {
             "kind": kind,
             "architecture": self.config.network.name,
             "arguments": self.arguments[kind],
@@ -195,7 +195,8 @@ class State:
             "resolution": resolution,
             "nimg": self.nimg,
             "seed": self.config.seed,
-        } | self.described.header() | ({"plugin": plugin} if plugin else {})
+        }
+        return about | self.described.header() | ({"plugin": plugin} if plugin else {})
 
 
 def make_adam(network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
