@@ -37,6 +37,7 @@ def with_unseen_phantoms(
         settings = json.loads(file.read_text())
         names = ("slices", "seed", "overlap", "pattern")
         version, arguments = settings["version"], {name: settings[name] for name in names}
+        arguments |= {name: settings[name] for name in ("people", "years_older") if name in settings}
         arguments |= {"persons": persons, "size": resolution, "seed": arguments["seed"] + OTHER_SEED * (1 + which)}
     except (ValueError, KeyError, TypeError):
         raise ValueError(

@@ -159,7 +159,7 @@ def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
     cache = Path(data.cache)
     root = data.root
     if root is None:
-        settings = data.phantom.model_dump()
+        settings = data.phantom.arguments
         key = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode()).hexdigest()[:10]
         folder = cache / f"phantoms-{settings['persons']}x{settings['slices']}-{key}"
         try:

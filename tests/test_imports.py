@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     PARTS,
     ("plugins",),
     ("section",),
+    ("schedule_section",),
     ("sections",),
     ("config",),
     ("asking",),

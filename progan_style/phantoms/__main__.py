@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from progan_style import shell
 from progan_style.phantoms.folder import make_phantoms
-from progan_style.phantoms.persons import ACCURACY, PATTERNS
+from progan_style.phantoms.persons import ACCURACY, PATTERNS, YEARS_OLDER
 from progan_style.phantoms.space import SIDE
 
 
@@ -18,6 +18,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m progan_style.
     parser.add_argument("--seed", type=int, default=999)
     parser.add_argument("--overlap", choices=list(ACCURACY), default="clear", help="of the two groups' severities")
     parser.add_argument("--pattern", choices=list(PATTERNS), default="ventricular", help="where the atrophy sits")
+    parser.add_argument("--people", action="store_true", help="everyone has an age and a sex, which the anatomy shows")
+    parser.add_argument("--years-older", type=float, default=YEARS_OLDER, help="AD than CN, with --people")
     parser.add_argument("--size", type=int, default=SIDE, help="pixels per side")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: all cores")
     return shell.run(prog, write, parser.parse_args(argv), interrupted="interrupted: nothing was left behind")

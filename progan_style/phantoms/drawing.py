@@ -4,6 +4,7 @@ Letters: S slices, N points, P = ROWS * COLS points of the picture's window.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ def open_ventricles(points: Array, person: Person, geometry: Array) -> Array:
     side = np.tanh(points[:, 0] / 8.0) * person.ventricle_asymmetry
     place = person.pattern.behind + (person.pattern.front - person.pattern.behind) * frontal(points)
     amount = np.float32(person.ventricles_mm) * (1.0 + side) * place
+    if person.age is not None:  # age knows no pattern
+        amount = amount + np.float32(person.age_mm) * (1.0 + side)
     here = sample(geometry, points)
     distance, away = here[:, DISTANCE], here[:, TOWARDS_X:]
     target = distance - amount * np.clip(1.0 - distance / 45.0, 0.0, 1.0) ** 2
@@ -42,13 +45,11 @@ def draw_slices(
     person: Person, heights: Sequence[float], seed: int, geometry: Array, tissues: Array
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """One person -> pictures [S, 256, 256] and ventricle ratio [S] (ventricle area / brain area)."""
-    rng = np.random.default_rng([seed, person.index, 1])
-    xs = (np.arange(COLS, dtype=np.float32) - (COLS - 1) / 2) * MM_PER_PIXEL + CENTRE[0]
-    ys = ((ROWS - 1) / 2 - np.arange(ROWS, dtype=np.float32)) * MM_PER_PIXEL + CENTRE[1]
-    grid = (xs, ys, np.asarray(heights, np.float32))
+    rng, grid = np.random.default_rng([seed, person.index, 1]), picture_grid(heights)
     points = deform(person, grid, rng)
     bias = np.exp(np.float32(person.bias) * smooth_field(*grid, 60.0, 1, rng)[0])
-    thinner = person.sulci + 0.3 * person.sulci * smooth_field(*grid, 20.0, 1, rng)[0]
+    sulci = person.sulci + person.age_sulci
+    thinner = sulci + 0.3 * sulci * smooth_field(*grid, 20.0, 1, rng)[0]
     texture = 1.0 + np.float32(person.white_texture) * smooth_field(*grid, 5.0, 1, rng)[0]
 
     pictures = np.zeros((len(heights), SIDE, SIDE), np.uint8)
@@ -56,10 +57,8 @@ def draw_slices(
     top, left = (SIDE - ROWS) // 2, (SIDE - COLS) // 2
     for k in range(len(heights)):
         head = np.flatnonzero(sample(tissues[..., :1], points[k])[:, 0] > 0.0)
-        here = sample(tissues, open_ventricles(points[k, head], person, geometry))
-        brain = here[:, BRAIN] > 0.5
-        head, here = head[brain], here[brain]
-        ratios[k] = here[:, VENTRICLES].sum() / len(here)
+        here, brain, ratios[k] = atrophied(points[k, head], person, geometry, tissues)
+        head = head[brain]
 
         thin = thinner[k].ravel()[head]
         thin = thin + np.float32(person.pattern.sulci * max(person.severity, 0.0)) * frontal(points[k, head])
@@ -72,6 +71,37 @@ def draw_slices(
         window[head] = receive(window, person, noise)[head]
         pictures[k, top : top + ROWS, left : left + COLS] = window.reshape(ROWS, COLS)
     return pictures, ratios
+
+
+def picture_grid(heights: Sequence[float], step: int = 1) -> tuple[Array, Array, Array]:
+    """MNI mm of every `step`-th column and row of the picture's window, and of the slices."""
+    xs = (np.arange(COLS, dtype=np.float32) - (COLS - 1) / 2) * MM_PER_PIXEL + CENTRE[0]
+    ys = ((ROWS - 1) / 2 - np.arange(ROWS, dtype=np.float32)) * MM_PER_PIXEL + CENTRE[1]
+    return xs[::step], ys[::step], np.asarray(heights, np.float32)
+
+
+def atrophied(points: Array, person: Person, geometry: Array, tissues: Array) -> tuple[Array, NDArray[np.bool_], float]:
+    """Points [N, 3] of a head before atrophy -> tissues of the brain's, which of them these are, ventricle ratio."""
+    here = sample(tissues, open_ventricles(points, person, geometry))
+    brain = here[:, BRAIN] > 0.5
+    here = here[brain]
+    return here, brain, float(here[:, VENTRICLES].sum() / len(here))
+
+
+def ratios_at(
+    ages: Sequence[float], person: Person, heights: Sequence[float], seed: int, geometry: Array, tissues: Array
+) -> NDArray[np.float64]:
+    """The ventricle ratio of a person's slices, were the person of these ages and nothing else different: [ages, S].
+
+    From every third row and column: its mean over slices is that of all pixels.
+    """
+    points = deform(person, picture_grid(heights, 3), np.random.default_rng([seed, person.index, 1]))
+    ratios = np.zeros((len(ages), len(heights)))
+    for k in range(len(heights)):
+        head = sample(tissues[..., :1], points[k])[:, 0] > 0.0
+        for i, age in enumerate(ages):
+            ratios[i, k] = atrophied(points[k, head], replace(person, age=age), geometry, tissues)[2]
+    return ratios
 
 
 def deform(person: Person, grid: tuple[Array, Array, Array], rng: np.random.Generator) -> Array:

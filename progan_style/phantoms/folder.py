@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from PIL import Image
@@ -15,13 +15,23 @@ from progan_style.data.folder import FOLDER_OF
 from progan_style.data.manifest import MANIFEST, write_manifest
 from progan_style.files import refuse_used, sweep
 from progan_style.phantoms.atlas import prepare_template
-from progan_style.phantoms.drawing import draw_slices, reduce
-from progan_style.phantoms.persons import ACCURACY, CLASSES, SPLITS, Person, draw_persons
+from progan_style.phantoms.drawing import draw_slices, ratios_at, reduce
+from progan_style.phantoms.persons import (
+    ACCURACY,
+    AGES_COMPARED,
+    CLASSES,
+    SPLITS,
+    YEARS_OLDER,
+    Person,
+    draw_persons,
+)
 from progan_style.phantoms.space import SIDE, Array, slice_heights
 from progan_style.pool import cores, in_processes
 
 VERSION = 4  # raise it whenever a pixel or a number of the manifest changes, so that old folders are made anew
 COLUMNS = ("path", "label", "subject", "split", "slice_mm", "severity", "ventricle_ratio")
+# Beside them with people: what disease and age have opened, and the ratio, were the person of one age or of another
+OF_PEOPLE = ("age", "sex", "disease_mm", "age_mm", *(f"ventricle_ratio_at_{age:g}" for age in AGES_COMPARED))
 SETTINGS, NOTICE = "phantoms.json", "NOTICE.txt"
 TERMS = """\
 The pictures in this folder are synthetic. They were made from the ICBM 152 nonlinear symmetric 2009a brain template,
@@ -44,6 +54,15 @@ R. C. McKinstry, D. L. Collins, Unbiased average age-appropriate atlases for ped
 _template: dict[str, tuple[Array, Array]] = {}
 
 
+class Kind(TypedDict, total=False):
+    """What kind of persons: see make_phantoms."""
+
+    overlap: str
+    pattern: str
+    people: bool
+    years_older: float
+
+
 def _work(task: tuple[Person, list[float], int, int, str, str]) -> list[dict[str, str]]:
     """Write one person's pictures; -> the manifest's rows."""
     person, heights, size, seed, prepared, folder = task
@@ -52,6 +71,7 @@ def _work(task: tuple[Person, list[float], int, int, str, str]) -> list[dict[str
         geometry, tissues = (np.load(Path(prepared) / f"{name}.npy", mmap_mode="r") for name in ("geometry", "tissues"))
         _template[prepared] = (geometry, tissues)
     pictures, ratios = draw_slices(person, heights, seed, *_template[prepared])
+    compared = None if person.age is None else ratios_at(AGES_COMPARED, person, heights, seed, *_template[prepared])
     rows = []
     for k, picture in enumerate(reduce(pictures, size)):
         path = f"{FOLDER_OF[person.split]}/{CLASSES[person.label]}/{person.subject}_{k:02d}.png"
@@ -59,6 +79,9 @@ def _work(task: tuple[Person, list[float], int, int, str, str]) -> list[dict[str
         truth = (f"{heights[k]:g}", f"{person.severity:.6f}", f"{ratios[k]:.6f}")
         values = (path, CLASSES[person.label], person.subject, person.split, *truth)
         rows.append(dict(zip(COLUMNS, values, strict=True)))
+        if compared is not None:
+            of_person = (f"{person.age:.1f}", person.sex, f"{person.disease_mm:.4f}", f"{person.age_mm:.4f}")
+            rows[-1] |= dict(zip(OF_PEOPLE, (*of_person, *(f"{ratio:.6f}" for ratio in compared[:, k])), strict=True))
     return rows
 
 
@@ -68,11 +91,10 @@ def make_phantoms(
     persons: int = 500,
     slices: int = 8,
     seed: int = 999,
-    overlap: str = "clear",
-    pattern: str = "ventricular",
     size: int = SIDE,
     workers: int | None = None,
     progress: bool = True,
+    **kind: Unpack[Kind],
 ) -> Path:
     """Write the data set to `directory` and return it; at once if exactly these phantoms already stand there.
 
@@ -81,11 +103,17 @@ def make_phantoms(
     the number of workers (default: the cores that this process may use). The folder appears only when it is complete.
     Workers are spawned: a script of your own calls this under `if __name__ == "__main__":`, or with workers=1.
 
+    overlap (clear) and pattern (ventricular) are keys of ACCURACY and PATTERNS. people: whether everyone has an age and
+    a sex, which the anatomy shows; the manifest then has the columns OF_PEOPLE. years_older (8): AD than CN.
+
     Raises ValueError if an argument is impossible or if `directory` holds anything else.
     """
+    overlap, pattern = kind.get("overlap", "clear"), kind.get("pattern", "ventricular")
+    older = kind.get("years_older", YEARS_OLDER) if kind.get("people") else None
     _check(persons, slices, seed, size, workers)
-    everyone = draw_persons(persons, seed, overlap, pattern)
+    everyone = draw_persons(persons, seed, overlap, pattern, older)
     settings = dict(version=VERSION, persons=persons, slices=slices, seed=seed, overlap=overlap, pattern=pattern)
+    settings |= {} if older is None else {"people": True, "years_older": older}
     settings["size"], settings["best_accuracy"] = size, ACCURACY[overlap]
     directory = Path(directory)
     if _holds(directory, settings):

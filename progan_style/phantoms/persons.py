@@ -25,6 +25,23 @@ class Pattern:
 
 PATTERNS = {"ventricular": Pattern(1.0, 1.0, 0.0), "frontal": Pattern(0.15, 1.5, 0.35)}
 
+# Persons with an age and a sex. A healthy brain of MIDDLE_AGE has ventricles OPEN_MM wider than the template's. Each
+# year moves their wall by VENTRICLES_MM_PER_YEAR and thins the cortex by CORTEX_MM_PER_YEAR. Of the disease's opening
+# DISEASE_SHARE is left: AD patients who are 8 years older then have ventricles as much wider than controls' as without
+# ages. Two thirds of that are the disease (2.735 mm * 2 / 3 with the overlap clear), one third is age (8 * 0.114 mm).
+YEARS_OLDER = 8.0  # AD patients than controls, unless told
+YOUNGER_MEAN, AGE_SD, AGE_REACH = 70.0, 8.0, 2.5  # controls' mean, both groups' spread in years; how many of it at most
+MIDDLE_AGE = YOUNGER_MEAN + YEARS_OLDER / 2
+AGES_COMPARED = (
+    MIDDLE_AGE - 5,
+    MIDDLE_AGE + 5,
+)  # of which the truth is told: ten years apart, and both groups have them
+OPEN_MM, VENTRICLES_MM_PER_YEAR, DISEASE_SHARE = 1.75, 0.114, 2.0 / 3.0
+CORTEX_MM, CORTEX_MM_PER_YEAR = 2.5, 0.01
+YOUNGEST = YOUNGER_MEAN - AGE_REACH * AGE_SD  # whose sulci have lost nothing to age
+OWN_SULCI = 0.6  # of the spread of the sulci's width between persons without ages
+HEAD = {"F": 0.975, "M": 1.025}  # length of a head, of the mean of both
+
 
 @dataclass(frozen=True)
 class Person:
@@ -51,10 +68,23 @@ class Person:
     bias: float
     blur: float
     noise: float
+    disease_mm: float = 0.0  # how much of ventricles_mm is the disease's
+    age: float | None = None  # years; None: nobody has an age, nor a sex
+    sex: str = ""
 
     @property
     def subject(self) -> str:
         return f"phantom{self.index:05d}"
+
+    @property
+    def age_mm(self) -> float:
+        """How far age has pushed the ventricles' wall outwards, everywhere alike."""
+        return 0.0 if self.age is None else OPEN_MM + VENTRICLES_MM_PER_YEAR * (self.age - MIDDLE_AGE)
+
+    @property
+    def age_sulci(self) -> float:
+        """Share of the cortical grey matter that age has taken."""
+        return 0.0 if self.age is None else CORTEX_MM_PER_YEAR / CORTEX_MM * max(self.age - YOUNGEST, 0.0)
 
 
 def draw_severity(label: int, overlap: str, rng: np.random.Generator) -> float:
@@ -74,8 +104,25 @@ def means_apart(overlap: str) -> float:
     return 2.0 * float(ndtri(ACCURACY[overlap]))
 
 
-def draw_person(index: int, split: str, seed: int, overlap: str, pattern: str = "ventricular") -> Person:
+def draw_age_and_sex(label: int, years_older: float, rng: np.random.Generator) -> tuple[float, str]:
+    """Years, to a tenth, and F or M. Within a class neither has to do with severity or anatomy."""
+    sex = "FM"[int(rng.integers(2))]
+    spread = float(np.clip(rng.standard_normal(), -AGE_REACH, AGE_REACH))
+    return round(YOUNGER_MEAN + label * years_older + AGE_SD * spread, 1), sex
+
+
+def draw_person(
+    index: int,
+    split: str,
+    seed: int,
+    overlap: str,
+    pattern: str = "ventricular",
+    years_older: float | None = None,
+) -> Person:
     """Person `index` of the data set of this seed; the anatomy does not depend on the class, nor on who else is there.
+
+    years_older: how many years AD patients are older than controls; None: nobody has an age or a sex. All else is
+    drawn alike, so that a person has the same anatomy with and without.
 
     Contrast, gain, size and the sulci's width vary more between persons than between classes: a histogram alone must
     not give the class away.
@@ -85,8 +132,12 @@ def draw_person(index: int, split: str, seed: int, overlap: str, pattern: str = 
     rng = np.random.default_rng([seed, index])
     label = index % 2
     severity = draw_severity(label, overlap, rng)
+    age, sex = None, ""
+    if years_older is not None:
+        age, sex = draw_age_and_sex(label, years_older, np.random.default_rng([seed, index, 3]))
     # Softplus: monotone, never far below zero, straight where atrophy is.
-    opened = -0.8 + math.log1p(math.exp(6.0 * (severity - 0.02))) + 0.4 * rng.standard_normal()
+    disease = math.log1p(math.exp(6.0 * (severity - 0.02))) * (1.0 if age is None else DISEASE_SHARE)
+    opened = -0.8 + disease + 0.4 * rng.standard_normal()
     tilt = np.radians(rng.normal(0.0, (2.5, 2.0, 3.0)))
     size = rng.normal(1.0, 0.035) * (1.0 + rng.normal(0.0, 0.025, 3))
     return Person(
@@ -96,8 +147,8 @@ def draw_person(index: int, split: str, seed: int, overlap: str, pattern: str = 
         pattern=PATTERNS[pattern],
         severity=severity,
         ventricles_mm=opened,
-        sulci=max(0.0, 0.04 * severity + rng.uniform(0.0, 0.52)),
-        affine=rotation(tilt) * np.clip(size, 0.88, 1.12),
+        sulci=max(0.0, 0.04 * severity + rng.uniform(0.0, 0.52) * (1.0 if age is None else OWN_SULCI)),
+        affine=rotation(tilt) * np.clip(size / HEAD.get(sex, 1.0), 0.88, 1.12),  # a larger head samples more finely
         shift_mm=rng.normal(0.0, (1.5, 1.5, 1.0)),
         torque_mm=rng.normal(1.0, 1.5),
         bend_mm=rng.normal(0.0, 1.5),
@@ -111,10 +162,15 @@ def draw_person(index: int, split: str, seed: int, overlap: str, pattern: str = 
         bias=rng.uniform(0.03, 0.10),
         blur=rng.uniform(0.3, 0.8),
         noise=rng.uniform(0.015, 0.04),
+        disease_mm=disease,
+        age=age,
+        sex=sex,
     )
 
 
-def draw_persons(persons: int, seed: int, overlap: str, pattern: str = "ventricular") -> list[Person]:
+def draw_persons(
+    persons: int, seed: int, overlap: str, pattern: str = "ventricular", years_older: float | None = None
+) -> list[Person]:
     """Everyone, half of each class, split 80/10/10 by person within each class."""
     rng = np.random.default_rng([seed])
     split = [""] * persons
@@ -123,4 +179,4 @@ def draw_persons(persons: int, seed: int, overlap: str, pattern: str = "ventricu
         held_out = max(1, round(0.1 * len(mine))) if len(mine) >= 3 else 0
         for rank, index in enumerate(mine):
             split[index] = "test" if rank < held_out else "validate" if rank < 2 * held_out else "train"
-    return [draw_person(index, split[index], seed, overlap, pattern) for index in range(persons)]
+    return [draw_person(index, split[index], seed, overlap, pattern, years_older) for index in range(persons)]

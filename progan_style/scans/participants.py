@@ -19,6 +19,7 @@ from progan_style.data.classes import GROUPS, LEAVE_OUT
 from progan_style.data.folder import plain, some
 from progan_style.data.persons import Person, from_path
 from progan_style.files import from_text
+from progan_style.scans.demographics import Demographics, find_demographics
 
 # The clinical dementia rating, where the column of groups is one; other numbers are codes that only their owner knows
 CDR = {"0": "CN", "0.5": "AD", "1": "AD", "2": "AD", "3": "AD"}
@@ -33,8 +34,6 @@ COLUMNS = {
     "day": ("daystovisit",),  # since the person came into the study, as OASIS-3 counts
     "date": ("examdate", "acqdate", "scandate", "visitdate", "acquisitiondate", "studydate", "date"),
     "group": ("group", "diagnosis", "dx", "dxgroup", "dxbl", "researchgroup", "label", "class", *CDR_COLUMNS),
-    "age": ("age", "ageatvisit", "ageatscan", "ageatentry", "ageyears"),
-    "sex": ("sex", "gender", "mf", "ptgender"),
 }
 NAMES_OF_PEOPLE = (
     "name", "patientname", "patientsname", "firstname", "lastname", "surname", "familyname", "givenname", "initials",
@@ -42,7 +41,8 @@ NAMES_OF_PEOPLE = (
 )  # fmt: skip
 # What the manifest says itself; a column of the sheet with such a name gets sheet_ before it
 OWN_COLUMNS = ("path", "label", "subject", "split", "session", "scan", "plane", "slice_mm", "mm_per_pixel", "middle",
-               "low", "high", "group", "guessed_subject", "template_mm", "similarity", "pitch", "to_scan")  # fmt: skip
+               "low", "high", "group", "age", "sex", "guessed_subject", "template_mm", "similarity", "pitch",
+               "to_scan")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Row:
     path: str  # "" or relative to SOURCE, with /
     group: str  # as given
     label: str  # its class, "" without a group
-    columns: dict[str, str]  # the rest, age and sex under these names
+    columns: dict[str, str]  # the rest; age in years and sex as F or M under these names
     stated: bool = True  # its subject stands in the sheet, not in a path alone
 
 
@@ -66,6 +66,7 @@ class Sheet:
     mapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (group as given, class) -> rows
     dropped: tuple[str, ...] = ()  # columns that may hold names of people
     ours: dict[str, str] = field(default_factory=dict)  # a name in COLUMNS -> the sheet's column, "" if it has none
+    demographics: Demographics = field(default_factory=Demographics)
 
 
 def squeezed(name: str) -> str:
@@ -104,7 +105,9 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
         aliases = {**CDR, **{f"{rating}.0": label for rating, label in CDR.items()}, **aliases}
     used = set(ours.values())
     dropped = tuple(column for column in header if column not in used and squeezed(column) in NAMES_OF_PEOPLE)
-    sheet = Sheet(str(path), has_groups=bool(ours["group"]), dropped=dropped, ours=ours)
+    tells = find_demographics({squeezed(column): column for column in reversed(header)}, Path(path))
+    sheet = Sheet(str(path), has_groups=bool(ours["group"]), dropped=dropped, ours=ours, demographics=tells)
+    idle = {"", *ours.values(), *tells.columns, *dropped}
     read_date = date_reader([cells.get(ours["date"], "") for _, cells in lines], f"{path}: column {ours['date']}")
     for number, cells in lines:
         group = cells.get(ours["group"], "")
@@ -120,7 +123,7 @@ def read_sheet(path: str | os.PathLike[str], aliases: Mapping[str, str]) -> Shee
         where = cells.get(ours["path"], "").replace("\\", "/")
         if not person.subject:
             raise ValueError(f"{path} line {number}: no subject; every row needs one: whose scan is it?")
-        columns = {_own_name(c, ours): v for c, v in cells.items() if _carried(c, ours) and c not in dropped}
+        columns = tells.read(cells, number) | {_own_name(c): v for c, v in cells.items() if c not in idle}
         path_of = posixpath.normpath(where) if where else ""
         stated = bool(cells.get(ours["subject"], "") or cells.get(ours["scan"], ""))
         sheet.rows.append(Row(number, person, path_of, group, label, columns, stated))
@@ -212,14 +215,7 @@ def _image_id(text: str) -> str:
     return f"I{text}" if text.isdigit() else text
 
 
-def _carried(column: str, ours: Mapping[str, str]) -> bool:
-    return column in (ours["age"], ours["sex"]) or (column != "" and column not in ours.values())
-
-
-def _own_name(column: str, ours: Mapping[str, str]) -> str:
-    for name in ("age", "sex"):
-        if column == ours[name]:
-            return name
+def _own_name(column: str) -> str:
     return f"sheet_{column}" if column.lower() in OWN_COLUMNS else column
 
 
@@ -288,6 +284,7 @@ def describe(sheet: Sheet) -> list[str]:
         lines.append(f"groups    {', '.join(mapped)}")
     if sheet.has_groups and (without := [row.person.subject for row in sheet.rows if not row.group]):
         lines.append(f"NO GROUP  {len(without)} rows: {some(without)}")
+    lines += [f"note      {remark}" for remark in sheet.demographics.remarks(with_cells=True)]
     if sheet.dropped:
         lines.append(f"dropped   columns that may name people: {', '.join(sheet.dropped)}")
     return lines

@@ -115,6 +115,7 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     if unknown:
         remarks.append(f"{unknown} scans name no person: each is guessed to be a person of its own")
         lines.append(f"PERSONS   {remarks[-1]} (p0001 and on)")
+    remarks += sheet.demographics.remarks(with_cells=False) if sheet else []
     own = source.resolve().name
     name = "scans" if any(dicom.carries_name(own, patient) for patient in patients) else own
     says = f"--names '{names.text}'" if names else "the sheet" if sheet else "nobody states them"

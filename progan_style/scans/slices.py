@@ -22,6 +22,7 @@ from progan_style.data.manifest import MANIFEST, write_manifest
 from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED, UNKNOWN, Names, from_path, subjects_of
 from progan_style.files import new_folder, refuse_used
 from progan_style.scans import writing
+from progan_style.scans.demographics import counted
 from progan_style.scans.matching import match
 from progan_style.scans.participants import Sheet, describe, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
@@ -120,11 +121,16 @@ def prepare_slices(
     if found.unused:
         say(f"not used  {some(found.unused)}")
     pictures = [_picture(found, i, names) for i in range(len(found.slices))]
+    told: list[str] = []
     if settings.labels is not None:
         sheet = read_sheet(settings.labels, alias_table(settings.aliases))
         for line in describe(sheet):
             say(line)
         _ask_sheet(sheet, found, pictures, settings)
+        people = counted([*{(picture.subject, picture.session): picture.columns for picture in pictures}.values()])
+        told = [*sheet.demographics.remarks(with_cells=False), *people]
+        for line in people:
+            say(f"people    {line}")
     if not all(picture.subject for picture in pictures):
         raise ValueError(
             f"{source}: persons unknown ({found.why}), so nothing can be split by person; say where a name tells its "
@@ -147,7 +153,7 @@ def prepare_slices(
         rows = writing.place(good, writing.split_of_persons(good, shares, settings.seed), making, move=False)
         writing.write_sheets(making, rows, "")
         card = {"slices": "copied as they were", "persons": why, "split": settings.split, "seed": settings.seed}
-        remarks = [f"{name} cannot be read" for name in bad]
+        remarks = [*told, *(f"{name} cannot be read" for name in bad)]
         name = to.resolve().name
         writing.write_card(making, name, source.resolve().name, rows, card, remarks, settings.terms)
         write_manifest(making, rows, writing.FIRST_COLUMNS)

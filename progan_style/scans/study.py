@@ -20,6 +20,7 @@ from progan_style.files import new_folder, printable, refuse_used, write_table
 from progan_style.pool import cores, in_processes
 from progan_style.scans import dicom, stripping, volumes, writing
 from progan_style.scans.cutting import FIELD_MM, Cut, Slices, card_lines, cut_slices, template_heights
+from progan_style.scans.demographics import counted
 from progan_style.scans.finding import Scan
 from progan_style.scans.matching import Match
 from progan_style.scans.outcomes import Outcome, remarks, told
@@ -155,12 +156,13 @@ def prepare_study(
         write_table(making / "scans.csv", [_scan_row(i, plan, ids, outcomes) for i in range(len(plan.scans))] + left)
         doubtful = [i for i in good if outcomes[i].doubt]
         sheets = writing.write_sheets(making, rows, ON_THE_LEFT[cut.plane], {ids[i] for i in doubtful})
-        said = [*plan.remarks, *remarks([outcomes[i] for i in used])]
+        people = counted([who.row.columns if (who := plan.matches[i]).row else {} for i in good])
+        said = [*plan.remarks, *people, *remarks([outcomes[i] for i in used])]
         card = _card(cut, settings) | {"persons": plan.who_says}
         writing.write_card(making, to.resolve().name, plan.name, rows, card, said, settings.terms)
         write_manifest(making, rows, writing.FIRST_COLUMNS)
     say(writing.persons_line(pictures, plan.who_says))
-    for line in told(plan, {i: outcomes[i] for i in used}, cut):
+    for line in (*(f"people    {line}" for line in people), *told(plan, {i: outcomes[i] for i in used}, cut)):
         say(line)
     failed = {printable(plan.scans[i].path): outcomes[i].error for i in used if outcomes[i].error}
     doubts = {printable(plan.scans[i].path): outcomes[i].doubt for i in doubtful}

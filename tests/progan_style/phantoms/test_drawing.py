@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from progan_style.phantoms.drawing import FRONT_MM, draw_slices, reduce
-from progan_style.phantoms.persons import draw_person, draw_persons
+from progan_style.phantoms.drawing import FRONT_MM, draw_slices, ratios_at, reduce
+from progan_style.phantoms.persons import AGES_COMPARED, VENTRICLES_MM_PER_YEAR, draw_person, draw_persons
 from progan_style.phantoms.space import CENTRE, MM_PER_PIXEL, ROWS
 
 
@@ -113,3 +113,46 @@ def test_severity_orders_the_frontal_ventricles(template):
     opened = [dataclasses.replace(person, ventricles_mm=float(mm)) for mm in range(6)]
     ratios = [float(draw_slices(one, [14.0], 3, *template)[1][0]) for one in opened]
     assert ratios == sorted(ratios) and ratios[-1] > 1.3 * ratios[0]
+
+
+def test_age_opens_ventricles_and_sulci_and_leaves_the_outline(template):
+    person = draw_person(2, "train", 5, "clear", years_older=8)
+    young, old = (dataclasses.replace(person, age=age) for age in (55.0, 90.0))
+    (of_young, narrow), (of_old, wide) = (draw_slices(one, [15.0], 5, *template) for one in (young, old))
+    assert wide[0] > 1.5 * narrow[0]
+    assert ((of_young > 0) == (of_old > 0)).mean() > 0.997
+    alike = dataclasses.replace(young, ventricles_mm=young.ventricles_mm + old.age_mm - young.age_mm)  # sulci apart
+    assert (of_old[0].astype(int) < draw_slices(alike, [15.0], 5, *template)[0][0].astype(int) - 20).sum() > 100
+
+
+def test_the_ratio_at_an_age_is_that_of_the_person_drawn_at_that_age(template):
+    """From a ninth of the pixels, so within 5 %; the difference between two ages is of the same pixels."""
+    person = draw_person(3, "train", 5, "clear", "frontal", years_older=8)
+    told = ratios_at((person.age, 60.0, 80.0), person, [12.0, 20.0], 5, *template)
+    drawn = [draw_slices(dataclasses.replace(person, age=age), [12.0, 20.0], 5, *template)[1] for age in (60.0, 80.0)]
+    assert told[1:] == pytest.approx(np.stack(drawn), rel=0.05)
+    assert told[0] == pytest.approx(draw_slices(person, [12.0, 20.0], 5, *template)[1], rel=0.05)
+
+
+def test_a_third_of_the_difference_between_the_classes_is_age(template):
+    """Of drawn persons' walls, in mm; and in the ratio, by how it follows the wall in five persons."""
+    persons = draw_persons(4000, 11, "clear", years_older=8)
+    labels = np.array([p.label for p in persons])
+
+    def apart(of_person):
+        values = np.array([of_person(p) for p in persons])
+        return values[labels == 1].mean() - values[labels == 0].mean()
+
+    walls = np.arange(-2.0, 10.0, 1.5)
+    curve = np.zeros(len(walls))
+    for person in persons[:5]:
+        still = dataclasses.replace(person, ventricles_mm=0.0)
+        ages = [person.age + (wall - person.age_mm) / VENTRICLES_MM_PER_YEAR for wall in walls]
+        curve += ratios_at(ages, still, [15.0], 5, *template)[:, 0] / 5
+    raw = apart(lambda p: np.interp(p.ventricles_mm + p.age_mm, walls, curve))
+    at_one_age = [
+        apart(lambda p, age=age: np.interp(p.ventricles_mm + dataclasses.replace(p, age=age).age_mm, walls, curve))
+        for age in AGES_COMPARED
+    ]
+    assert apart(lambda p: p.age_mm) / apart(lambda p: p.ventricles_mm + p.age_mm) == pytest.approx(1 / 3, abs=0.03)
+    assert raw / np.mean(at_one_age) == pytest.approx(1.5, abs=0.07)

@@ -2,13 +2,15 @@
 
 import csv
 import functools
+import hashlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from progan_style.data.folder import FOLDER_OF
 from progan_style.phantoms import folder
-from progan_style.phantoms.folder import COLUMNS, make_phantoms
+from progan_style.phantoms.folder import COLUMNS, OF_PEOPLE, make_phantoms
 from progan_style.phantoms.persons import PATTERNS
 
 
@@ -103,3 +105,38 @@ def test_the_pattern_is_part_of_a_folders_settings(tmp_path, quick):
         make_phantoms(folders[0], pattern="frontal", **settings)
     with pytest.raises(ValueError, match="pattern is 'temporal'; expected one of ventricular, frontal"):
         make_phantoms(tmp_path / "x", pattern="temporal", **settings)
+
+
+# Of all pixels and all other files, as they were before there were ages
+BEFORE = {
+    "ventricular": "bde0e5b6dfc31cdc82df2bbe34a281db0738dc47153d4f0bd445a74ebd471dcb",
+    "frontal": "1b67f7f66411a4a303d6af1b41885fabaa50012291cd8ac059cb684c2da7654c",
+}
+
+
+@pytest.mark.parametrize("pattern", BEFORE)
+def test_without_people_the_same_seeds_draw_what_they_always_drew(tmp_path, quick, pattern):
+    folder = make_phantoms(
+        tmp_path / "a", persons=4, slices=2, size=32, pattern=pattern, people=False, workers=1, progress=False
+    )
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = np.asarray(Image.open(path)).tobytes() if path.suffix == ".png" else path.read_bytes()
+        digest.update(path.relative_to(folder).as_posix().encode() + content)
+    assert digest.hexdigest() == BEFORE[pattern]
+
+
+def test_with_people_the_manifest_tells_age_sex_and_what_each_has_opened(tmp_path, quick):
+    settings = dict(persons=4, slices=2, size=16, workers=1, progress=False)
+    folder = make_phantoms(tmp_path / "a", people=True, **settings)
+    rows = rows_of(folder)
+    assert tuple(rows[0]) == COLUMNS + OF_PEOPLE
+    for row in rows:
+        assert 50 <= float(row["age"]) <= 98 and row["sex"] in ("F", "M")
+        assert float(row["ventricle_ratio_at_79"]) > float(row["ventricle_ratio_at_69"]) > 0
+        assert float(row["disease_mm"]) > 0 and -1.5 < float(row["age_mm"]) < 5
+    assert len({row["age"] for row in rows}) == 4  # one for each person
+    assert make_phantoms(folder, people=True, years_older=8, **settings) == folder
+    for other in (dict(people=False), dict(people=True, years_older=5)):
+        with pytest.raises(ValueError, match="holds something else"):
+            make_phantoms(folder, **other, **settings)

@@ -158,3 +158,19 @@ def test_a_tool_strips_each_scan_and_its_fault_is_one_scans(scans, tmp_path):
     assert {row["middle"] for row in done.rows} == {"mask"} and len(done.rows) == 3
     assert list(done.failed.values()) == [f"--strip: {Path(sys.executable).name} ended with exit code 1: no brain"]
     assert f"| strip | {Path(sys.executable).name} |" in (done.folder / "DATASET.md").read_text()
+
+
+def test_age_and_sex_come_into_the_manifest_and_what_is_missing_is_told(scans, tmp_path):
+    (scans / "participants.tsv").write_text("participant_id\tage\tsex\nsub-00\t89+\tFemale\nsub-01\tn/a\t3\n")
+    told = []
+    cut = Cut(slices=1, spacing=10.0, size=32, middle="volume")
+    done = prepare_study(scans, tmp_path / "out", cut=cut, workers=1, progress=False, say=told.append)
+    assert [(row["subject"], row["age"], row["sex"]) for row in done.rows] == [("00", "89", "F"), ("01", "", "")]
+    lines = (
+        "age is known of 1 of 2 scans, 89 to 89 years; of 1 unknown",
+        "sex: 1 scans F, 0 M, 1 unknown",
+    )
+    card = (done.folder / "DATASET.md").read_text()
+    assert all(f"people    {line}" in told and f"- {line}" in card for line in lines)
+    assert "- age: a bound: the person is of this age or older (1 row)" in card
+    assert "note      sex: neither F nor M, so unknown (1 row): 3 (line 3)" in told
