@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
         draw_conditions as draw_conditions,
     )
     from progan_style.audit.audit import audit_folder as audit_folder
+    from progan_style.audit.likeness import likeness_of_pairs as likeness_of_pairs
     from progan_style.checkpoint import (
         load_discriminator as load_discriminator,
         load_run as load_run,
@@ -140,6 +141,7 @@ _HOME = {
     "prepare_study": "scans.study",  # scans -> a folder of slices, split by person
     "prepare_slices": "scans.slices",  # slices -> the same, split by person
     "audit_folder": "audit.audit",  # persons and copies on both sides of a split
+    "likeness_of_pairs": "audit.likeness",  # how alike two slices are
     "load_data": "run",  # the Data of a Config
     "with_unlabelled": "run",  # a folder without diagnoses has one class
     "run_config": "run",  # the Config of a run's folder

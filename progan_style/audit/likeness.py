@@ -48,10 +48,15 @@ class Pairs:
 
 
 def read_small(path: Path) -> Array:
-    """A picture -> [R, R], its darkest grays cut off, so that contrast about the mean leaves the background black."""
+    """A picture -> [R, R], as `small_of` makes it."""
     values = read_gray(str(path))
     if values.dtype != np.uint8:
         values = (values.astype(np.float64) * (255 / max(1, int(values.max())))).astype(np.uint8)
+    return small_of(values)
+
+
+def small_of(values: NDArray[np.uint8]) -> Array:
+    """A slice -> [R, R], its darkest grays cut off, so that contrast about the mean leaves the background black."""
     small = resize(pad_square(values, int(values.min())), SIDE)
     return np.maximum(small - np.percentile(small, 2), 0).astype(np.float32)
 
@@ -79,6 +84,16 @@ def describe(small: Array, degrees: float = 0.0) -> Array:
     band = (band - band.mean()).ravel()
     length = float(np.linalg.norm(band))
     return (band / length if length > 1e-3 else np.zeros_like(band)).astype(np.float32)
+
+
+def likeness_of_pairs(some: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How alike slice m of some and slice m of others are, -1 to 1: uint8 [M, S, S] twice -> [M]."""
+    best = np.full(len(some), -1.0)
+    against = [describe(small_of(values)) for values in others]
+    for degrees in ANGLES:
+        turned_some = [describe(small_of(values), degrees) for values in some]
+        best = np.maximum(best, [float(a @ b) for a, b in zip(turned_some, against, strict=True)])
+    return best
 
 
 def read_all(paths: list[Path], workers: int) -> Array:

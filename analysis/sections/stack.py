@@ -1,0 +1,182 @@
+"""One seed at several heights, beside the slices of one real person: does it make one brain?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis import plots, stacks, style
+from analysis.context import Context, NotHereError
+from analysis.numbers import Number, Numbers
+from analysis.plots import ReportFigure
+from analysis.stacks import Stack
+from progan_style import Generator, generate_stack
+
+QUESTION = "Do slices of one seed at several heights make one brain?"
+MOST = 60  # persons of each class
+LEAST = 4  # persons of each class
+HALVES = 200
+FIRST_SEED = 2**29  # no other section has seen these
+OF_NETWORKS = True
+
+INTERVAL = {".low": "", ".high": ""}
+FAR_APART = "where no two slices of a person lie about 10 mm apart"
+BESIDE = ("95 % {.low} to {.high}", "one real person {.real}", "another latent {.others}")
+NUMBERS = (
+    Number(
+        "stack.near",
+        "likeness of neighbours",
+        "how alike neighbouring slices of one seed are (the audit's measure, -1 to 1), at the heights of real people, "
+        "in the mean. Beside it: neighbouring slices of one real person, and slices of two seeds at these heights. "
+        "The interval is over random halves of the seeds",
+        beside=BESIDE,
+        also={".real": "", ".others": "", **INTERVAL},
+    ),
+    Number(
+        "stack.far",
+        "  10 mm apart",
+        "the same of slices about 10 mm apart",
+        beside=BESIDE,
+        also={key: FAR_APART for key in (".real", ".others", ".low", ".high")},
+        unless=FAR_APART,
+    ),
+    Number(
+        "stack.profile",
+        "  area off its profile",
+        "how far the area of the head lies from what the height makes of it in real training slices (root mean square, "
+        "a share of the stack's mean area). Other seeds: each slice of a stack from another seed",
+        beside=BESIDE,
+        also={".real": "", ".others": "", **INTERVAL},
+    ),
+    Number("stack.persons", meaning="real people whose heights were asked for, one seed each"),
+)
+Made = dict[str, Any]
+
+
+def measure(context: Context) -> tuple[Numbers, Made]:
+    G = context.generator
+    assert G is not None
+    if G.described.position is None:
+        raise NotHereError("the generator knows no heights (data.conditions: {slice_mm: position})")
+    if context.positions_are != G.described.position.column:
+        raise NotHereError(f"the held-out slices have no column {G.described.position.column}")
+    held_out = context.held_out
+    real = chosen(
+        stacks.stacks_of(held_out.images, held_out.labels, held_out.subjects, context.positions),
+        G.described.position.ends,
+        len(context.class_names),
+    )
+    made = [like(G, stack, FIRST_SEED + i) for i, stack in enumerate(real)]
+    others = [stacks.mixed(made, i) for i in range(len(made))]
+    usual = stacks.usual_profile(training(context) or real)
+    numbers: Numbers = {"stack.persons": len(real)}
+    for name, pairs_of in (("near", stacks.near_pairs), ("far", stacks.far_pairs)):
+        with_pairs = [i for i, stack in enumerate(real) if pairs_of(stack.heights)]
+        if not with_pairs:
+            continue
+        each: dict[str, list[float]] = {
+            what: [stacks.likeness(some[i], some[i], pairs_of(some[i].heights)) for i in with_pairs]
+            for what, some in (("", made), (".real", real), (".others", others))
+        }
+        numbers |= summed(f"stack.{name}", each)
+    off = {
+        what: [stacks.off_profile(stack, usual) for stack in some]
+        for what, some in (("", made), (".real", real), (".others", others))
+    }
+    return numbers | summed("stack.profile", off), {"real": real, "made": made, "others": others, "usual": usual}
+
+
+def chosen(found: Sequence[Stack], ends: tuple[float, float], classes: int) -> list[Stack]:
+    """Real stacks within the range that the generator knows, as many of each class. Raises NotHereError for too few."""
+    inside = [stack for stack in found if ends[0] <= stack.heights[0] and stack.heights[-1] <= ends[1]]
+    of_class = [[stack for stack in inside if stack.label == label][:MOST] for label in range(classes)]
+    if (fewest := min(map(len, of_class))) < LEAST:
+        raise NotHereError(
+            f"{stacks.FEWEST} held-out slices or more, at known heights, are needed of each of {LEAST} people of a "
+            f"class; there are {fewest}"
+        )
+    return [stack for some in of_class for stack in some]
+
+
+def like(G: Generator, stack: Stack, seed: int) -> Stack:
+    """A synthetic person of the same class at the same heights."""
+    images = generate_stack(G, stack.label, seed, stack.heights.tolist()).numpy()
+    return Stack(images, stack.heights, stack.label)
+
+
+def training(context: Context) -> list[Stack]:
+    """The training people's stacks; none where their heights are not known."""
+    assert context.data is not None
+    cells = context.data.train.columns.get(context.positions_are)
+    if cells is None:
+        return []
+    train = context.train
+    return stacks.stacks_of(train.images, train.labels, train.subjects, np.array(cells, dtype=np.float64))
+
+
+def summed(key: str, each: dict[str, list[float]]) -> Numbers:
+    """Means, and the 95 % of the generated one over random halves of its seeds."""
+    values, rng = np.array(each[""]), np.random.default_rng(0)
+    halves = [float(rng.permutation(values)[: (len(values) + 1) // 2].mean()) for _ in range(HALVES)]
+    low, high = np.quantile(np.array(halves) - np.mean(halves) + values.mean(), [0.025, 0.975])
+    numbers: Numbers = {f"{key}{what}": float(np.mean(some)) for what, some in each.items()}
+    return numbers | {f"{key}.low": float(low), f"{key}.high": float(high)}
+
+
+def answer(numbers: Numbers) -> str:
+    return (
+        f"Neighbouring slices of one seed have a likeness of {numbers['stack.near']:.2f}, of one real person "
+        f"{numbers['stack.near.real']:.2f}, of different seeds {numbers['stack.near.others']:.2f}."
+    )
+
+
+def show(context: Context, numbers: Numbers, findings: Made) -> list[ReportFigure]:
+    real, made, others = (findings[name][0] for name in ("real", "made", "others"))
+    figure = plots.new_figure(11, 7.5)
+    above, below = figure.subplots(2, 1, height_ratios=[1.5, 1])
+    names = ["one real person", "one seed", "a seed each"]
+    rows = [stack.images for stack in (real, made, others)]
+    heights = ", ".join(f"{height:.3g}" for height in real.heights)
+    plots.image_rows(above, rows, names, f"{context.class_names[real.label]} at {heights} mm", context.geometry)
+    for some, label, look in (
+        (findings["real"], "real people", style.look(True)),
+        (findings["made"], "one seed each", style.look(False)),
+    ):
+        for i, stack in enumerate(some[:MOST]):
+            below.plot(
+                stack.heights,
+                stacks.profile(stack),
+                color=look.colour,
+                ls=look.line,
+                lw=0.7,
+                label=label if i == 0 else None,
+            )
+    grid: NDArray[np.float64] = np.linspace(real.heights[0], real.heights[-1], 50)
+    below.plot(grid, np.polyval(findings["usual"], grid), color="black", lw=2, label="training people, in the mean")
+    below.set(xlabel=f"height ({context.positions_are})", ylabel="area over the stack's mean")
+    below.legend(fontsize=8)
+    far = (
+        f" 10 mm apart it is {numbers['stack.far']:.2f}, beside {numbers['stack.far.real']:.2f}."
+        if "stack.far" in numbers
+        else ""
+    )
+    return [
+        ReportFigure(
+            name="stack",
+            content=figure,
+            title="One seed at several heights",
+            reading="Above, the slices of one real person, of one seed at the same heights, and of a seed each. Below, "
+            "how the head's area follows the height. Neighbouring slices of one seed have a likeness of "
+            f"{numbers['stack.near']:.2f}, those of one real person {numbers['stack.near.real']:.2f}.{far}",
+            control=f"Slices of different seeds at these heights have {numbers['stack.near.others']:.2f}. Their area "
+            f"lies {numbers['stack.profile.others']:.1%} off the profile, that of one seed "
+            f"{numbers['stack.profile']:.1%} and of real people {numbers['stack.profile.real']:.1%}.",
+            private=True,
+            alt="Above, three rows of slices from low to high: a real person, one seed, and slices of several seeds. "
+            "Below, lines of the head's area over the height, of real people and of seeds.",
+            shown=f"{numbers['stack.persons']} real people and as many seeds.",
+        )
+    ]
