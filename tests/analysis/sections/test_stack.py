@@ -1,0 +1,75 @@
+"""The section of whole persons: numbers, controls, and what it needs."""
+
+import numpy as np
+import pytest
+
+from analysis import stacks
+from analysis.context import NotHereError
+from analysis.sections import stack
+from analysis.stacks import Stack
+
+
+def test_a_generator_without_heights_has_none_of_it(context_of, tiny_run):
+    with pytest.raises(NotHereError, match="the generator knows no heights"):
+        stack.measure(context_of(tiny_run))
+
+
+@pytest.fixture
+def placed(tiny_run, tmp_path, toy_root):
+    """A run on the toy slices, three heights of each person."""
+    import csv
+    from dataclasses import replace
+
+    from progan_style import Trainer, load_config, load_data, save_config
+
+    root, run_dir = tmp_path / "slices", tmp_path / "run"
+    with_heights = {}
+    for path in sorted(toy_root.rglob("*.png")):
+        for k in range(2):
+            copy = root / path.relative_to(toy_root).with_name(f"{path.stem}{k}.png")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+            with_heights[copy.relative_to(root).as_posix()] = (path.stem[:-2], 5 * (2 * int(path.stem[-1]) + k))
+    with open(root / "manifest.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([("path", "subject", "slice_mm"), *((p, *cells) for p, cells in with_heights.items())])
+    run_dir.mkdir()
+    overrides = [f"data.root={root}", "data.conditions={slice_mm: position}"]
+    config = load_config(overlay=tiny_run.overlay, overrides=overrides)
+    data = load_data(config, 16, progress=False)
+    save_config(config, run_dir / "config.yaml")
+    assert Trainer(config, data.train).run(run_dir)
+    return replace(tiny_run, run_dir=run_dir, root=root, config=config, data=data)
+
+
+def test_its_numbers_and_what_is_private(context_of, made, placed):
+    numbers, pictures = made(stack, context_of(placed))
+    assert [p.name for p in pictures] == ["stack"] and pictures[0].private
+    assert numbers["stack.persons"] == 24
+    for key in ("near", "far", "profile"):
+        assert numbers[f"stack.{key}.low"] <= numbers[f"stack.{key}"] <= numbers[f"stack.{key}.high"]
+    assert numbers["stack.near.real"] > 0.5  # of real discs two slices of a person are one picture
+    assert "likeness of" in stack.answer(numbers)
+
+
+def test_the_real_people_in_the_generators_place_are_as_good_as_they_are(context_of, placed, monkeypatch):
+    """A generator that returns the real slices: its numbers are those of real people, the control's are worse."""
+    context = context_of(placed)
+    held_out = context.held_out
+    real = stacks.stacks_of(held_out.images, held_out.labels, held_out.subjects, context.positions)
+    given = iter(real)
+    monkeypatch.setattr(stack, "like", lambda G, one, seed: next(given))
+    numbers, _ = stack.measure(context)
+    for key in ("near", "far", "profile"):
+        assert numbers[f"stack.{key}"] == pytest.approx(numbers[f"stack.{key}.real"])
+    assert numbers["stack.near.others"] < numbers["stack.near"]
+
+
+def test_too_few_people_and_heights_beyond_the_range_are_left_out():
+    some = [
+        Stack(np.zeros((3, 1, 8, 8), np.uint8), np.array([h, h + 1, h + 2.0]), label)
+        for h in (0, 9)
+        for label in (0, 1)
+    ]
+    with pytest.raises(NotHereError, match="of each of 4 people of a class; there are 1"):
+        stack.chosen(some, (0.0, 5.0), 2)
