@@ -80,11 +80,6 @@ def choose_labels(name: str, class_names: Sequence[str]) -> list[int]:
     return [label_of(name, class_names)]
 
 
-def in_cell(value: Any) -> str:
-    """A condition in manifest.csv: empty where it is unknown."""
-    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"
-
-
 ROW = 500  # bytes of memory that an image's line of the manifest takes until it is written
 
 
@@ -148,7 +143,8 @@ def make_encoder(
     return nifti, ".nii.gz"
 
 
-def generate_folder(args: argparse.Namespace) -> int:
+def check_numbers(args: argparse.Namespace) -> None:
+    """Raises ValueError for numbers that make no sense, before anything is loaded."""
     if args.count < 1:
         raise ValueError(f"--count: expected 1 or more, got {args.count}")
     if args.seed < 0:
@@ -157,6 +153,10 @@ def generate_folder(args: argparse.Namespace) -> int:
         raise ValueError(f"--seed: expected less than 2^62, got {args.seed}")
     if not 0 <= args.psi <= 1:
         raise ValueError(f"--psi: expected 0 to 1, got {args.psi}")
+
+
+def generate_folder(args: argparse.Namespace) -> int:
+    check_numbers(args)
     plugins.load_plugins(args.plugin)
 
     from tqdm import tqdm
@@ -198,9 +198,7 @@ def generate_folder(args: argparse.Namespace) -> int:
                 for picture in made:
                     path = f"{name}/{name}{psi_in_name}{picture.in_name}_{picture.seed:06d}{suffix}"
                     (making / path).write_bytes(encode(picture.image, picture.height))
-                    line = dict(path=path, label=name, split="train", subject=picture.subject)
-                    line |= dict(seed=picture.seed, psi=args.psi)
-                    rows.append(line | {column: in_cell(cell) for column, cell in picture.conditions.items()})
+                    rows.append(dict(path=path, label=name, split="train") | picture.line(args.psi))
                 bar.update(len(made))
                 if len(rows) == len(made) < total - CHUNK:
                     print(forecast(making, len(rows), time.monotonic() - began, total - len(rows)), flush=True)

@@ -37,6 +37,11 @@ class Picture:
     conditions: dict[str, Any]
     subject: str = ""
 
+    def line(self, psi: float) -> dict[str, Any]:
+        """Its cells of manifest.csv; empty where a condition is unknown."""
+        about = {"subject": self.subject, "seed": self.seed, "psi": psi}
+        return about | {column: in_cell(value) for column, value in self.conditions.items()}
+
 
 def read_given(G: "Generator", options: Sequence[str], position: float | None) -> list[Asked]:
     """NAME=VALUE, NAME= (unknown) or NAME=LOW:HIGH:STEP (a series) -> one entry for each value of the series.
@@ -61,6 +66,10 @@ def read_given(G: "Generator", options: Sequence[str], position: float | None) -
     for name in series:
         check_part(name, "--given")
     return list(_each(described, values, series))
+
+
+def in_cell(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"
 
 
 def height_of(described: Conditions, given: dict[str, Any]) -> float | None:

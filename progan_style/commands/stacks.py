@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from progan_style import __version__
 from progan_style.commands.given import Asked, Picture, values_of
 from progan_style.described import Category, Conditions
+from progan_style.training.call import of
 
 if TYPE_CHECKING:
     from progan_style.networks.contract import Generator
@@ -104,7 +104,7 @@ class Stacks:
             "Name": "synthetic persons",
             "BIDSVersion": BIDS,
             "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "progan_style", "Version": __version__}],
+            "GeneratedBy": [{"Name": "progan_style", "Version": of("progan_style")}],
         }
         for name, content in (("participants", self._meaning()), ("dataset_description", about)):
             text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
