@@ -238,12 +238,22 @@ def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
         (lambda s: s.update(G={"const": torch.zeros(2)}), "does not fit this run"),
         (lambda s: s["G"].update(const=torch.zeros(2)), "does not fit this run"),
         (lambda s: s.update(G=[1]), "G: expected a valid dictionary, got [1]"),
-        (lambda s: s.update(opt_D={}), "does not fit this run"),
+        (lambda s: s.update(opt_D={}), "does not fit this run (opt_D is empty, after 128 images)"),
+        (
+            lambda s: s.update(opt_G={"state": {}, "param_groups": []}),
+            "opt_G.param_groups: expected a valid dictionary",
+        ),
+        (lambda s: s["opt_G"].update(ghost=s["opt_G"]["const"]), "moments of ghost, which the network does not have"),
+        (
+            lambda s: s["opt_G"].update(const=s["opt_D"]["logit.bias"]),
+            "does not fit this run (moments of const: expected",
+        ),
+        (lambda s: s["opt_G"]["const"].pop("exp_avg"), "moments of const: expected step, exp_avg, exp_avg_sq"),
         (lambda s: s.update(watchdog={}), "watchdog.gradients is missing"),
         (lambda s: s["watchdog"].update(gradients={"grad_d": ["x"]}), "watchdog.gradients.grad_d.0: expected"),
         (lambda s: s["watchdog"].update(gradients={}), "does not fit this run ('grad_d')"),
-        (lambda s: s.update(format=torch.zeros(2)), "expected a checkpoint of format 2"),
-        (lambda s: s.update(format=1), "expected a checkpoint of format 2"),
+        (lambda s: s.update(format=torch.zeros(2)), "expected a checkpoint of format 3"),
+        (lambda s: s.update(format=1), "expected a checkpoint of format 3"),
     ),
 )
 def test_a_checkpoint_with_foreign_entries(change, told, run, call_shell, tmp_path):
