@@ -234,8 +234,11 @@ def fit(
     validate: Callable[[JudgeNetwork], float] | None = None,
     checks: int = 8,
     progress: bool = False,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> JudgeNetwork:
     """The one training loop: pools of (uint8 [M, 1, R, R], labels [M]), each an equal part of every batch.
+
+    loss: of the first head's answers [N, classes] and what stands in the place of labels; about 1 at the start.
 
     validate: asked `checks` times on the way; the weights of its best answer are returned, the first of equals.
     Without it the last weights are returned.
@@ -257,9 +260,9 @@ def fit(
         x, amounts = distort(to_float(images.to(device)), draw)
         logits, guesses = network(x.contiguous(memory_format=torch.channels_last))
         # A uniform amount has variance 1/12: six times its squared error starts at 0.5, beside log K for the class.
-        loss = F.cross_entropy(logits, labels.to(device)) + 6 * F.mse_loss(guesses, amounts)
+        whole = loss(logits, labels.to(device)) + 6 * F.mse_loss(guesses, amounts)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        whole.backward()
         optimizer.step()
         rate.step()
         if validate and step in when:

@@ -21,6 +21,9 @@ PLACES = {
     "STYLES": r"\d+",
     "PSI": r"\d\.\d",
     "SOURCE": r"[a-z][a-z0-9_-]*",
+    "NUMBER": r"[^.]+",  # names of columns
+    "CATEGORY": r"[^.]+",
+    "CONDITION": r"[^.]+",
     "ROW": r"\d+(?:\.own|\.unproven)?",
 }
 

@@ -130,7 +130,7 @@ def joined(parts: list[Dataset]) -> Dataset:
     )
 
 
-def _number(cell: str) -> float:
+def number(cell: str) -> float:
     """NaN for what is none, as n/a."""
     try:
         return float(cell)
@@ -140,7 +140,7 @@ def _number(cell: str) -> float:
 
 def stated(dataset: Dataset, column: str) -> NDArray[np.float64]:
     """A column of numbers of the manifest, [M]; NaN where it says none."""
-    return np.array([_number(cell) for cell in dataset.columns.get(column, [""] * len(dataset))])
+    return np.array([number(cell) for cell in dataset.columns.get(column, [""] * len(dataset))])
 
 
 def slice_positions(dataset: Dataset) -> tuple[NDArray[np.float64], str]:

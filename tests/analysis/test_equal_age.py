@@ -1,0 +1,94 @@
+"""The disease at equal age, on sizes whose causes are known."""
+
+import types
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.equal_age import Made, Real, adjusted_map, ages_to_compare, measured, true_ratios, with_intervals
+from progan_style import Dataset
+
+DISEASE, YEAR, SLOPE = 0.02, 0.001, 1.3  # of the true ratio, and what the ruler makes of it
+
+
+def ratio(is_high, age, own=0.0):
+    return 0.03 + DISEASE * is_high + YEAR * (age - 60) + own
+
+
+@pytest.fixture
+def people():
+    """300 people of two slices each, patients eight years older; (Real, persons)."""
+    rng = np.random.default_rng(0)
+    is_high = np.repeat(np.arange(300) % 2.0, 2)
+    age = np.repeat(rng.normal(70, 8, 300), 2) + 8 * is_high
+    own = np.repeat(rng.normal(0, 0.003, 300), 2)
+    truth = ratio(is_high, age, own)
+    sizes = 0.01 + SLOPE * truth + rng.normal(0, 0.001, 600)
+    at = np.stack([ratio(is_high, years, own) for years in (69, 79)])
+    sex = np.repeat(rng.integers(0, 2, 300), 2).astype(float)
+    return Real(sizes, is_high, age, {"sex": sex}, at, truth), np.repeat([f"p{i}" for i in range(300)], 2)
+
+
+def made(disease=1.0, year=1.0, raw=1.0, seeds=200):
+    """A generator that has learnt these shares of each."""
+    own = np.random.default_rng(1).normal(0, 0.003, seeds)
+    cells = [[ratio(k * disease, 60 + year * (age - 60), own) for age in (69, 79)] for k in (0, 1)]
+    groups = [ratio(k * raw, 70 + 8 * k * raw, own) for k in (0, 1)]
+    return Made(0.01 + SLOPE * np.array(groups), 0.01 + SLOPE * np.array(cells))
+
+
+def test_a_generator_that_knows_both_is_right_in_both_and_its_groups_differ_by_both(people):
+    real, persons = people
+    found = with_intervals(made(), real, persons)
+    assert found["calibration"] == pytest.approx(SLOPE, rel=0.02)
+    for cause in ("disease", "ten_years"):
+        assert found[f"{cause}.of_true"] == pytest.approx(1, abs=0.1)
+        assert found[f"{cause}.of_real"] == pytest.approx(1, abs=0.1)
+        assert found[f"{cause}.of_true.low"] < found[f"{cause}.of_true"] < found[f"{cause}.of_true.high"]
+    assert found["raw.of_true"] == pytest.approx((DISEASE + 8 * YEAR) / DISEASE, abs=0.15)
+    assert found["raw.real"] == pytest.approx(SLOPE * (DISEASE + 8 * YEAR), abs=0.003)
+    assert found["ten_years.true"] == pytest.approx(10 * SLOPE * YEAR, rel=0.02)
+
+
+def test_what_a_generator_has_not_learnt_is_missing(people):
+    found = measured(made(disease=0.5, year=0.0), people[0], np.arange(600), np.arange(200))
+    assert found["disease.of_true"] == pytest.approx(0.5, abs=0.05) and abs(found["ten_years.of_true"]) < 0.01
+
+
+def test_a_class_alone_has_the_groups_difference_and_no_more(people):
+    real, persons = people
+    found = with_intervals(replace(made(), cells=None), real, persons)
+    assert found["raw.of_true"] == pytest.approx(1.4, abs=0.15) and "raw.of_true.low" in found
+    assert not [name for name in found if name.startswith(("disease.of", "disease.generated", "ten_years.of"))]
+
+
+def test_without_truth_the_real_slices_are_what_is_left_and_unknown_people_have_no_interval(people):
+    real, persons = people
+    found = with_intervals(made(), replace(real, at=None, truth=None), np.full(len(persons), ""))
+    assert found["disease.of_real"] == pytest.approx(1, abs=0.1)
+    assert not [name for name in found if "true" in name or name.endswith(".low")]
+    without_age = replace(real, at=None, truth=None, age=np.full(600, np.nan))
+    assert set(measured(made(), without_age, np.arange(600), np.arange(200))) == {
+        *("raw.generated", "raw.real", "disease.generated", "ten_years.generated")
+    }
+
+
+def test_the_two_ages_are_those_of_the_truth_or_lie_between_the_classes():
+    columns = {"ventricle_ratio_at_69": np.array(["0.1"]), "ventricle_ratio_at_79": np.array(["0.2"])}
+    data = Dataset.from_arrays(np.zeros((1, 8, 8), np.uint8), [0], class_names=("CN", "AD"))
+    (younger, older), at = true_ratios(replace(data, columns=columns))
+    assert (younger, older) == (69, 79) and at.tolist() == [[0.1], [0.2]] and true_ratios(data) is None
+    ages, labels = np.array([60.0, 70, np.nan, 80, 74]), np.array([0, 0, 0, 1, 1])
+    assert ages_to_compare(types.SimpleNamespace(ends=(55.0, 95.0)), ages, labels, 0, 1) == (66, 76)
+    assert ages_to_compare(types.SimpleNamespace(ends=(70.0, 72.0)), ages, labels, 0, 1) == (70, 72)
+
+
+def test_the_map_at_equal_age_is_the_disease_and_not_the_age(people):
+    real, _ = people
+    images = np.zeros((600, 1, 8, 8), np.uint8)
+    images[:, 0, 0, 0] = np.round(20 + 40 * real.is_high)
+    images[:, 0, 7, 7] = np.round(np.clip(2 * real.age, 0, 255))
+    found = adjusted_map(images, real)
+    assert found[0, 0] == pytest.approx(40, abs=1) and abs(found[7, 7]) < 0.5
+    assert images[real.is_high == 1, 0, 7, 7].mean() - images[real.is_high == 0, 0, 7, 7].mean() > 10
