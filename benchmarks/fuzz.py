@@ -310,13 +310,13 @@ def checkpoint(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
     import torch
 
     from progan_style import Trainer, load_config
-    from progan_style.checkpoint import load_run
+    from progan_style.checkpoint import FORMAT, load_run
     from progan_style.config import parse_config, refuse_changes
     from progan_style.training.upkeep import Upkeep
 
     trainer = Trainer(load_config(overrides=TINY), EMPTY)  # type: ignore[arg-type]
     upkeep = Upkeep(trainer.state, trainer.schedule, folder, {"names": "x"}, "fp32")
-    whole = {"format": 2, **upkeep._state_dict()}
+    whole = {"format": FORMAT, **upkeep._state_dict()}
     warnings.simplefilter("ignore", hypothesis.errors.HypothesisWarning)  # that a checkpoint is long to show
 
     def saved(state: dict[str, Any]) -> bytes:
@@ -325,7 +325,7 @@ def checkpoint(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
         return file.getvalue()
 
     inner = {"config": ("network", "schedule", "data", "seed"), "watchdog": ("gradients", "good", "rollbacks"),
-             "G": ("const",), "opt_G": ("state", "param_groups"), "data": ("names",)}  # fmt: skip
+             "G": ("const",), "opt_G": ("const", "state"), "data": ("names",)}  # fmt: skip
 
     @st.composite
     def changed(draw: st.DrawFn) -> bytes:

@@ -53,6 +53,7 @@ class Mutant:
 TRAINER, STEP, STATE, LOSSES, AUGMENT, METER, GRAPHS = (
     f"progan_style/training/{name}.py" for name in ("trainer", "step", "state", "losses", "augment", "meter", "graphs")
 )
+COLUMNS, CONDITIONS = "progan_style/data/conditions.py", "progan_style/networks/conditions.py"
 LAYERS, DISCRIMINATOR, MAPPING, PASSES, RESAMPLING, STYLEGAN1, STYLEGAN2 = (
     f"progan_style/networks/{name}.py"
     for name in ("layers", "discriminator", "mapping", "passes", "resampling", "stylegan1", "stylegan2")
@@ -220,9 +221,11 @@ MUTANTS = [
     Mutant(
         "balanced slices at others' positions",
         TRAINER,
-        "self.positions.of(self.data.indices(seed, first, n, balanced), self.state.device)",
-        "self.positions.of(self.data.indices(seed, first, n), self.state.device)",
+        "self.conditions.of(self.data.indices(seed, first, n, balanced), seed, index)",
+        "self.conditions.of(self.data.indices(seed, first, n), seed, index)",
     ),
+    Mutant("no condition is made unknown", COLUMNS, "values = torch.where(u < DROPPED, math.nan, values)", "pass"),
+    Mutant("conditions are unknown together", COLUMNS, "torch.where(u < DROPPED,", "torch.where(u[:, :1] < DROPPED,"),
     Mutant(
         "unfaded reals",
         STEP,
@@ -319,6 +322,36 @@ MUTANTS = [
         DISCRIMINATOR,
         "of_position = self.position(condition.position, len(features))",
         "of_position = self.position(None, len(features))",
+    ),
+    Mutant(
+        "G does not hear age",
+        MAPPING,
+        "self.conditions(condition.values, x)",
+        "self.conditions(condition.values * torch.tensor([math.nan, 1.0]), x)",
+    ),
+    Mutant(
+        "D does not hear age",
+        DISCRIMINATOR,
+        "self.conditions(condition.values, features)",
+        "self.conditions(condition.values * torch.tensor([math.nan, 1.0]), features)",
+    ),
+    Mutant(
+        "neither hears what is not known",
+        CONDITIONS,
+        "torch.where(unknown[:, None], self.unknown, known)",
+        "known",
+    ),
+    Mutant(
+        "a condition's embedding is not normalised",
+        MAPPING,
+        "*map(normalize, self.conditions(condition.values, x))",
+        "*self.conditions(condition.values, x)",
+    ),
+    Mutant(
+        "D adds a condition without 1 / sqrt(F)",
+        DISCRIMINATOR,
+        "(of_others * features).sum(dim=1) / math.sqrt(self.num_features)",
+        "(of_others * features).sum(dim=1)",
     ),
     Mutant(
         "projection without 1 / sqrt(F)",

@@ -54,7 +54,10 @@ PRESETS = {
 def make_trainer(
     preset: Preset, resolution: int, device: torch.device, *changes: Change, overrides: tuple[str, ...] = ()
 ) -> Trainer:
-    """The product's Trainer at one fixed resolution, on 64 random slices, with the reference's networks and loss."""
+    """The product's Trainer at one fixed resolution, on 64 random slices, with the reference's networks and loss.
+
+    The slices have an age, a sex and a height, for settings that condition on them.
+    """
     base, most = preset.widths
     config = load_config(
         overrides=[
@@ -71,7 +74,10 @@ def make_trainer(
     )
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (64, 1, resolution, resolution), dtype=np.uint8)
-    data = Dataset({resolution: images}, rng.integers(0, 2, 64), np.full(64, ""), tuple(config.data.classes))
+    people = {"age": np.arange(60, 124), "sex": np.tile(["F", "M"], 32), "slice_mm": np.arange(64)}
+    columns = {name: cells.astype(str) for name, cells in people.items()}
+    classes = tuple(config.data.classes)
+    data = Dataset({resolution: images}, rng.integers(0, 2, 64), np.full(64, ""), classes, columns=columns)
     trainer = Trainer(config, data, device)
     for change in changes:
         change(trainer)
@@ -84,9 +90,7 @@ def step(trainer: Trainer, penalised: bool) -> None:
     interval = n * trainer.config.loss.penalty_interval
     turn = trainer.state.nimg // interval + 1
     trainer.state.nimg = turn * interval + (0 if penalised else n)
-    phase = trainer.schedule.at(trainer.state.nimg)
-    batch = trainer.data.batch(trainer.config.seed, *trainer.share(phase), phase.resolution, trainer.state.device)
-    trainer.step(*batch)
+    trainer.step(*trainer.batch())
 
 
 def time_step(clock: Clock, name: str, trainer: Trainer, warm: bool = False) -> None:

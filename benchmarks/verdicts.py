@@ -4,7 +4,8 @@
 
 Phantoms stand for people. Each draw of a source takes the place of generated slices in a report's sections. Expected:
 real people have no "bad" line, but for one draw in 20; noise and untrained generators are bad in realism, copies of
-training slices in copies, one class under both names in class, but for one draw in 20 each.
+training slices in copies, one class under both names in class, but for one draw in 20 each. A broken source's draws go
+through the sections behind that line alone.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from progan_style.networks import ARCHITECTURES
 
 SECTIONS = ("grid", "similarity", "fidelity", "copies")
 OWED = {"noise": "realism", "untrained": "realism", "copies": "copies", "one class": "class"}  # source -> its bad line
+BEHIND = {"realism": ("grid", "similarity"), "copies": ("copies",), "class": ("fidelity",)}  # line -> its sections
 PEOPLE = "real people"
 MOST_WRONG = 1  # of 20 draws
 CONFIG = Path(__file__).parents[1] / "configs" / "cpu.yaml"
@@ -65,12 +68,12 @@ def untrained(context: Context, seed: int, labels: NDArray[np.int64]) -> NDArray
     return images
 
 
-def graded(context: Context, fakes: SliceTable) -> dict[str, str]:
-    """The verdict of one draw: line -> grade."""
+def graded(context: Context, fakes: SliceTable, behind: Sequence[str] = SECTIONS) -> dict[str, str]:
+    """The verdict of one draw: line -> grade, from the sections `behind` it."""
     numbers: dict[str, Any] = {"class_names": list(context.class_names)}
     mine = replace(context, make_fakes=lambda: fakes, notes=[], seconds={}, _shared={})
     mine.__dict__["judge"] = context.judge  # the same reference classifier for all
-    for name in SECTIONS:
+    for name in behind:
         numbers |= sections.load()[name].measure(mine)[0]
     return {judgement.aspect: judgement.grade for judgement in verdict(numbers)}
 
@@ -103,7 +106,11 @@ def main(argv: list[str] | None = None) -> int:
     context = folder_context(data, data, args.size, cache / "report", Options(cache_dir=cache))
     result: dict[str, Any] = {}
     for source in args.only or (PEOPLE, *OWED):
-        draws = [graded(context, drawn(source, context, strangers, args.count, seed)) for seed in range(args.draws)]
+        behind = BEHIND[OWED[source]] if source in OWED else SECTIONS
+        draws = []
+        for seed in range(args.draws):
+            draws.append(graded(context, drawn(source, context, strangers, args.count, seed), behind))
+            print(f"{source}, draw {seed}: {draws[-1]}", file=sys.stderr, flush=True)
         told = {line: dict(Counter(draw[line] for draw in draws)) for line in draws[0]}
         wrong = sum(not right(source, draw) for draw in draws)
         result[source] = {"wrong": wrong, "draws": len(draws), "lines": told}

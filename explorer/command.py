@@ -35,8 +35,9 @@ def explore(args: argparse.Namespace) -> int:
     for name in [name for name in os.environ if name.startswith("BOKEH_")]:
         del os.environ[name]  # they may let other origins in, or load BokehJS from elsewhere
 
-    from progan_style import finished_stage, generator_file, load_plugins, run_config
+    from progan_style import finished_stage, generator_file, keep_freed, load_plugins, run_config
 
+    keep_freed()
     load_plugins(args.plugin)
     run_dir = Path(args.run)
     config = run_config(run_dir, args.data)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
         refuse_used as refuse_used,
         size_in_words as size_in_words,
     )
-    from progan_style.memory import free_bytes as free_bytes
+    from progan_style.memory import free_bytes as free_bytes, keep_freed as keep_freed
     from progan_style.networks.conditions import Condition as Condition
     from progan_style.networks.contract import Discriminator as Discriminator, Generator as Generator
     from progan_style.networks.layers import weights_channels_last as weights_channels_last
@@ -145,6 +145,7 @@ _HOME = {
     "stage_dir": "run",
     "generator_file": "run",  # the last generator of a stage, or its best by KID
     "free_bytes": "memory",
+    "keep_freed": "memory",  # a process that makes many maps is faster where it keeps what it frees
     "finished_stage": "run",
     "finished_stages": "run",
     "images_seen": "run",

@@ -26,7 +26,7 @@ from progan_style.networks.contract import Discriminator, Growing
 from progan_style.section import faults
 
 Network = TypeVar("Network", bound=Growing)
-FORMAT = 2
+FORMAT = 3
 PREVIOUS = "checkpoint-previous.pt"
 
 
@@ -101,8 +101,8 @@ class Saved(BaseModel):
     G: dict[str, Tensor]
     D: dict[str, Tensor]
     G_ema: dict[str, Tensor]
-    opt_G: dict[str, Any]
-    opt_D: dict[str, Any]
+    opt_G: dict[str, dict[str, Tensor]]
+    opt_D: dict[str, dict[str, Tensor]]
 
 
 def load_run(path: Path) -> dict[str, Any]:

@@ -313,8 +313,8 @@ def _try_networks(generator: Any, discriminator: Any) -> None:
 
     from progan_style.networks.conditions import Condition
 
-    shared = {"num_classes": 2, "max_resolution": 16, "channel_base": 64, "channel_max": 8}
-    shared |= {"positions": False, "conditions": {}}
+    sizes = {"num_classes": 2, "max_resolution": 16, "channel_base": 64, "channel_max": 8}
+    shared: dict[str, Any] = {**sizes, "positions": False, "conditions": {}}
     G = generator(**shared, z_dim=8, w_dim=8, mapping_depth=2, mapping_lr_mul=0.01)
     D = discriminator(**shared, in_logit=True, taught=False)
     condition = Condition.of_labels(torch.tensor([0, 1, 0, 1]), 2)

@@ -110,6 +110,15 @@ HEADERS = {
     "no names": ({"class_names": []}, "class_names: expected at least 1 item, got []"),
     "positions as a text": ({"positions": "high"}, "positions: expected a valid dictionary, got 'high'"),
     "no positions": ({"positions": None, "-": "positions"}, "positions is missing"),
+    "positions that its networks lack": (
+        {"positions": {"column": "z", "quantiles": [0.0, 1.0]}},
+        "conditions: expected those that its networks are built with, got others",
+    ),
+    "conditions as a text": ({"conditions": "age"}, "conditions: expected a valid dictionary, got 'age'"),
+    "an age without a mean": (
+        {"conditions": {"others": [{"kind": "number", "column": "age"}]}},
+        "conditions: others.0.number.mean is missing",
+    ),
     "no arguments": ({"-": "arguments"}, "arguments is missing"),
     "another architecture": (
         {"architecture": "stylegan9"},
@@ -238,12 +247,22 @@ def test_both_checkpoints_are_damaged(run, call_shell, tmp_path):
         (lambda s: s.update(G={"const": torch.zeros(2)}), "does not fit this run"),
         (lambda s: s["G"].update(const=torch.zeros(2)), "does not fit this run"),
         (lambda s: s.update(G=[1]), "G: expected a valid dictionary, got [1]"),
-        (lambda s: s.update(opt_D={}), "does not fit this run"),
+        (lambda s: s.update(opt_D={}), "does not fit this run (opt_D is empty, after 128 images)"),
+        (
+            lambda s: s.update(opt_G={"state": {}, "param_groups": []}),
+            "opt_G.param_groups: expected a valid dictionary",
+        ),
+        (lambda s: s["opt_G"].update(ghost=s["opt_G"]["const"]), "moments of ghost, which the network does not have"),
+        (
+            lambda s: s["opt_G"].update(const=s["opt_D"]["logit.bias"]),
+            "does not fit this run (moments of const: expected",
+        ),
+        (lambda s: s["opt_G"]["const"].pop("exp_avg"), "moments of const: expected step, exp_avg, exp_avg_sq"),
         (lambda s: s.update(watchdog={}), "watchdog.gradients is missing"),
         (lambda s: s["watchdog"].update(gradients={"grad_d": ["x"]}), "watchdog.gradients.grad_d.0: expected"),
         (lambda s: s["watchdog"].update(gradients={}), "does not fit this run ('grad_d')"),
-        (lambda s: s.update(format=torch.zeros(2)), "expected a checkpoint of format 2"),
-        (lambda s: s.update(format=1), "expected a checkpoint of format 2"),
+        (lambda s: s.update(format=torch.zeros(2)), "expected a checkpoint of format 3"),
+        (lambda s: s.update(format=1), "expected a checkpoint of format 3"),
     ),
 )
 def test_a_checkpoint_with_foreign_entries(change, told, run, call_shell, tmp_path):
@@ -779,6 +798,7 @@ FILES = {
     "a date that is none": ("a: 2026-99-99", "not a YAML file"),
 }
 VALUES = {
+    "data.conditions={a: position, b: position}": "data.conditions: expected one position at most, got a and b",
     "seed=true": "seed: expected a number, got true",
     "threads=1000000": "threads: expected less than or equal to 4096, got 1000000",
     "schedule.hold_kimg.8=1e300": "schedule.hold_kimg.8: expected 1,000,000 or less, got 1e+300",
@@ -809,17 +829,47 @@ def test_a_configuration_that_is_none(what, call_shell, tmp_path):
     assert disk(tmp_path) == before and not Path("harmed").exists()
 
 
-def test_words_in_a_column_of_positions(call_shell, toy_root, tiny_overlay, tmp_path):
+# Column, what it is conditioned on as, its cells in turn, and what is said
+COLUMNS = {
+    "no such column": ("hieght", "number", "123", "data.conditions: manifest.csv has no column 'hieght'; did you mean"),
+    "words as heights": ("height", "position", ["0", "left"], "column height: expected numbers, got 'left' of train/"),
+    "words as ages": ("height", "number", ["60", "old"], "expected numbers, got 'old' of train/"),
+    "the same age": ("height", "number", ["70"], "it says the same of all training slices, '70'"),
+    "the same sex": ("height", "category", ["F"], "it says the same of all training slices, 'F'"),
+    "too many": ("height", "category", list(map(str, range(51))), "expected at most 50 categories, got 51"),
+    "no height": ("height", "position", ["1", ""], "no number for "),
+}
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+def test_a_column_that_is_no_condition(what, call_shell, toy_root, tiny_overlay, tmp_path):
+    name, kind, cells, told = COLUMNS[what]
+    root = tmp_path / "slices"
+    shutil.copytree(toy_root, root)
+    copies = [shutil.copy(p, p.with_name(f"{p.stem}_b.png")) for p in sorted(root.glob("*/*/*.png"))]
+    lines = [
+        f"{p.relative_to(root)},{p.parent.name},{p.stem.split('_')[0]},{cells[k % len(cells)]}"
+        for k, p in enumerate([*sorted(root.glob("*/*/*.png"))])
+    ]
+    assert copies
+    (root / "manifest.csv").write_text("\n".join(["path,label,subject,height", *lines]))
+    start = ["train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run"]
+    refused(call_shell(*start, "--set", f"data.conditions={{{name}: {kind}}}"), told)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_age_that_is_missing_in_more_than_half_of_the_slices_is_said_and_the_run_goes_on(
+    call_shell, toy_root, tiny_overlay, tmp_path
+):
     root = tmp_path / "slices"
     shutil.copytree(toy_root, root)
     paths = sorted(root.glob("*/*/*.png"))
-    lines = [
-        f"{p.relative_to(root)},{p.parent.name},{p.stem[:-2]},{'left' if k % 2 else k}" for k, p in enumerate(paths)
-    ]
-    (root / "manifest.csv").write_text("\n".join(["path,label,subject,height", *lines]))
-    start = ["train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run"]
-    done = call_shell(*start, "--set", "data.position_column=height")
-    refused(done, "manifest.csv, column height: expected numbers, got 'left' (in 24 of 48 lines); correct them")
+    lines = [f"{p.relative_to(root)},{p.stem[:-2]},{60 + k % 7 if k % 3 == 0 else ''}" for k, p in enumerate(paths)]
+    (root / "manifest.csv").write_text("\n".join(["path,subject,age", *lines]))
+    start = ["train.py", "--config", tiny_overlay, "--data", root, "--run", tmp_path / "run", "--until", 8]
+    done = call_shell(*start, "--set", "data.conditions={age: number}")
+    assert done.returncode == 0, done.stderr
+    assert "warning: manifest.csv says no age of 32 of 48 training slices" in done.stdout
 
 
 @pytest.mark.parametrize("value", VALUES)

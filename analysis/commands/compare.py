@@ -50,8 +50,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m analysis") ->
 
 def compare(args: argparse.Namespace) -> int:
     from analysis import Options, check_report_folder, check_sections, folder_context, print_report
-    from progan_style import choose_device, load_plugins, refuse_inside
+    from progan_style import choose_device, keep_freed, load_plugins, refuse_inside
 
+    keep_freed()
     load_plugins(args.plugin)
     chosen = check_sections(args.parts.split(",")) if args.parts else None
     for option, folder in (("--real", args.real), ("--fake", args.fake)):

@@ -87,10 +87,11 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    from progan_style import finished_stage, free_bytes, load_plugins, run_config, size_in_words
+    from progan_style import finished_stage, free_bytes, keep_freed, load_plugins, run_config, size_in_words
 
     if args.to is not None:
         raise ValueError("--to: is for --compare; a report is written into its run's folder")
+    keep_freed()
     load_plugins(args.plugin)
     run_dir = Path(args.run)
     config = run_config(run_dir, args.data)

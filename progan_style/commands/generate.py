@@ -157,9 +157,11 @@ def generate_folder(args: argparse.Namespace) -> int:
     from progan_style.commands.given import height_of, read_given
     from progan_style.data.manifest import write_manifest
     from progan_style.files import new_folder, refuse_inside
+    from progan_style.memory import keep_freed
     from progan_style.run import finished_stage, load_generator, run_config
     from progan_style.sampling import choose_device, generate
 
+    keep_freed()
     size = finished_stage(args.run, args.size)
     G = load_generator(args.run, size, args.weights).to(choose_device(args.device))
     wanted = choose_labels(args.label, G.class_names)

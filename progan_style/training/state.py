@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from progan_style import distributed
 from progan_style.checkpoint import load_run, transfer
@@ -23,6 +23,7 @@ from progan_style.plugins import origin
 from progan_style.training import runlog
 from progan_style.training.augment import Augment
 from progan_style.training.meter import Meter
+from progan_style.training.moments import Moments, make_adam
 from progan_style.training.path_length import PathLength
 from progan_style.training.recovery import Watchdog
 from progan_style.training.schedule import Phase
@@ -138,12 +139,15 @@ class State:
         self.watchdog.load(state["watchdog"])
         self.meter.load_state_dict(state)
         for name, part in self._parts().items():
+            if isinstance(part, Moments) and self.nimg and not state[name]:
+                raise ValueError(f"{name} is empty, after {self.nimg} images")
             part.load_state_dict(state[name])
         self.bound += 1
 
     def _parts(self) -> dict[str, Any]:
         """Those that know their own state."""
-        parts = {name: getattr(self, name) for name in (*NETWORKS, "opt_G", "opt_D")}
+        moments = {"opt_G": Moments(self.opt_G, self.G), "opt_D": Moments(self.opt_D, self.D)}
+        parts = {name: getattr(self, name) for name in NETWORKS} | moments
         return parts | ({"augment": self.augment} if self.augment else {})
 
     def start_from(self, path: Path) -> None:
@@ -197,14 +201,6 @@ class State:
             "seed": self.config.seed,
         }
         return about | self.described.header() | ({"plugin": plugin} if plugin else {})
-
-
-def make_adam(network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Its rate is set before each step. On CUDA its counts of steps stay on the device, for steps that are recorded."""
-    kind = next(network.parameters()).device.type
-    return torch.optim.Adam(
-        network.parameters(), lr=1.0, betas=betas, eps=1e-8, fused=kind in ("cpu", "cuda"), capturable=kind == "cuda"
-    )
 
 
 def tables_of(ours: Conditions, theirs: Conditions) -> dict[str, tuple[list[str], list[str]]]:

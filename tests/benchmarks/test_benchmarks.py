@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import architectures, augment_cost, augment_leak, one_size, train_step
+from benchmarks import architectures, augment_leak, one_size, step_cost, train_step
 from benchmarks.levers import EXACT, LEVERS
 from benchmarks.machine import Clock, conv_flops_per_second, peak_rss_mb
 from progan_style.networks.stylegan2 import StyledLayer
@@ -136,9 +136,10 @@ def test_the_machine_is_described():
     assert clock.rows()["a"]["calls"] == 1
 
 
-def test_the_cost_of_augmentation_is_told(capsys):
-    assert augment_cost.main(["--rounds", "1", "--widths", "128", "8", "--resolutions", "8"]) == 0
-    assert "with ADA at p = 0.5, ratio" in capsys.readouterr().out
+def test_the_cost_of_augmentation_and_of_conditions_is_told(capsys):
+    assert step_cost.main(["--rounds", "1", "--widths", "128", "8", "--resolutions", "8"]) == 0
+    said = capsys.readouterr().out
+    assert "s with ada, ratio" in said and "s with conditions, ratio" in said
 
 
 def test_readings_of_the_leak_are_those_of_the_ellipses():

@@ -51,3 +51,8 @@ def test_a_verdict_is_right_by_the_line_that_is_owed():
     assert verdicts.right(verdicts.PEOPLE, good | {"class": "unclear"})
     assert not verdicts.right(verdicts.PEOPLE, good | {"copies": "bad"})
     assert verdicts.right("one class", good | {"class": "bad"}) and not verdicts.right("one class", good)
+
+
+def test_the_sections_behind_a_line_are_measured():
+    for line in verdicts.OWED.values():
+        assert set(verdicts.BEHIND[line]) <= set(verdicts.SECTIONS)

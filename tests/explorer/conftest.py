@@ -77,7 +77,9 @@ def write_generator():
     def write(file, **header):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            save_network(file, build(HEADER | header), HEADER | header)
+            # What is wrong on purpose stands in the file alone
+            network = build(HEADER | header | {"positions": HEADER["positions"]})
+            save_network(file, network, HEADER | header)
         return file
 
     return write

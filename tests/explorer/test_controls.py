@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from bokeh.events import ButtonClick
 
-from explorer.conditions import NumberCondition
+from explorer.conditions import CategoryCondition, NumberCondition
 from explorer.controls import Controls
 from explorer.state import Choices, first_state
 
@@ -83,3 +83,13 @@ def test_a_column_s_name_is_text_whatever_is_in_it():
 def test_a_condition_of_one_value_keeps_it():
     choices = Choices("r", (8,), ("all",), (NumberCondition("level", 3.0, 3.0, 3.0),))
     assert Controls(choices, first_state(choices, 8), lambda: None).state().given == (("level", 3.0),)
+
+
+def test_a_category_is_a_list_of_its_names(calls):
+    sex, age = CategoryCondition("sex", ("F", "M$")), NumberCondition("age", 50.0, 90.0, 70.0, "years")
+    choices = Choices("r", (8,), ("all",), (sex, age))
+    controls = Controls(choices, first_state(choices, 8), lambda: calls.append(1))
+    assert controls.state().given == (("sex", "F"), ("age", 70.0)) and controls.given["age"].title == "age, years"
+    assert controls.given["sex"].options == [("F", "F"), ("M$", "M")]
+    controls.given["sex"].value = "M$"
+    assert calls == [1] and dict(controls.state().given)["sex"] == "M$"

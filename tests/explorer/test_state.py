@@ -3,7 +3,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from explorer.conditions import NumberCondition
+from explorer.conditions import CategoryCondition, NumberCondition
 from explorer.state import Choices, State, coarse_sizes, first_state, fitted, from_link, link
 
 CHOICES = Choices("run & co", (8, 16, 64), ("CN", "A=D & B"), (NumberCondition("slice mm", -20.0, 20.0, 1.5),))
@@ -58,3 +58,12 @@ def test_what_a_link_cannot_have_is_said_and_stays_as_it_was(query, line):
 def test_two_brains_are_joined_below_the_last_size():
     assert coarse_sizes(64) == [4, 8, 16, 32] and coarse_sizes(8) == [4]
     assert fitted(replace(START, size=8)).coarse == 4
+
+
+def test_a_link_holds_a_category_by_its_name():
+    choices = Choices("r", (8,), ("CN", "AD"), (CategoryCondition("sex", ("F", "M & X")),))
+    start = first_state(choices, 8)
+    other = replace(start, given=(("sex", "M & X"),))
+    assert start.given == (("sex", "F"),)
+    assert from_link(parse_qs(link(other, "r")), choices, start) == (other, [])
+    assert from_link(parse_qs("given.sex=Y"), choices, start) == (start, ["given.sex=Y: expected one of F, M & X"])

@@ -49,3 +49,24 @@ def placed_root(tmp_path_factory, toy_root):
         for path in sorted(root.rglob("*.png")):
             writer.writerow([path.relative_to(root).as_posix(), path.stem[:-2], 6 + 4 * int(path.stem[-1])])
     return root
+
+
+@pytest.fixture(scope="session")
+def people_root(tmp_path_factory, placed_root):
+    """The same with an age and a sex of each person; of every fifth the age is not known."""
+    import csv
+    import shutil
+
+    root = tmp_path_factory.mktemp("people") / "slices"
+    shutil.copytree(placed_root, root)
+    with open(root / "manifest.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    number = {name: k for k, name in enumerate(dict.fromkeys(row["subject"] for row in rows))}
+    for row in rows:
+        k = number[row["subject"]]
+        row |= {"age": "" if k % 5 == 4 else str(60 + 7 * k % 23), "sex": "FM"[k % 2]}
+    with open(root / "manifest.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root

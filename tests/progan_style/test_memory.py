@@ -1,5 +1,6 @@
 """Freed memory stays with the process."""
 
+import importlib
 import subprocess
 import sys
 
@@ -85,3 +86,21 @@ def test_a_step_needs_what_its_maps_need():
     maps = 64 * 16 + 64 * 64 + 32 * 256
     assert memory.bytes_of_image("stylegan1", 512, 64, 16) == 4 * 20 * maps
     assert memory.largest_batch(23 * 7, 7) == 20 and memory.largest_batch(5, 7) == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    (
+        ("progan_style.commands.generate", "--to", "new"),
+        ("analysis.commands.predict",),
+        ("analysis.commands.compare", "--real", ".", "--fake", "nowhere", "--to", "new"),
+        ("explorer.command",),
+    ),
+)
+def test_commands_that_make_many_pictures_keep_what_they_free(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    kept = []
+    monkeypatch.setattr(memory, "keep_freed", lambda: kept.append(True))
+    module, *argv = command
+    assert importlib.import_module(module).main(argv) == 2  # there is no run
+    assert kept, capsys.readouterr().err

@@ -1,6 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from progan_style import (
     Condition,
@@ -83,6 +86,43 @@ def test_heights_have_centres_of_their_own():
         for at in (-0.5, 0.5)
     ]
     assert not torch.equal(made[0], made[1])
+
+
+@pytest.mark.parametrize("place", ("drawn", "asked"))
+def test_a_file_that_was_written_when_a_position_was_the_only_condition_has_its_images(reference, tmp_path, place):
+    """Its header by hand, without a word of conditions; its images by the reference, in float64."""
+    torch.manual_seed(0)
+    sizes = {"num_classes": 2, "max_resolution": 8, "channel_base": 64, "channel_max": 8, "z_dim": 8, "w_dim": 6}
+    sizes |= {"mapping_depth": 2, "mapping_lr_mul": 0.5, "positions": True}
+    shapes = {
+        "mapping.embed.weight": [2, 6],
+        "mapping.position.dense.weight": [6, 8],
+        "mapping.position.dense.bias": [6],
+    }
+    shapes |= {"mapping.label_weight": [], "mapping.layers.0.weight": [6, 20], "mapping.layers.0.bias": [6]}
+    shapes |= {"mapping.layers.1.weight": [6, 6], "mapping.layers.1.bias": [6]}
+    G = ARCHITECTURES["stylegan2"].Generator(**sizes)
+    tensors = {name: 0.5 * torch.randn(shapes.get(name, t.shape)) for name, t in G.state_dict().items()}
+    tensors["mapping.label_weight"] = torch.tensor(1.0)
+    assert shapes.keys() == {name for name in tensors if name.startswith("mapping.")}
+    quantiles = [-20.0, -4.0, 0.0, 6.0, 20.0]
+    header = {"kind": "generator", "architecture": "stylegan2", "arguments": sizes, "class_names": ["CN", "AD"]}
+    header |= {"resolution": 8, "nimg": 7, "seed": 0, "positions": {"column": "slice_mm", "quantiles": quantiles}}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"progan_style": json.dumps(header)})
+
+    seeds = np.arange(5)
+    given = {"slice_mm": 6.0} if place == "asked" else {}
+    made = generate(load_generator(tmp_path / "old.safetensors"), "AD", seeds, given=given)
+    u = reference.chance.uniform(0, "position", seeds, 1)[:, 0]
+    position = torch.full([5], 0.5).double() if given else (2.0 * u - 1.0).float().double()
+    plain = {name: t.double() for name, t in tensors.items()}
+    z, y = reference.chance.normal(0, "latent", seeds, 8), torch.ones(5).long()
+    w = reference.networks.mapped(plain, z, y, position, {}, 1.0, 0.5)
+    noise = reference.chance.normal(0, "noise", seeds, 2 * (16 + 64))
+    images = reference.networks.synthesised(plain, "stylegan2", w[:, None].expand(-1, 4, -1), noise, 8, 1.0)
+    expected = (images * 127.5 + 128).floor().clamp(0, 255)
+    apart = (made.double() - expected).abs()
+    assert apart.max() <= 1 and (apart > 0).double().mean() < 0.02 and made.float().std() > 20
 
 
 def test_a_whole_weight_is_the_class_and_half_of_each_lies_between(G):

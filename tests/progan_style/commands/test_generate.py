@@ -3,11 +3,13 @@
 import csv
 import shutil
 
+import numpy as np
 import pytest
+from network_tools import people
 from PIL import Image
 from shell_tools import refused
 
-from progan_style import load_generator, stage_dir
+from progan_style import generate, load_generator, stage_dir
 from progan_style.checkpoint import save_network
 
 
@@ -77,17 +79,19 @@ def test_generate_never_mixes_two_data_sets(call_shell, tiny_run, tmp_path):
 
 
 def test_a_position_is_asked_for_in_the_columns_unit(call_shell, tiny_overlay, tmp_path):
-    phantoms = ["--config", tiny_overlay, "--set", "data.position_column=slice_mm", "--until", 8]
+    phantoms = ["--config", tiny_overlay, "--set", "data.conditions={slice_mm: position}", "--until", 8]
     assert call_shell("train.py", *phantoms, "--run", tmp_path / "run").returncode == 0
     ask = ["generate.py", "--run", tmp_path / "run", "--count", 2, "--label", "AD"]
     assert call_shell(*ask, "--position", 17, "--to", tmp_path / "a").returncode == 0
-    refused(call_shell(*ask, "--position", "99", "--to", tmp_path / "b"), "position 99: expected")
+    refused(call_shell(*ask, "--position", "99", "--to", tmp_path / "b"), "slice_mm=99: expected")
     assert not (tmp_path / "b").exists()
 
 
 def test_a_run_without_positions_is_asked_for_none(call_shell, tiny_run, tmp_path):
     asked = call_shell("generate.py", "--run", tiny_run.run_dir, "--position", 10, "--to", tmp_path / "a")
-    refused(asked, "was trained without positions; see data.position_column")
+    refused(asked, "--position: this generator was trained without positions; see data.conditions")
+    asked = call_shell("generate.py", "--run", tiny_run.run_dir, "--given", "age=70", "--to", tmp_path / "a")
+    refused(asked, "age: this generator was trained without conditions; see data.conditions")
 
 
 def test_a_stage_alone_is_enough(call_shell, tiny_run, tmp_path):
@@ -97,3 +101,25 @@ def test_a_stage_alone_is_enough(call_shell, tiny_run, tmp_path):
     shutil.copy(stage_dir(tiny_run.run_dir, 16) / "generator.safetensors", stage)
     done = call_shell("generate.py", "--run", tmp_path / "given", "--count", 1, "--to", tmp_path / "made")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_series_of_ages_is_the_same_seeds_and_its_folder_says_what_was_asked_and_drawn(call_shell, tmp_path):
+    stage = stage_dir(tmp_path / "run", 8)
+    stage.mkdir(parents=True)
+    G = people()
+    header = {"kind": "generator", "architecture": "stylegan2", "class_names": ["CN", "AD"], "resolution": 8, "nimg": 1}
+    sizes = {"num_classes": 2, "max_resolution": 8, "channel_base": 64, "channel_max": 8, "z_dim": 12, "w_dim": 10}
+    sizes |= {"mapping_depth": 2, "mapping_lr_mul": 1.0, "positions": True, "conditions": G.described.sizes}
+    save_network(stage / "generator.safetensors", G, header | {"seed": 0, "arguments": sizes} | G.described.header())
+    ask = ["generate.py", "--run", tmp_path / "run", "--label", "AD", "--count", 2, "--to", tmp_path / "made"]
+    done = call_shell(*ask, "--given", "age=60:80:10", "--given", "sex=", "--position", "-3")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "made" / "manifest.csv").read_text().splitlines()))
+    assert [row["path"] for row in rows] == [f"AD/AD_age{a}_00000{seed}.png" for a in (60, 70, 80) for seed in (0, 1)]
+    assert [row["age"] for row in rows] == ["60", "60", "70", "70", "80", "80"]
+    assert {(row["sex"], row["slice_mm"]) for row in rows} == {("", "-3")}
+    image = Image.open(tmp_path / "made" / rows[3]["path"])
+    expected = generate(G, "AD", 1, given={"age": 70, "sex": None, "slice_mm": -3.0})[0, 0].numpy()
+    assert (np.asarray(image) == expected).all()
+    refused(call_shell(*ask[:-1], tmp_path / "b", "--given", "age=91"), "age=91: expected 50 to 90 years, the range of")
+    assert not (tmp_path / "b").exists()

@@ -35,7 +35,10 @@ def test_every_cell_and_every_category_in_it_has_several_persons():
             inside &= True if ages is None else values[:, 0] <= ages[1]
             assert len({persons[row] for row in np.flatnonzero(inside)}) >= LEAST
             for place, count in enumerate(sexes[:-1]):
-                assert count == 0 or len({persons[row] for row in np.flatnonzero(inside & (values[:, 1] == place))}) >= LEAST
+                assert (
+                    count == 0
+                    or len({persons[row] for row in np.flatnonzero(inside & (values[:, 1] == place))}) >= LEAST
+                )
         assert all(cell.given[1][2] == 0 for cell in cells)  # the three of a kind are nowhere
 
 

@@ -1,4 +1,4 @@
-"""Columns as conditions: heights as ranks, numbers standardised, categories by name; what is missing, what is refused."""
+"""Columns as conditions: heights as ranks, numbers standardised, categories by name; the missing, the refused."""
 
 import math
 

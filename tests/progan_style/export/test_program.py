@@ -1,10 +1,12 @@
 """An exported generator makes the images of generate(), for any number of them, without the generator."""
 
+import json
+
 import pytest
 import torch
-from network_tools import build
+from network_tools import build, people
 
-from progan_style import generate, latents, to_uint8
+from progan_style import condition_for, generate, latents, to_uint8
 from progan_style.export.program import Sampler, export_generator
 
 
@@ -27,6 +29,24 @@ def test_an_exported_generator_makes_the_images_of_generate(G, tmp_path):
         assert apart.abs().max() <= 1  # one where a value lies between two gray levels: matrix products of other sizes
         assert (apart != 0).float().mean() < 0.02
     assert error <= 1e-5 and about["class_names.txt"] == "CN,MCI,AD" and about["resolution.txt"] == "8"
+
+
+def test_a_program_takes_the_conditions_of_its_generator(tmp_path):
+    G, about = people(), {"conditions.txt": ""}
+    error = export_generator(G, tmp_path / "G.pt2")
+    program = torch.export.load(tmp_path / "G.pt2", extra_files=about).module()
+    seeds = torch.arange(3)
+    asked = condition_for(G, "AD", {"age": [60, 80, None], "sex": ["F", "", "M"], "slice_mm": [-30, 0, 20]})
+    z, noise = latents(G, seeds)
+    images = to_uint8(program(z, torch.ones(3).long(), noise, asked.position, asked.values))
+    assert (images.int() - generate(G, asked, seeds).int()).abs().max() <= 1
+    age, sex, height = json.loads(about["conditions.txt"])
+    assert error <= 1e-5 and (age["mean"], age["sd"], sex["names"], height["kind"]) == (
+        70.0,
+        5.0,
+        ["F", "M"],
+        "position",
+    )
 
 
 def test_a_generator_that_decides_by_values_is_refused_in_one_line(G, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from progan_style.networks.conditions import Condition
+from progan_style.networks.conditions import CategoryEmbedding, Condition, Embeddings, NumberEmbedding
 
 NAMES = ("CN", "MCI", "AD")
 
@@ -47,6 +47,12 @@ def test_rows_of_all_conditions_stay_together():
     assert [len(part) for part in parts] == [3, 2]
     assert torch.cat([part.class_weights for part in parts]).equal(condition.class_weights)
     assert torch.cat([part.position for part in parts]).equal(condition.position)
+    values = torch.arange(10.0).reshape(5, 2)
+    known = Condition.of_labels(torch.tensor([0, 1, 2, 0, 1]), 3, values=values)
+    assert known[::2].values.equal(values[::2]) and known.chunk(2)[1].values.equal(values[3:])
+    copied = known.clone()
+    copied.values.zero_()
+    assert known.values.equal(values) and len(known.tensors()) == 3 and known.to("meta").values.is_meta
 
 
 def test_equal_conditions_have_one_number():
@@ -54,6 +60,10 @@ def test_equal_conditions_have_one_number():
     kinds = Condition.of(torch.tensor([0, 0, 0, 1]), NAMES, position).kinds()
     assert kinds[0] == kinds[2] and len(kinds.unique()) == 3
     assert len(Condition.of(torch.tensor([0, 0, 0, 1]), NAMES).kinds().unique()) == 2
+    nan, inf = float("nan"), float("inf")
+    values = torch.tensor([[nan, 1.0], [nan, 1.0], [0.0, 1.0], [inf, nan], [inf, nan], [inf, 0.0]])
+    kinds = Condition.of_labels(torch.zeros(6).long(), 3, values=values).kinds().tolist()
+    assert kinds[0] == kinds[1] and kinds[3] == kinds[4] and len(set(kinds)) == 4
 
 
 @pytest.mark.parametrize(
@@ -73,3 +83,48 @@ def test_equal_conditions_have_one_number():
 def test_what_is_no_condition_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         Condition.of(given, NAMES)
+
+
+def test_an_unknown_number_is_a_vector_of_its_own_and_the_others_gradients_are_finite():
+    torch.manual_seed(0)
+    embed, z = NumberEmbedding(5), torch.tensor([0.3, float("nan"), -2.0])
+    made = embed(z)
+    assert torch.equal(made[1], embed.unknown) and not torch.equal(made[0], made[2])
+    grads = torch.randn(3, 5)
+    made.backward(grads)
+    assert torch.equal(embed.unknown.grad, grads[1]) and torch.equal(embed.dense.bias.grad, grads[0] + grads[2])
+    assert embed.dense.weight.grad.isfinite().all()
+
+
+def test_no_two_numbers_are_one_and_the_near_are_alike():
+    """However far out: where sines alone would repeat, ten standard deviations were another place again."""
+    torch.manual_seed(0)
+    embed, z = NumberEmbedding(32), torch.linspace(-12.0, 12.0, 49)
+    made = embed(z).detach()
+    apart = torch.cdist(made, made)
+    assert apart[~torch.eye(49, dtype=torch.bool)].min() > 0
+    for i in range(49):
+        assert apart[i].argsort()[:3].sub(i).abs().max() <= 2
+
+
+def test_a_category_is_its_row_and_the_last_row_is_unknown():
+    embed = CategoryEmbedding(3, 4)
+    place = torch.tensor([2.0, float("nan"), 0.0, 2.0])
+    made, grads = embed(place), torch.randn(4, 4)
+    assert torch.equal(made, embed.table[[2, 3, 0, 2]])
+    made.backward(grads)
+    assert torch.allclose(embed.table.grad, torch.stack([grads[2], torch.zeros(4), grads[0] + grads[3], grads[1]]))
+
+
+def test_embeddings_stand_in_the_order_of_their_names_whatever_these_are():
+    """Columns that are called as methods of a module are."""
+    embeddings = Embeddings({"type": 0, "keys": 2}, 4)
+    values = torch.tensor([[0.5, 1.0]])
+    first, second = embeddings(values, torch.zeros(1, 2))
+    assert torch.equal(first, embeddings["of_type"](values[:, 0])) and torch.equal(
+        second[0], embeddings["of_keys"].table[1]
+    )
+    unknown = embeddings(None, torch.zeros(1, 2))
+    assert torch.equal(unknown[0][0], embeddings["of_type"].unknown) and torch.equal(
+        unknown[1][0], embeddings["of_keys"].table[2]
+    )

@@ -29,6 +29,18 @@ def test_the_logit_is_that_of_the_features_and_their_product_with_the_label():
     assert torch.allclose(made, plain + 0.5 * of_label, atol=1e-6)
 
 
+def test_each_condition_adds_its_product_with_the_features():
+    D, features = make(num_classes=1, positions=True, conditions={"age": 0, "sex": 2}), torch.randn(3, 6)
+    values = torch.tensor([[0.5, 1.0], [float("nan"), 0.0], [-1.0, float("nan")]])
+    plain = features @ D.logit.weight[0] * D.logit.scale + D.logit.bias[0]
+    parts = [
+        D.position(torch.tensor([0.1, 0.2, 0.3]), 3),
+        *(e(v) for e, v in zip(D.conditions.values(), values.T, strict=True)),
+    ]
+    made = D.logits(features, Condition.of_labels(torch.zeros(3).long(), 1, torch.tensor([0.1, 0.2, 0.3]), values))
+    assert torch.allclose(made, plain + sum((part * features).sum(dim=1) / math.sqrt(6) for part in parts), atol=1e-5)
+
+
 @pytest.mark.parametrize("keys", ({"in_logit": False}, {"num_classes": 1}))
 def test_where_the_label_is_not_in_the_logit_it_changes_nothing(keys):
     D, features = make(**keys), torch.randn(2, 6)

@@ -18,19 +18,27 @@ def test_class_weights_mix_the_embeddings(nets):
     assert torch.allclose(half, G.mapping(z[:1], labels[2:]))
 
 
-@pytest.mark.parametrize(("classes", "positions"), ((2, False), (1, True), (3, True)))
-@pytest.mark.parametrize(("their_classes", "their_positions"), ((1, False), (2, False), (1, True)))
+AGE, BOTH = {"age": 0}, {"sex": 2, "age": 0}
+
+
+@pytest.mark.parametrize(
+    ("classes", "positions", "others"),
+    ((2, False, {}), (1, True, {}), (3, True, AGE), (2, True, BOTH), (1, False, AGE)),
+)
+@pytest.mark.parametrize(
+    ("their_classes", "their_positions", "their_others"),
+    ((1, False, {}), (2, False, {}), (1, True, {}), (1, False, AGE), (2, True, {"age": 0, "sex": 2})),
+)
 def test_a_mapping_takes_anothers_weights_whatever_both_are_conditioned_on(
-    classes, positions, their_classes, their_positions
+    classes, positions, others, their_classes, their_positions, their_others
 ):
-    """w is the other's: what is new here counts for nothing, what is in both counts as there."""
+    """w is the other's: what is new here counts for nothing, what is in both counts as there, in whatever order."""
 
-    def mapping(num_classes, positions):
-        return Mapping(
-            z_dim=5, w_dim=6, num_layers=4, num_classes=num_classes, depth=3, lr_mul=0.01, positions=positions
-        )
+    def mapping(num_classes, positions, conditions):
+        sizes = dict(z_dim=5, w_dim=6, num_layers=4, depth=3, lr_mul=0.01)
+        return Mapping(num_classes=num_classes, positions=positions, conditions=conditions, **sizes)
 
-    theirs, mine = mapping(their_classes, their_positions), mapping(classes, positions)
+    theirs, mine = mapping(their_classes, their_positions, their_others), mapping(classes, positions, others)
     weights = {f"mapping.{name}": t for name, t in theirs.state_dict().items()}
     adapted = {name.removeprefix("mapping."): t for name, t in mine.adapted(weights, "mapping.").items()}
     with torch.no_grad():
@@ -39,12 +47,21 @@ def test_a_mapping_takes_anothers_weights_whatever_both_are_conditioned_on(
                 t[: min(classes, their_classes)] = adapted[name][:classes]
             else:
                 t.copy_(adapted[name])
+    if (
+        (their_classes > 1 and classes == 1)
+        or (their_positions and not positions)
+        or their_others.keys() - others.keys()
+    ):
+        return  # what counted there does not here
     z, labels = torch.randn(4, 5), torch.zeros(4).long()
     position = torch.linspace(-1, 1, 4) if positions else None
-    w = mine(z, Condition.of_labels(labels, classes, position))
-    theirs_w = theirs(z, Condition.of_labels(labels, their_classes, position if their_positions else None))
-    if (their_classes > 1 and classes == 1) or (their_positions and not positions):
-        return  # what counted there does not here
+    known = {"age": torch.tensor([-1.0, 0.5, float("nan"), 2.0]), "sex": torch.tensor([0.0, 1.0, 1.0, float("nan")])}
+    values, their_values = (
+        torch.stack([known[k] for k in names], 1) if names else None for names in (others, their_others)
+    )
+    w = mine(z, Condition.of_labels(labels, classes, position, values))
+    their_position = position if their_positions else None
+    theirs_w = theirs(z, Condition.of_labels(labels, their_classes, their_position, their_values))
     assert torch.allclose(w, theirs_w, atol=1e-6)
 
 

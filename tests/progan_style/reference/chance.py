@@ -11,6 +11,7 @@ from torch import Tensor
 
 GOLDEN = 0x9E3779B97F4A7C15
 STREAMS = {"latent": 1, "mixing": 2, "noise": 3, "augment": 4, "penalty": 5, "position": 6, "path": 7}
+STREAMS |= {"unknown": 9}
 
 
 def mix(z: np.ndarray) -> np.ndarray:
@@ -73,3 +74,21 @@ def ranks(heights: np.ndarray) -> Tensor:
     equal = (heights[None, :] == heights[:, None]).sum(axis=1)
     rank = 2.0 * (below + 0.5 * equal) / len(heights) - 1.0
     return torch.from_numpy(rank.astype(np.float32)).double()  # the data set keeps them in float32
+
+
+def conditions(columns: list[np.ndarray], rows: np.ndarray, seed: int, index: np.ndarray) -> list[Tensor]:
+    """What images `index` know of these columns, [N] each: floats (NaN: unknown) about their mean over their spread,
+    words as their place in the alphabet ("": unknown). Of one image in ten a column is left out, each by itself."""
+    left_out = uniform(seed, "unknown", index, len(columns)) < 0.1
+    made = []
+    for column, out in zip(columns, left_out.T, strict=True):
+        if column.dtype.kind == "f":
+            known = column[~np.isnan(column)]
+            mean = known.sum() / len(known)
+            column = (column - mean) / np.sqrt(((known - mean) ** 2).sum() / len(known))
+        else:
+            words = sorted(set(column.tolist()) - {""})
+            column = np.array([words.index(word) if word else np.nan for word in column.tolist()])
+        own = torch.from_numpy(column.astype(np.float32)).double()[rows]  # the data set keeps them in float32
+        made.append(torch.where(out, torch.nan, own))
+    return made

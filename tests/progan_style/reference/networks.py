@@ -86,16 +86,32 @@ def embedded_position(T: Tensors, name: str, position: Tensor) -> Tensor:
     return linear(T, f"{name}.dense", torch.cat([torch.sin(angles), torch.cos(angles)], dim=1))
 
 
+def embedded_condition(T: Tensors, name: str, value: Tensor) -> Tensor:
+    """A category's place [N] -> its row of the table, the last row where it is NaN. A number [N] in standard
+    deviations -> a place on a scale that saturates, embedded as a position; one vector where it is NaN."""
+    left_out = torch.isnan(value)
+    if f"{name}.table" in T:
+        return T[f"{name}.table"][torch.where(left_out, len(T[f"{name}.table"]) - 1, value).long()]
+    t = torch.exp(2 * torch.where(left_out, 0.0, value) / 4.5)
+    known = embedded_position(T, name, 1.5 * (t - 1) / (t + 1))
+    share = left_out.double()[:, None]
+    return share * T[f"{name}.unknown"] + (1 - share) * known
+
+
 # ---------------------------------------------------------------- generator
 
 
-def mapped(G: Tensors, z: Tensor, y: Tensor, position: Tensor | None, label_weight: float, lr_mul: float) -> Tensor:
-    """z [N, Z], y [N], position [N] -> w [N, W]."""
+def mapped(
+    G: Tensors, z: Tensor, y: Tensor, position: Tensor | None, others: Tensors, label_weight: float, lr_mul: float
+) -> Tensor:
+    """z [N, Z], y [N], position [N], others [N] each by name -> w [N, W]."""
     parts = [normalised(z)]
     if "mapping.embed.weight" in G:  # more than one class
         parts.append(label_weight * normalised(G["mapping.embed.weight"][y]))
     if position is not None:
         parts.append(normalised(embedded_position(G, "mapping.position", position)))
+    for name, value in others.items():
+        parts.append(normalised(embedded_condition(G, f"mapping.conditions.of_{name}", value)))
     w, layer = torch.cat(parts, dim=1), 0
     while f"mapping.layers.{layer}.weight" in G:
         w = leaky(linear(G, f"mapping.layers.{layer}", w, gain=math.sqrt(2), lr_mul=lr_mul))
@@ -173,13 +189,15 @@ def features(D: Tensors, images: Tensor, R: int, alpha: float) -> tuple[Tensor, 
     return leaky(linear(D, "head.dense", x.reshape(n, c * h * w), gain)), deviation
 
 
-def logits(D: Tensors, f: Tensor, y: Tensor, position: Tensor | None, label_weight: float) -> Tensor:
-    """Features [N, F] -> logits [N], with label and position by projection (Miyato & Koyama 2018, equation 3)."""
+def logits(D: Tensors, f: Tensor, y: Tensor, position: Tensor | None, others: Tensors, label_weight: float) -> Tensor:
+    """Features [N, F] -> logits [N], with all conditions by projection (Miyato & Koyama 2018, equation 3)."""
     out = linear(D, "logit", f)[:, 0]
     if "embed.weight" in D:
         out = out + label_weight * (D["embed.weight"][y] * f).sum(dim=1) / math.sqrt(f.shape[1])
     if position is not None:
         out = out + (embedded_position(D, "position", position) * f).sum(dim=1) / math.sqrt(f.shape[1])
+    for name, value in others.items():
+        out = out + (embedded_condition(D, f"conditions.of_{name}", value) * f).sum(dim=1) / math.sqrt(f.shape[1])
     return out
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, softplus
 
 from . import networks
 from .augmentation import changed
-from .chance import normal, ranks, rows_of, uniform
+from .chance import conditions, normal, ranks, rows_of, uniform
 from .networks import Tensors, larger, smaller
 
 BUFFERS = (
@@ -48,12 +48,14 @@ class State:
 
 @dataclass
 class Slices:
-    """The training slices: uint8 [M, 1, R, R] at each resolution, labels [M], heights [M] if they count."""
+    """The training slices: uint8 [M, 1, R, R] at each resolution, labels [M]; where they count, heights [M], and by
+    name ages as floats and sexes as words [M]."""
 
     images: dict[int, np.ndarray]
     labels: np.ndarray
     num_classes: int
     heights: np.ndarray | None
+    others: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,6 +110,8 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
     rows = rows_of(index, slices.labels, K, seed, config["data"]["sampling"] == "balanced")
     y = torch.from_numpy(slices.labels[rows])
     position = None if slices.heights is None else ranks(slices.heights)[rows]
+    known = conditions(list(slices.others.values()), rows, seed, index) if slices.others else []
+    others = dict(zip(slices.others, known, strict=True))
     reals = torch.from_numpy(slices.images[R][rows]).double() / 127.5 - 1
     reals = now.alpha * reals + (1 - now.alpha) * larger(smaller(reals))
 
@@ -116,9 +120,10 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
     def generated(here: slice) -> tuple[Tensor, Tensor]:
         """The images of the batch in `here` -> ws [N, L, W] and images [N, 1, R, R]."""
         numbers, own = index[here], None if position is None else position[here]
+        mine = {name: value[here] for name, value in others.items()}
         Z, lr_mul = config["network"]["z_dim"], config["network"]["mapping_lr_mul"]
         z = normal(seed, "latent", numbers, 2 * Z)
-        w, other = (networks.mapped(G, part, y[here], own, label_weight, lr_mul) for part in (z[:, :Z], z[:, Z:]))
+        w, other = (networks.mapped(G, part, y[here], own, mine, label_weight, lr_mul) for part in (z[:, :Z], z[:, Z:]))
         u = uniform(seed, "mixing", numbers, 2)
         L = 2 * int(math.log2(R) - 1)  # two for each of 4, 8, .. R
         mixes = u[:, 0] < config["training"]["style_mixing"]
@@ -145,7 +150,7 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
             images = changed(images, config["augment"]["operations"], seed, index, call, state.p)
         f, deviation = networks.features(D, images, R, now.alpha)
         deviations.append(deviation.detach())
-        return f, networks.logits(D, f, y, position, label_weight)
+        return f, networks.logits(D, f, y, position, others, label_weight)
 
     # ------------------------------------------------------------ D
     fakes = shown(generated(slice(None))[1])
@@ -179,8 +184,8 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
     share = given(conditioning["class_weight"], 1.0 if auxiliary else 0.0) * label_weight
     taught = "class_head.offsets" not in D
     on_classes = torch.zeros((), dtype=torch.float64)
-    heard = [(f_real, 1.0), (f_fake, label_weight)] if auxiliary else [(f_real, 1.0)]
-    for f, weight in heard if taught else ():
+    taught_on = [(f_real, 1.0), (f_fake, label_weight)] if auxiliary else [(f_real, 1.0)]
+    for f, weight in taught_on if taught else ():
         on_classes = on_classes + weight * cross_entropy(networks.class_logits(D, f.detach()), y)
         on_classes = on_classes + weight * share * cross_entropy(networks.class_logits(frozen(D), f), y)
     gradients_D = gradients(sum(terms.values()) + on_classes, D)

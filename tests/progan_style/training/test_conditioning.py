@@ -1,16 +1,18 @@
-"""What the label does, by every conditioning; its weight over time; the slice's position beside it."""
+"""What the label does, by every conditioning; its weight over time; conditions beside it."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from progan_style import Condition, generate, load_generator, rank_of
+from progan_style import Condition, Trainer, conditions_in_words, draw_conditions, generate, load_generator
 from progan_style.checkpoint import load_state
-from progan_style.data.position import Positions
+from progan_style.data.conditions import SliceConditions
 from progan_style.networks import ARCHITECTURES
 from progan_style.training.conditioning import CONDITIONINGS, scale_gradient
 from progan_style.training.losses import LOSSES
+
+PEOPLE = "data.conditions={slice_mm: position, age: number, sex: category}"
 
 
 def moved(before, network):
@@ -117,7 +119,7 @@ def test_a_conditioned_run_resumes_bit_for_bit(make, placed_root):
         "conditioning.name=auxiliary",
         "schedule.label_kimg=[0.016, 0.1]",
         "data.sampling=balanced",
-        "data.position_column=slice_mm",
+        "data.conditions={slice_mm: position}",
     )
     whole, whole_dir = make("whole", *settings, root=placed_root)
     assert whole.run(whole_dir)
@@ -151,18 +153,16 @@ def test_balanced_sampling_takes_the_classes_in_turn_and_is_pure(make):
 
 def test_positions_are_ranks_and_equal_heights_share_theirs(make, placed_root):
     data = make(root=placed_root)[0].data
-    positions = Positions.read(data, "slice_mm")
-    assert set(np.round(positions.rank, 6)) == {-0.5, 0.5}
+    read = SliceConditions.read(data, {"slice_mm": "position"})
+    assert set(np.round(read.rank, 6)) == {-0.5, 0.5}
     low, high = (np.flatnonzero(data.columns["slice_mm"] == x)[0] for x in ("6", "10"))
-    assert positions.of(np.array([low, high, low]), torch.device("cpu")).tolist() == [-0.5, 0.5, -0.5]
-    header = positions.header()
-    assert [rank_of(x, header) for x in (6, 10)] == pytest.approx([-0.5, 0.5], abs=0.05)  # as it was trained
-    with pytest.raises(ValueError, match="position 40: expected 6 to 10, the training slices' range of slice_mm"):
-        rank_of(40, header)
+    assert read.of(np.array([low, high, low]), 0, torch.arange(3))[0].tolist() == [-0.5, 0.5, -0.5]
+    position = read.described.position
+    assert [position.encoded(x) for x in (6, 10)] == pytest.approx([-0.5, 0.5], abs=0.05)  # as it was trained
 
 
 def test_a_generator_that_knows_positions(make, placed_root, tiny_run):
-    trainer, run_dir = make("run", "data.position_column=slice_mm", root=placed_root)
+    trainer, run_dir = make("run", "data.conditions={slice_mm: position}", root=placed_root)
     assert trainer.run(run_dir)
     G = load_generator(run_dir / "stage-016" / "generator.safetensors")
     labels, seeds = torch.tensor([0, 1, 1]), torch.tensor([3, 3, 20])
@@ -176,7 +176,7 @@ def test_a_generator_that_knows_positions(make, placed_root, tiny_run):
 
 
 def test_the_position_changes_the_logit(make, placed_root):
-    D = make("run", "data.position_column=slice_mm", root=placed_root)[0].state.D.eval()
+    D = make("run", "data.conditions={slice_mm: position}", root=placed_root)[0].state.D.eval()
     D.grow(8)
     images = torch.randn(1, 1, 8, 8)
     label = torch.tensor([0])
@@ -185,14 +185,40 @@ def test_the_position_changes_the_logit(make, placed_root):
     assert torch.equal(D(images, Condition.of_labels(label, 2)), middle)
 
 
-def test_what_is_missing_of_positions_is_said(make, toy_root, placed_root):
-    with pytest.raises(ValueError, match=r"data.position_column: manifest.csv has no column 'height'; it has slice_mm"):
-        make("run", "data.position_column=height", root=placed_root)
-    data = make(root=placed_root)[0].data
-    data.columns["slice_mm"] = data.columns["slice_mm"].copy()
-    data.columns["slice_mm"][:3] = ""
-    with pytest.raises(ValueError, match="column slice_mm: no number for 3 of 48 training slices"):
-        Positions.read(data, "slice_mm")
-    data.columns["slice_mm"][0] = "top"
-    with pytest.raises(ValueError, match="column slice_mm: expected numbers"):
-        Positions.read(data, "slice_mm")
+def test_a_trainer_names_a_column_that_is_not_there(make, placed_root):
+    with pytest.raises(ValueError, match=r"data.conditions: manifest.csv has no column 'slice'; did you mean slice_mm"):
+        make("run", "data.conditions={slice: position}", root=placed_root)
+
+
+# ---------------------------------------------------------------- numbers and categories
+
+
+def test_a_run_with_people_in_it_resumes_bit_for_bit_and_tells_of_them_in_its_files(make, people_root, capsys):
+    whole, whole_dir = make("whole", PEOPLE, root=people_root)
+    assert whole.run(whole_dir)
+    first, cut_dir = make("cut", PEOPLE, root=people_root)
+    assert not first.run(cut_dir, stop=lambda: first.state.nimg >= 64)
+    second, _ = make("cut", PEOPLE, root=people_root)
+    assert second.run(cut_dir)
+    a, b = (load_state(d / "checkpoint.pt") for d in (whole_dir, cut_dir))
+    for network in ("G", "D", "G_ema"):
+        assert all(torch.equal(a[network][k], b[network][k]) for k in a[network])
+    G = load_generator(cut_dir / "stage-016" / "generator.safetensors")
+    assert G.described == second.state.G_ema.described and [one.column for one in G.described.all] == [
+        *("age", "sex", "slice_mm"),
+    ]
+    assert a["conditions"] == G.described.model_dump()
+    drawn = draw_conditions(G, Condition.of_labels(torch.zeros(4).long(), 2), torch.arange(4))
+    assert len(conditions_in_words(G, drawn)["age"]) == 4
+    assert not torch.equal(generate(G, "AD", 0, given={"age": 62}), generate(G, "AD", 0, given={"age": 80}))
+
+
+def test_a_run_does_not_go_on_with_other_ages(make, people_root, tmp_path):
+    trainer, run_dir = make("run", PEOPLE, root=people_root)
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 8)
+    other, _ = make("run", PEOPLE, root=people_root)
+    ages = other.data.columns["age"].copy()
+    ages[0] = "61.5"
+    other.data.columns["age"] = ages
+    with pytest.raises(ValueError, match=r"the training slices are others than those of this run \(conditions differ"):
+        Trainer(other.config, other.data).run(run_dir)

@@ -26,6 +26,8 @@ SIZES = [
 ]
 SILENT = "schedule.label_kimg=[0.008, 0.04]"  # at the first step the label counts for nothing
 CHANGED = ["augment.name=fixed", "augment.p=1.0"]
+HEIGHT = "data.conditions={slice_mm: position}"
+PEOPLE = "data.conditions={slice_mm: position, age: number, sex: category}"
 HEAD = {"class_head.weight", "class_head.bias"}
 
 of_architectures = pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -87,14 +89,18 @@ def listen(optimizer, network, gradients, hold=False):
 
 
 def slices(resolutions=(8, 16), n=24):
-    """Noise of two classes, unequal in number, each slice at a height of its own."""
+    """Noise of two classes, unequal in number, each slice at a height and an age of its own."""
     random = np.random.default_rng(0)
     return Dataset(
         levels={r: random.integers(0, 256, [n, 1, r, r]).astype(np.uint8) for r in resolutions},
         labels=(np.arange(n) % 3 == 0).astype(np.int64),
         subjects=np.array([""] * n),
         class_names=("CN", "AD"),
-        columns={"slice_mm": np.array([str(i) for i in range(n)])},
+        columns={
+            "slice_mm": np.array([str(i) for i in range(n)]),
+            "age": np.array([str(2 * i) for i in range(n)]),
+            "sex": np.array(["FM"[i // 2 % 2] for i in range(n)]),
+        },
     )
 
 
@@ -137,6 +143,9 @@ STREAMS = [
     ("augment", ["augment.name=ada"], ""),  # p begins at 0
     ("path", [], ""),
     ("position", [], ""),
+    ("given", [PEOPLE], ""),
+    ("unknown", [], ""),
+    ("unknown", [PEOPLE], "DG"),
     *(("penalty", [f"loss.name={loss}"], "D" if loss == "wgan-gp" else "") for loss in LOSSES),
 ]
 
@@ -290,26 +299,51 @@ def test_the_position_is_heard_by_each_network(architecture, conditioning, deaf)
             for p in part.position.parameters():
                 p.mul_(0.0 if name in deaf else 1.0)
 
-    options = architecture_of(architecture, f"conditioning.name={conditioning}", "data.position_column=slice_mm")
+    options = architecture_of(architecture, f"conditioning.name={conditioning}", HEIGHT)
     low, high = (Condition.of_labels(torch.arange(N) % 2, 2, torch.full([N], x)) for x in (-0.5, 0.5))
     plain, other = (step(*options, labels=labels, before=deafen, hold_D=True) for labels in (low, high))
     for name, changed in (("D", differ(plain.D, other.D)), ("G", differ(plain.G, other.G))):
         assert bool({x for x in changed if "position" not in x}) == (deaf != "DG"), name
 
 
+@of_architectures
+@pytest.mark.parametrize("column", (0, 1), ids=("age", "sex"))
+@pytest.mark.parametrize("deaf", ("", "D", "G", "DG"))
+def test_each_number_and_category_is_heard_by_each_network(architecture, column, deaf):
+    def deafen(trainer):
+        for name, part in (("D", trainer.state.D), ("G", trainer.state.G.mapping)):
+            for p in list(part.conditions.values())[column].parameters():
+                p.mul_(0.0 if name in deaf else 1.0)
+
+    values = torch.stack([torch.linspace(-1, 1, N), (torch.arange(N) // 2 % 2).float()], dim=1)
+    other = values.clone()
+    other[:, column] = torch.tensor([0.7, 0.0])[column]
+    labels = [Condition.of_labels(torch.arange(N) % 2, 2, torch.zeros(N), given) for given in (values, other)]
+    options = architecture_of(architecture, PEOPLE)
+    plain, changed = (step(*options, labels=given, before=deafen, hold_D=True) for given in labels)
+    own = ("age", "sex")[column]
+    for name, differing in (("D", differ(plain.D, changed.D)), ("G", differ(plain.G, changed.G))):
+        assert bool({x for x in differing if f"conditions.of_{own}" not in x}) == (deaf != "DG"), name
+
+
 @pytest.mark.parametrize("sampling", ("natural", "balanced"))
-def test_a_slice_comes_with_its_own_label_and_position(sampling):
-    """Each slice of this set is as bright as its row."""
-    data = slices()
+def test_a_slice_comes_with_its_own_label_and_conditions(sampling):
+    """Each slice of this set is as bright as its row. A tenth of ages and sexes is unknown."""
+    data, known = slices(), 0
     data.levels[8][:] = np.arange(len(data))[:, None, None, None]
-    options = ["data.position_column=slice_mm", f"data.sampling={sampling}"]
+    options = [PEOPLE, f"data.sampling={sampling}"]
     trainer = Trainer(load_config(overrides=[*SIZES, *options]), data)
     for trainer.state.nimg in (0, 8, 16, 24):
         images, condition = trainer.batch()
         rows = images[:, 0, 0, 0].long()
         assert torch.allclose(condition.position, 2.0 * (rows + 0.5) / len(data) - 1.0)
+        age = (rows - (len(data) - 1) / 2) / (np.arange(len(data)).std())
+        for said, own in zip(condition.values.unbind(dim=1), (age, rows // 2 % 2), strict=True):
+            assert torch.allclose(said[~said.isnan()], own[~said.isnan()].float(), atol=1e-6)
+            known += int((~said.isnan()).sum())
         assert condition.labels.tolist() == data.labels[rows].tolist()
         assert sampling == "natural" or condition.labels.sum() == N / 2
+    assert 40 < known < 64
 
 
 # ---------------------------------------------------------------- reals, and the order of things

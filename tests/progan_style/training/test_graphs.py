@@ -31,7 +31,7 @@ SETTINGS = [
 EXTRAS = {
     "ada": ADA,
     "auxiliary": ("conditioning.name=auxiliary", "schedule.label_kimg=[0.01,0.2]"),
-    "positions": ("data.position_column=slice_mm",),
+    "conditions": ("data.conditions={slice_mm: position, age: number, sex: category}",),
     "bf16": ("training.precision=bf16",),
     "stylegan1": ("network.name=stylegan1",),
 }
@@ -44,7 +44,11 @@ def built(*options, recorder=None):
         labels=np.arange(n) % 2,
         subjects=np.array([""] * n),
         class_names=("CN", "AD"),
-        columns={"slice_mm": np.array([str(i) for i in range(n)])},
+        columns={
+            "slice_mm": np.array([str(i) for i in range(n)]),
+            "age": np.array([str(60 + i % 7) if i % 5 else "" for i in range(n)]),
+            "sex": np.array(["FM"[i % 2] for i in range(n)]),
+        },
     )
     torch.set_num_threads(1)
     trainer = Trainer(load_config(overrides=[*SETTINGS, *options]), data)

@@ -4,14 +4,16 @@ from copy import deepcopy
 
 import pytest
 import torch
+from network_tools import people
 from run_tools import ADA, OF_ARCHITECTURE, same
 
-from progan_style import Condition, load_config
+from progan_style import Condition, Conditions, Trainer, load_config
 from progan_style.checkpoint import load_state
 from progan_style.networks import ARCHITECTURES
 from progan_style.training.state import Average, network_arguments
 
-POSITIONS = "data.position_column=slice_mm"
+POSITIONS = "data.conditions={slice_mm: position}"
+PEOPLE = "data.conditions={slice_mm: position, age: number, sex: category}"
 
 
 def test_moments_are_dropped_at_growth(make):
@@ -75,20 +77,21 @@ def test_a_run_begins_with_the_weights_of_another(make, tiny_run, capsys):
     assert trainer.state.nimg == 48
 
 
-@pytest.mark.parametrize("new", (("data.classes=[AD, CN]",), ("data.classes=[CN]", POSITIONS), (POSITIONS,)))
-def test_conditions_that_are_new_leave_the_images_as_they_are(make, placed_root, new, capsys):
-    """From one class to two, and to positions: at the first image both networks are the old ones."""
-    one, run_dir = make("one", "data.classes=[CN]", "schedule.hold_kimg.8=0.2", root=placed_root)
+@pytest.mark.parametrize("new", (("data.classes=[AD, CN]",), ("data.classes=[CN]", POSITIONS), (POSITIONS,), (PEOPLE,)))
+def test_conditions_that_are_new_leave_the_images_as_they_are(make, people_root, new, capsys):
+    """From one class to two, to positions, to people: at the first image both networks are the old ones."""
+    one, run_dir = make("one", "data.classes=[CN]", "schedule.hold_kimg.8=0.2", root=people_root)
     while one.state.nimg < 80:
         one.step(*one.batch())
     one.run(run_dir, stop=lambda: True)
     capsys.readouterr()
-    two, _ = make("two", *new, root=placed_root)
+    two, _ = make("two", *new, root=people_root)
     two.state.start_from(run_dir / "checkpoint.pt")
     z, images = torch.randn(6, two.state.G.mapping.z_dim), torch.rand(6, 1, 8, 8)
     n, labels = len(two.config.data.classes), torch.zeros(6).long()
-    position = torch.linspace(-1, 1, 6) if two.positions else None
-    here, there = Condition.of_labels(labels, n, position), Condition.of_labels(labels, 1)
+    position = torch.linspace(-1, 1, 6) if two.state.described.position else None
+    values = torch.tensor([[0.0, 1.0], [1.5, 0.0], [float("nan")] * 2] * 2) if new == (PEOPLE,) else None
+    here, there = Condition.of_labels(labels, n, position, values), Condition.of_labels(labels, 1)
     for ours, theirs in ((two.state.G, one.state.G), (two.state.G_ema, one.state.G_ema)):
         ours.grow(8), theirs.grow(8)
         made = (G.synthesis(G.mapping(z, given)) for G, given in ((ours, here), (theirs, there)))
@@ -99,7 +102,26 @@ def test_conditions_that_are_new_leave_the_images_as_they_are(make, placed_root,
     assert (
         ("new here: " in said) and ("class AD" in said) == (n == 2) and ("positions" in said) == (position is not None)
     )
+    assert ("condition age, condition sex" in said) == (values is not None)
     assert "weight" not in said and "begin anew" not in said
+
+
+def test_a_category_goes_by_its_name_into_another_run(make, people_root):
+    """From F and M to F, M and X, where a slice more is known of: rows by name, the unknown is the unknown."""
+    theirs, run_dir = make("theirs", PEOPLE, root=people_root)
+    theirs.run(run_dir, stop=lambda: theirs.state.nimg >= 8)
+    config, data = theirs.config, theirs.data
+    sexes = data.columns["sex"].astype(object)
+    sexes[0] = "A"
+    data.columns["sex"] = sexes
+    mine = Trainer(config, data)
+    assert mine.state.described.others[1].names == ["A", "F", "M"]
+    fresh = weights_of(mine.state.D)
+    mine.state.start_from(run_dir / "checkpoint.pt")
+    for network, name in (("D", "conditions.of_sex.table"), ("G", "mapping.conditions.of_sex.table")):
+        ours, old = (getattr(t.state, network).state_dict()[name] for t in (mine, theirs))
+        assert torch.equal(ours[1:], old)
+    assert torch.equal(mine.state.D.state_dict()["conditions.of_sex.table"][0], fresh["conditions.of_sex.table"][0])
 
 
 def test_a_class_that_is_new_begins_anew_and_others_keep_their_rows(make, tiny_run, toy_root):
@@ -168,11 +190,12 @@ def test_the_average_keeps_its_share_and_takes_buffers_as_they_are(make):
 
 def test_the_networks_have_the_sizes_of_the_configuration():
     config = load_config(overrides=["network.w_dim=6", "schedule.resolutions=[8,16]", "data.classes=[A, B, C]"])
-    arguments = network_arguments(config, positions=True)
+    arguments = network_arguments(config, people().described)
     for kind in ("generator", "discriminator"):
         assert arguments[kind] | {"num_classes": 3, "max_resolution": 16, "positions": True} == arguments[kind]
+        assert arguments[kind]["conditions"] == {"age": 0, "sex": 2}
         assert arguments[kind]["channel_max"] == config.network.channel_max
     assert arguments["generator"]["w_dim"] == 6 and "w_dim" not in arguments["discriminator"]
     assert "in_logit" not in arguments["generator"] and arguments["discriminator"]["in_logit"] is True
     auxiliary = load_config(overrides=["conditioning.name=auxiliary"])
-    assert network_arguments(auxiliary, positions=False)["discriminator"]["in_logit"] is False
+    assert network_arguments(auxiliary, Conditions())["discriminator"]["in_logit"] is False

@@ -42,7 +42,7 @@ STRENGTH = {"none": [], "fixed": ["augment.p=0.5"], "ada": []}
 EXTRAS = {
     "bf16": ["training.precision=bf16"],
     "auxiliary": ["conditioning.name=auxiliary"],
-    "positions": ["data.position_column=slice_mm"],
+    "conditions": ["data.conditions={slice_mm: position, age: number, sex: category}"],
     "balanced": ["data.sampling=balanced"],
     "rising label": ["schedule.label_kimg=[0, 0.024]"],
     "taught trunk": ["conditioning.class_weight=0.5"],
@@ -130,7 +130,11 @@ def on_meta(monkeypatch):
             labels=np.arange(n) % classes,
             subjects=np.array([""] * n),
             class_names=("CN", "AD")[:classes],
-            columns={"slice_mm": np.array([str(i) for i in range(n)])},
+            columns={
+                "slice_mm": np.array([str(i) for i in range(n)]),
+                "age": np.array([str(60 + i % 7) for i in range(n)]),
+                "sex": np.array(["FM"[i % 2] for i in range(n)]),
+            },
         )
         return Trainer(load_config(overrides=[*SIZES, *overrides]), data, device="meta")
 

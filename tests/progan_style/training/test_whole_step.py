@@ -75,7 +75,9 @@ AUXILIARY = ("conditioning.name=auxiliary",)
 HEARD = ("conditioning.class_weight=0.3",)
 WEIGHTS = (*AUXILIARY, *HEARD, "conditioning.generator_weight=0.7")
 RISING = ("schedule.label_kimg=[0.004, 0.1]",)
-POSITIONS = ("data.position_column=slice_mm",)
+POSITIONS = ("data.conditions={slice_mm: position}",)
+OTHERS = ("data.conditions={age: number, sex: category}",)
+PEOPLE = ("data.conditions={sex: category, slice_mm: position, age: number}",)
 BALANCED = ("data.sampling=balanced",)
 UNMIXED = ("training.style_mixing=0",)
 ONE = ("data.classes=[CN]",)
@@ -110,6 +112,8 @@ for place, a, b in (("fade", "relativistic", "hinge"), ("stylegan2", "logistic",
     case("balanced-positions", place, b, BALANCED + POSITIONS)
     case("heard-rising", place, b, HEARD + RISING)
     case("rising", place, a, RISING)
+    case("conditions", place, b, OTHERS)
+    case("balanced-people", place, a, BALANCED + PEOPLE)
     case("auxiliary", place, a, AUXILIARY)
     case("auxiliary-weights", place, b, WEIGHTS)
     case("auxiliary-weights-rising", place, a, WEIGHTS + RISING)
@@ -117,11 +121,12 @@ for place, a, b in (("fade", "relativistic", "hinge"), ("stylegan2", "logistic",
     case("one-class-balanced-positions", place, b, ONE + BALANCED + POSITIONS)
     case("three-classes", place, b, THREE)
     case("three-classes-balanced-auxiliary", place, a, THREE + BALANCED + AUXILIARY)
-case("all", "fade", "wgan-gp", THREE + BALANCED + POSITIONS + WEIGHTS + RISING + FIXED)
+case("all", "fade", "wgan-gp", THREE + BALANCED + PEOPLE + WEIGHTS + RISING + FIXED)
 case("all", "stylegan2", "hinge", THREE + BALANCED + POSITIONS + WEIGHTS + RISING + FIXED + PATH)
 case("path", "stylegan2", "relativistic", PATH)  # not due, then due
 case("path-each-step", "stylegan2", "logistic", (*PATH, "loss.path_length_interval=1"), steps=3)
 case("path-unmixed", "stylegan2", "wgan-gp", PATH + UNMIXED)
+case("path-people", "stylegan2", "relativistic", (*PATH, *PEOPLE, *ONE, "loss.path_length_interval=1"))
 case("path", "stylegan2-fade", "hinge", (*PATH, "loss.path_length_interval=1"))
 # p moves after the fourth step, and the fifth feels it. Of these seeds r_t lies on one side of the target, and what
 # might be taken for it on the other (see the end of the comparison).
@@ -138,16 +143,18 @@ ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2", "stylegan2-fad
 
 @pytest.fixture(scope="module")
 def slices_root(tmp_path_factory):
-    """Three classes with unlike numbers of slices, and heights, some of them equal. No two slices are alike."""
+    """Three classes with unlike numbers of slices; heights, some of them equal; ages and sexes, some not known. No two
+    slices are alike."""
     root, draw = tmp_path_factory.mktemp("whole") / "slices", np.random.default_rng(1)
-    lines = ["path,subject,slice_mm"]
+    lines = ["path,subject,slice_mm,age,sex"]
     for name, count in (("CN", 13), ("AD", 7), ("MCI", 9)):
         folder = root / "train" / name
         folder.mkdir(parents=True)
         for i in range(count):
             coarse = Image.fromarray(draw.integers(0, 256, (8, 8)).astype(np.uint8))
             coarse.resize((16, 16), Image.Resampling.BICUBIC).save(folder / f"{name}{i}.png")
-            lines.append(f"train/{name}/{name}{i}.png,{name}{i},{4 * draw.integers(0, 9)}")
+            people = f"{'' if i % 5 == 3 else 60 + 7 * i % 11},{('F', 'M', '')[i % 3]}"
+            lines.append(f"train/{name}/{name}{i}.png,{name}{i},{4 * draw.integers(0, 9)},{people}")
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")
     return root
 
@@ -230,9 +237,13 @@ def compare(reference, slices_root, tiny_overlay, key):
         watched(trainer.state.opt_G, trainer.state.G),
     )
 
-    heights = data.columns["slice_mm"].astype(float) if config.data.position_column else None
+    columns = {"slice_mm": data.columns["slice_mm"].astype(float), "sex": data.columns["sex"]}
+    columns["age"] = np.array([float(cell or "nan") for cell in data.columns["age"]])
+    asked = config.data.conditions
+    heights = columns["slice_mm"] if "slice_mm" in asked else None
+    others = {name: columns[name] for name, kind in asked.items() if kind != "position"}
     levels = {r: np.array(data.at(r)) for r in (8, 16)}
-    slices = reference.step.Slices(levels, data.labels, len(config.data.classes), heights)
+    slices = reference.step.Slices(levels, data.labels, len(config.data.classes), heights, others)
     state = reference.step.State(
         nimg=nimg,
         G=copied(trainer.state.G),
