@@ -118,7 +118,7 @@ def measured(made: Made, real: Real, people: NDArray[np.int64], seeds: NDArray[n
         }
     for cause, other in ((DISEASE, DISEASE), (STEP_OF_AGE, STEP_OF_AGE), (RAW, DISEASE)):
         for whose in ("true", "real"):
-            if f"{cause}.generated" in found and f"{other}.{whose}" in found:
+            if f"{cause}.generated" in found and found.get(f"{other}.{whose}"):
                 found[f"{cause}.of_{whose}"] = found[f"{cause}.generated"] / found[f"{other}.{whose}"]
     return found
 

@@ -26,7 +26,7 @@ NO_AGE = "where age is no condition of the generator, or the ventricles cannot b
 NO_TRUTH = "where age is no condition of the generator, or the slices are no phantoms with people, whose truth is known"
 NO_RULER = "where the ventricles cannot be measured"
 NO_SIZES = "without phantoms with people, whose truth is known"
-ONE_CLASS = "with one class, and for conditions of one kind alone"
+ONE_CLASS = "with one class, or without conditions that the held-out slices know"
 REAL = {".real": "", ".real.low": UNKNOWN, ".real.high": UNKNOWN}
 
 
@@ -182,7 +182,7 @@ def measure(context: Context) -> tuple[Numbers, Findings]:
     told = [one for one in told if len(np.unique(own[one.column][np.isfinite(own[one.column])])) > 1]
     if told:
         numbers |= _read_from_slices(context, told, own, findings)
-    else:
+    elif G.described.all:
         context.note("conditions: the held-out slices know none of them, so there is nothing to compare with")
     if len(context.class_names) > 1:
         numbers |= _at_equal_age(context, findings)

@@ -40,6 +40,37 @@ def run(tiny_run, tmp_path):
     return replace(tiny_run, run_dir=folder)
 
 
+@pytest.fixture(scope="session")
+def aged_run(tmp_path_factory, toy_root, tiny_overlay, tiny_run):
+    """The tiny run again, of people with an age and a sex, which it is conditioned on."""
+    import csv
+    import shutil
+
+    from progan_style import Trainer, load_config, load_data, save_config
+
+    folder = tmp_path_factory.mktemp("aged")
+    shutil.copytree(toy_root, folder / "slices")
+    rng, rows, ages = np.random.default_rng(0), [], {}
+    for path in sorted((folder / "slices").glob("*/*/*.png")):
+        split, label, subject = path.parts[-3], path.parts[-2], path.stem.rpartition("_")[0]
+        age = ages.setdefault(subject, 70 + 8 * (label == "AD") + 6 * rng.standard_normal())
+        sex = "FM"[len(ages) % 2]
+        row = {"path": f"{split}/{label}/{path.name}", "label": label, "subject": subject, "split": split}
+        rows.append(row | {"age": f"{age:.1f}", "sex": sex})
+    with open(folder / "slices" / "manifest.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    wanted = [f"data.root={folder / 'slices'}", "data.conditions={age: number, sex: category}"]
+    config = load_config(overlay=tiny_overlay, overrides=wanted)
+    data = load_data(config, 16, progress=False)
+    run_dir = folder / "aged"
+    run_dir.mkdir()
+    save_config(config, run_dir / "config.yaml")
+    assert Trainer(config, data.train).run(run_dir)
+    return replace(tiny_run, run_dir=run_dir, root=folder / "slices", config=config, data=data)
+
+
 @pytest.fixture
 def nobody(tiny_run):
     """The tiny run's data without a held-out slice."""

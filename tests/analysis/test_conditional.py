@@ -33,7 +33,7 @@ def test_the_loss_is_of_what_is_known_alone():
     # ((1 - 0)^2 + -log softmax([2, 0])[0] + -log softmax([0, 0])[1]) / 2
     expected = (1.0 + np.log(1 + np.exp(-2.0)) + np.log(2.0)) / 2
     loss = loss_of([SIZE, SEX], outputs, targets)
-    assert float(loss) == pytest.approx(expected)
+    assert loss.item() == pytest.approx(expected)
     loss.backward()
     assert outputs.grad.isfinite().all() and outputs.grad[1, 0] == 0
 

@@ -20,6 +20,10 @@ def test_a_table_has_every_key_and_why_some_are_missing():
         "| `kid.<CLASS>` `kid.<CLASS>.low` `kid.<CLASS>.baseline` | a distance. Left out with few people: `.low`. |",
         "| `x` | y. Left out with one class. |",
     ]
+    both = Number("x", meaning="y", also={".low": "with few people"}, unless="with one class")
+    assert documentation.number_table([both]).endswith(
+        "| `x` `x.low` | y. Left out with one class: `x`. Left out with few people: `.low`. |"
+    )
 
 
 def test_a_section_without_markers_comes_at_the_end_and_wrong_markers_are_named():

@@ -66,7 +66,7 @@ def test_a_person_is_the_same_with_an_age_and_without_but_for_what_age_and_sex_d
         assert person.disease_mm == DISEASE_SHARE * without.disease_mm
         assert person.ventricles_mm - person.disease_mm == pytest.approx(without.ventricles_mm - without.disease_mm)
         sizes = [np.linalg.norm(one.affine, axis=0) for one in (without, person)]
-        free = np.all([(0.8801 < size) & (size < 1.1199) for size in sizes], axis=0)
+        free = np.all([(size > 0.8801) & (size < 1.1199) for size in sizes], axis=0)
         assert sizes[0][free] / sizes[1][free] == pytest.approx(HEAD[person.sex])
 
 

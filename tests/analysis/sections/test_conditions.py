@@ -1,0 +1,76 @@
+"""Conditions, read from slices; the disease at equal age where the ventricles can be measured."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis import two_classes
+from analysis.conditional import train_reader
+from analysis.context import NotHereError
+from analysis.sections import conditions
+
+
+@pytest.fixture(autouse=True)
+def seconds(quick, monkeypatch):
+    monkeypatch.setattr(conditions, "train_reader", functools.partial(train_reader, images_seen=640))
+    monkeypatch.setattr(conditions, "ventricle_ratio", lambda x: x.mean(axis=(1, 2, 3)) / 255)
+
+
+def with_truth(data):
+    """The held-out slices' sizes as their truth, which five years more make larger by a tenth."""
+    truth = data.test.at(16).mean(axis=(1, 2, 3)) / 255
+    columns = {"ventricle_ratio": truth, "ventricle_ratio_at_69": 0.9 * truth, "ventricle_ratio_at_79": 1.1 * truth}
+    columns = {name: values.astype(str) for name, values in columns.items()}
+    return replace(data, test=replace(data.test, columns=data.test.columns | columns))
+
+
+def test_what_was_asked_for_is_read_and_small_slices_have_no_ruler(context_of, made, aged_run):
+    context = context_of(aged_run)
+    numbers, pictures = made(conditions, context)
+    assert {"conditions.age.rank", "conditions.age.error.real", "conditions.sex.auc"} <= set(numbers)
+    assert {"conditions.age.on_class", "conditions.sex.of_class.real"} <= set(numbers)
+    assert not [name for name in numbers if name.startswith("equal_age")]
+    assert [picture.name for picture in pictures] == ["asked_and_read"]
+    assert any("too small to measure at 16x16" in note for note in context.notes)
+    assert "age is read with" in conditions.answer(numbers)
+
+
+def test_with_truth_the_disease_stands_apart_from_age(context_of, made, aged_run, monkeypatch):
+    monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
+    numbers, pictures = made(conditions, context_of(aged_run, with_truth(aged_run.data)))
+    assert (numbers["equal_age.younger"], numbers["equal_age.older"]) == (69, 79)
+    for cause in ("disease", "ten_years", "raw"):
+        low, share, high = (numbers[f"equal_age.{cause}.of_true{end}"] for end in (".low", "", ".high"))
+        assert low <= share <= high and np.isfinite(share)
+    assert numbers["equal_age.calibration"] == pytest.approx(1)
+    truth = aged_run.data.test.at(16).mean(axis=(1, 2, 3)) / 255
+    labels = aged_run.data.test.labels
+    assert numbers["equal_age.disease.true"] == pytest.approx(truth[labels == 1].mean() - truth[labels == 0].mean())
+    names = ["asked_and_read", "equal_age", "equal_age_maps", "one_brain"]
+    assert [picture.name for picture in pictures] == names
+    assert [picture.private for picture in pictures] == [False, False, True, False]
+
+
+def test_real_slices_have_no_truth_which_is_said(context_of, made, aged_run, monkeypatch):
+    monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
+    context = context_of(aged_run)
+    made(conditions, context)
+    assert any("the plane of these is not stated" in note for note in context.notes)
+    context = context_of(aged_run)
+    context.geometry = replace(context.geometry, plane="axial")
+    numbers, _ = made(conditions, context)
+    assert "equal_age.disease.of_real" in numbers and not [name for name in numbers if "true" in name]
+    assert any("nobody knows the truth" in note for note in context.notes)
+
+
+def test_a_run_without_conditions_has_none_but_its_raw_difference_beside_the_truth(
+    context_of, made, tiny_run, monkeypatch
+):
+    with pytest.raises(NotHereError, match=r"trained without conditions; see data\.conditions"):
+        conditions.measure(context_of(tiny_run))
+    monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
+    numbers, pictures = made(conditions, context_of(tiny_run, with_truth(tiny_run.data)))
+    assert "equal_age.raw.of_true" in numbers and "equal_age.disease.generated" not in numbers
+    assert [picture.name for picture in pictures] == ["equal_age"]
