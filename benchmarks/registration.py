@@ -13,7 +13,6 @@ without skull about the brain's centre), about the template's point, and where t
 
 `--scan`: a scan whose affine is moved in twelve known ways; how far the registrations agree. It needs no phantom.
 `--large DIR`: seconds and memory of a volume of 256^3, kept in DIR.
-`--resampling`: cubic against trilinear resampling of the same slices: detail that is kept, seconds.
 """
 
 import argparse
@@ -32,8 +31,7 @@ from scipy import ndimage
 
 from benchmarks.whole_heads import PIVOT, Pose, WholeHead, draw_head, read_atlas
 from progan_style.phantoms.space import rotation
-from progan_style.scans.cutting import Cut, Place, Slices, cut_slices, find_place
-from progan_style.scans.head import find_head
+from progan_style.scans.cutting import Cut, Place, Slices, cut_slices
 from progan_style.scans.registration import register
 from progan_style.scans.template import MIDDLE, load_template
 from progan_style.scans.volumes import BadScan, Volume, read_volume
@@ -226,37 +224,6 @@ def scan(path: str) -> None:
     )
 
 
-def resampling(path: str) -> None:
-    """Slices about the template's point, sampled trilinearly and by cubic splines: detail and seconds.
-
-    Detail is the SD of a picture less itself blurred by 1 pixel, in the middle of the brain.
-    """
-    volume = read_volume(path)
-    cut = Cut(middle="template")
-    place = find_place(volume, None, "", find_head(volume), cut)
-    to_voxel = np.linalg.inv(volume.affine)
-    fine = {}
-    for order in (1, 3):
-        began = time.process_time()
-        values = ndimage.spline_filter(volume.data, order, np.float32) if order > 1 else volume.data
-        at = np.arange(256) - 127.5
-        pictures = []
-        for offset in cut.offsets:
-            grid = np.stack(np.broadcast_arrays(at[None, :], -at[:, None], offset)).reshape(3, -1)
-            voxel = to_voxel[:3, :3] @ (place.axes @ grid + place.centre[:, None]) + to_voxel[:3, 3][:, None]
-            picture = ndimage.map_coordinates(values, voxel, np.float32, order=order, prefilter=False)
-            pictures.append(picture.reshape(256, 256))
-        seconds = time.process_time() - began
-        for side in (256, 128, 64):
-            small = np.stack(pictures).reshape(len(pictures), side, 256 // side, side, -1).mean(axis=(2, 4))
-            middle = slice(side // 2 - side // 8, side // 2 + side // 8)
-            detail = small - ndimage.gaussian_filter(small, (0, 1, 1))
-            fine[order, side] = float(detail[:, middle, middle].std())
-        print(f"{Path(path).name}: order {order}, {len(pictures)} slices of 256: {seconds:.2f} CPU s", flush=True)
-    for side in (256, 128, 64):
-        print(f"          {side}: cubic keeps {fine[3, side] / fine[1, side] - 1:+.1%} of detail against trilinear")
-
-
 def main(argv: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--heads", type=int, default=40)
@@ -264,18 +231,13 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--voxel", type=float, default=2.0, help="mm")
     p.add_argument("--keep", type=Path, metavar="FILE", help="rows of heads that are done; the same command goes on")
     p.add_argument("--large", type=Path, metavar="DIR", help="time a volume of 256^3, kept in DIR")
-    p.add_argument("--resampling", action="append", default=[], metavar="FILE")
     p.add_argument("--scan", action="append", default=[], metavar="FILE")
     args = p.parse_args(argv)
     for path in args.scan:
         scan(path)
-    for path in args.resampling:
-        resampling(path)
     if args.large:
         cost_of_large(args.large)
-    return (
-        heads(args.heads, args.seed, args.voxel, args.keep) if not (args.scan or args.large or args.resampling) else 0
-    )
+    return heads(args.heads, args.seed, args.voxel, args.keep) if not (args.scan or args.large) else 0
 
 
 if __name__ == "__main__":

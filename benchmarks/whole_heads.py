@@ -129,18 +129,8 @@ def whole_head(person: Person, pose: Pose, atlas: Atlas, seed: int, voxel: float
         opened = open_ventricles(template_at[:, near].T, person, atlas.geometry).T - template_at[:, near]
         template_at[:, near] += opened * np.exp(-((beyond[near] / 12) ** 2))
 
-    def of(channel: int, cval: float = 0.0) -> NDArray[np.float32]:
-        at = template_at - np.array(TEMPLATE_ORIGIN, np.float32)[:, None]
-        mode = "nearest" if channel == 3 else "constant"
-        return ndimage.map_coordinates(atlas.tissues[channel], at, np.float32, order=1, mode=mode, cval=cval)
-
-    grey, white, ventricles, outside = of(0), of(1), of(2), of(3)
-    brain = outside < 0.5
     texture = [smooth(shape, mm / voxel, rng).ravel() for mm in (5.0, 12.0)]
-    signal = (1 - grey - white) * person.csf + grey * person.grey + white * (1 + person.white_texture * texture[0])
-    signal = np.where(brain, np.maximum(signal, 0) ** person.gamma, 0)
-    if pose.scalp:
-        signal = np.where(brain, signal, around(q, outside, person, texture[1], rng))
+    signal, white, ventricles, brain = signal_of(q, template_at, texture, person, atlas, pose.scalp, rng)
     signal = signal * np.exp(pose.bias * smooth(shape, 60 / voxel, rng).ravel())
     real, imaginary = rng.standard_normal((2, signal.size), np.float32) * np.float32(pose.noise)
     received = (
@@ -157,6 +147,27 @@ def whole_head(person: Person, pose: Pose, atlas: Atlas, seed: int, voxel: float
             x = at.T - np.stack(u)
         levels[name] = (pose.to_scan[:3, :3] @ x + pose.to_scan[:3, 3][:, None]).mean(axis=1)
     return WholeHead(data, affine, ventricles.reshape(shape), white.reshape(shape), brain.reshape(shape), levels)
+
+
+def signal_of(
+    q: NDArray[np.float32], template_at: NDArray[np.float32], texture: list[NDArray[np.float32]], person: Person,
+    atlas: Atlas, scalp: bool, rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:  # fmt: skip
+    """At points [3, N]: the signal without gain and noise, white, ventricles, the brain; [N] each."""
+    from scipy import ndimage
+
+    def of(channel: int) -> NDArray[np.float32]:
+        at = template_at - np.array(TEMPLATE_ORIGIN, np.float32)[:, None]
+        mode = "nearest" if channel == 3 else "constant"
+        return np.asarray(ndimage.map_coordinates(atlas.tissues[channel], at, np.float32, order=1, mode=mode))
+
+    grey, white, ventricles, outside = of(0), of(1), of(2), of(3)
+    brain = outside < 0.5
+    signal = (1 - grey - white) * person.csf + grey * person.grey + white * (1 + person.white_texture * texture[0])
+    signal = np.where(brain, np.maximum(signal, 0) ** person.gamma, 0)
+    if scalp:
+        signal = np.where(brain, signal, around(q, outside, person, texture[1], rng))
+    return signal, white, ventricles, brain
 
 
 def deformation(

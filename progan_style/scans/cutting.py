@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from progan_style.data.gray import to_gray
 from progan_style.scans import upright
-from progan_style.scans.head import Head, bare_brain, find_head, find_vertex
+from progan_style.scans.head import SCALP_MM, Head, above_the_volume, bare_brain, find_head, find_vertex, refuse_half
 from progan_style.scans.registration import Registration, brain_values, register
 from progan_style.scans.template import MIDDLE
 from progan_style.scans.volumes import Array, BadScan, Volume
@@ -29,6 +29,7 @@ DARKEST, BRIGHTEST = 1.0, 99.5  # percentiles inside the head that become 0 and 
 BRAIN_DARKEST, BRAIN_BRIGHTEST = 1.0, 98.0  # ... inside the template's brain, which holds some of what lies about it
 COVERED = 0.95  # share of the middle disc that a slice needs inside the volume, of what any slice could have
 DISC_MM = 60.0  # radius of that disc: the brain
+RECKONED = f"the scalp touches the volume's top: the vertex is reckoned, up to {SCALP_MM:g} mm above it"
 # plane -> direction of a picture's columns, of its rows (downwards), and of its heights, in RAS
 PLANES = {
     "axial": ((1, 0, 0), (0, -1, 0), (0, 0, 1)),
@@ -99,6 +100,7 @@ class Slices:
     low: float  # the scan's value that became 0
     high: float  # and 255
     doubt: str = ""  # how the head's shape contradicts the header
+    notes: tuple[str, ...] = ()  # what had to be assumed
 
     @property
     def middle(self) -> str:
@@ -154,6 +156,7 @@ def find_centre(volume: Volume, mask: NDArray[np.bool_] | None, head: Head, cut:
             "no brain mask beside it, and its skull is not removed; use --middle vertex, or add *_mask.nii.gz"
         )
     points, vertex = head.points(), find_vertex(head)
+    refuse_half(head)
     # In the plane, the middle of the head where it is widest: above ears and nose, below the crown.
     widest = points[(points[:, 2] < vertex - 30) & (points[:, 2] > vertex - 100)]
     if not len(widest):
@@ -193,7 +196,8 @@ def cut_slices(volume: Volume, cut: Cut, mask: NDArray[np.bool_] | None = None) 
         pictures[k] = np.where(share > 0.5, to_gray(gray, 1), 0)
     outside = tuple(float(o) for o in cut.offsets[np.logical_not(inside)])
     doubt = upright.doubt(head, mask, volume.voxel_mm)
-    return Slices(pictures, offsets, outside, place, low, high, doubt)
+    reckoned = place.middle == "vertex" and above_the_volume(head) > 0
+    return Slices(pictures, offsets, outside, place, low, high, doubt, (RECKONED,) if reckoned else ())
 
 
 def intensity_range(

@@ -87,7 +87,7 @@ def cut_scan(task: Task) -> Outcome:
 
 
 def outcome_of(slices: Slices, cut: Cut, notes: tuple[str, ...]) -> Outcome:
-    place = slices.place
+    place, notes = slices.place, (*notes, *slices.notes)
     found = place.registration
     return Outcome(
         offsets=tuple(map(float, slices.offsets)),

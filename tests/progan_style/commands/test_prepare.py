@@ -273,6 +273,69 @@ def test_oasis_1_as_downloaded_is_cut_upright_and_other_analyze_files_ask_once(s
     assert (tmp_path / "wrong" / "sheets" / "which way up.png").is_file()
 
 
+@pytest.fixture(scope="module")
+def whole_heads(scan_tools, tmp_path_factory):
+    """Two whole heads, nose up and nose down, and one whose brain is an ellipsoid; the folder, degrees nose up."""
+    from benchmarks.whole_heads import Pose, read_atlas, whole_head
+    from progan_style.phantoms.persons import draw_person
+
+    root, atlas, pitches = tmp_path_factory.mktemp("whole"), read_atlas(atrophy=False), {"00": 12.0, "01": -8.0}
+    for subject, pitch in pitches.items():
+        pose = Pose((pitch, 0.0, 0.0), (5, 10, -10), 1.0)
+        head = whole_head(draw_person(int(subject), "test", 5, "clear"), pose, atlas, 5, voxel=4.0)
+        scan_tools.write_nifti(root / "in" / f"sub-{subject}_T1w.nii.gz", head.data.astype(np.int16), head.affine)
+    scan_tools.write_nifti(root / "in" / "sub-02_T1w.nii.gz", *scan_tools.head(4.0))
+    (root / "labels.csv").write_text("subject,group\nsub-00,CN\nsub-01,CN\nsub-02,CN\n")
+    return root, pitches
+
+
+def test_every_head_is_cut_about_one_point_of_the_template(whole_heads, call_shell, tmp_path):
+    """The manifest tells of the registration; a head that misses it is listed, mixes its class, and ends --strict."""
+    root, pitches = whole_heads
+    call = ("prepare.py", root / "in", "--labels", root / "labels.csv", "--middle", "template", *CUT)
+    done = call_shell(*call, "--to", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = manifest_rows(tmp_path / "out")
+    assert len(rows) == 3 * 3
+    for row in rows:
+        pitch = pitches.get(row["subject"].removeprefix("sub-"))
+        if pitch is None:
+            columns = ("middle", "similarity", "pitch", "to_scan", "template_mm")
+            assert [row[name] for name in columns] == ["vertex", "", "", "", ""]
+            continue
+        numbers = np.array(row["to_scan"].split(), float).reshape(3, 4)
+        size = np.cbrt(np.linalg.det(numbers[:, :3]))
+        assert row["middle"] == "template" and 0.35 < float(row["similarity"]) < 1
+        assert float(row["pitch"]) == pytest.approx(pitch, abs=3)
+        assert float(row["template_mm"]) == pytest.approx(14 + float(row["slice_mm"]) / size, abs=0.5)
+        assert np.linalg.norm(numbers @ [0, -17, 14, 1] - [5, -7, 4]) < 4.0  # the pose's pivot, moved
+    assert "MISSED    1 scans do not register to the template and are cut without it:" in done.stdout
+    told = next(line for line in done.stdout.splitlines() if "sub-02_T1w.nii.gz: " in line and "cut about" in line)
+    assert "; expected" in told and told.endswith("; cut about: vertex")
+    card = (tmp_path / "out" / "DATASET.md").read_text()
+    assert "| middle | template |" in card
+    assert "- 2 about the template and 1 about the vertex: their levels do not match; choose one with --middle" in card
+    assert "no registration to the template: " in (tmp_path / "out" / "scans.csv").read_text()
+    strict = (*call, "--strict", "--include", "*sub-02*", "--to", tmp_path / "strict")
+    refused(call_shell(*strict), "sub-02_T1w.nii.gz: no registration to the template: ")
+    assert not (tmp_path / "strict").exists()
+
+
+def test_without_its_template_nothing_is_cut(whole_heads, call_shell, tmp_path, monkeypatch):
+    from nilearn import datasets
+
+    from progan_style.scans.template import load_template
+
+    def gone(resolution):
+        raise FileNotFoundError("mni_icbm152.nii.gz")
+
+    monkeypatch.setattr(datasets, "load_mni152_template", gone)
+    load_template.cache_clear()
+    call = ("prepare.py", whole_heads[0] / "in", "--to", tmp_path / "out", "--middle", "template", *CUT)
+    refused(call_shell(*call), "--middle template: expected nilearn's ICBM152 template, got FileNotFoundError")
+    assert not (tmp_path / "out").exists()
+
+
 BAD = {
     "no source": ((), "SOURCE: expected a folder"),
     "no folder to write": (("{study}/nifti",), "--to: expected the folder to write"),

@@ -161,6 +161,19 @@ def test_what_is_no_upright_t1_head_is_a_miss(heads, scan_tools):
         assert "; expected" in register(volume).fault, what
 
 
+def test_a_head_cut_off_at_the_top_or_at_the_neck_is_found_all_the_same(heads):
+    """24 mm of it from its top, which has no vertex then, and all under 75 mm below the point of the slices."""
+    _, head, first = heads[1]
+    at = first.to_scan @ [*MIDDLE, 1.0]
+    heights = head.affine[2, 3] + 4.0 * np.arange(head.data.shape[2])
+    top = heights[(head.data > 0.2 * np.percentile(head.data, 98)).sum(axis=(0, 1)) > 30].max()
+    for kept in (heights < top - 24, heights > at[2] - 75):
+        affine = head.affine.copy()
+        affine[2, 3] = heights[kept][0]
+        found = register(Volume(np.ascontiguousarray(head.data[:, :, kept]), affine))
+        assert not found.fault and np.linalg.norm((found.to_scan - first.to_scan) @ [*MIDDLE, 1.0]) < 3.0
+
+
 def test_a_scan_in_the_templates_space_stays_where_it_is():
     found = register(seen_in(np.eye(4)))
     assert found.at_home and not found.fault and np.array_equal(found.to_scan, np.eye(4))
