@@ -8,7 +8,7 @@ Letters: M images, C conditions, O outputs of the network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Told:
     def outputs(self) -> int:
         return len(self.names) or 1
 
-    def values(self, cells: Sequence[Any]) -> NDArray[np.float64]:
+    def values(self, cells: Iterable[Any]) -> NDArray[np.float64]:
         """Cells of a manifest, or words of a generator -> values [M]; NaN for what is unknown."""
         if self.names:
             place = {name: float(i) for i, name in enumerate(self.names)}
@@ -55,7 +55,7 @@ class Told:
         return np.array([np.nan if cell is None else number(str(cell)) for cell in cells])
 
 
-def told_of(described: Conditions, columns: Mapping[str, Sequence[Any]]) -> list[Told]:
+def told_of(described: Conditions, columns: Mapping[str, Iterable[Any]]) -> list[Told]:
     """The conditions of a generator that the training slices tell apart; the spread is that of their columns."""
     out = []
     for one in described.all:
@@ -153,7 +153,7 @@ def of_number(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], NDA
 
     numbers: Numbers = ranks(*(np.arange(len(values)) for values, _ in pairs))
     if known(names[1]):
-        for name, (low, high) in half_sample_intervals(ranks, *names, numbers, seed=seed).items():
+        for name, (low, high) in half_sample_intervals(ranks, names[0], names[1], numbers, seed=seed).items():
             numbers |= {f"{name}.low": low, f"{name}.high": high}
     rng = np.random.default_rng(seed)
     (values, read), (theirs, read_of_theirs) = pairs

@@ -148,8 +148,12 @@ def one_brain(context: Context) -> ReportFigure:
     """The same seeds from one age to another in both classes, and from one class to the other at one age."""
     two = two_classes.two_classes(context)
     (low, high), G = two.names, two.G
-    first, last = G.described.named("age").ends
-    ages = np.round(np.linspace(max(SHOWN[0], np.ceil(first)), min(SHOWN[1], np.floor(last)), STEPS), 1)
+    of_age = G.described.named("age")
+    assert not isinstance(of_age, Category)
+    first, last = of_age.ends
+    ages: NDArray[np.float64] = np.linspace(max(SHOWN[0], np.ceil(first)), min(SHOWN[1], np.floor(last)), STEPS).round(
+        1
+    )
     middle, sexes = float(ages[STEPS // 2]), fixed(G)
     rows, names = [], []
     for seed in range(BRAINS):

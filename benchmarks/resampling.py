@@ -64,7 +64,7 @@ def one_head(index: int, voxel: float, atlas: Atlas) -> dict[tuple[str, int], fl
     truth, brain = (part.reshape(grid.shape[1:]) for part in drawn(at, 1.0, turn, person, atlas))
     voxels = np.linalg.inv(affine)[:3] @ np.vstack([at, np.ones((1, at.shape[1]))])
     rng, found = np.random.default_rng(index), {}
-    noises = [rng.standard_normal(scan.shape, np.float32) for _ in range(12)]
+    noises = rng.standard_normal((12, *scan.shape), np.float32)
     sharp = np.max([np.abs(np.gradient(truth, axis=axis)) for axis in (0, 1)], axis=0) > 0.1
     edges = ndimage.binary_dilation(sharp, np.ones((7, 7, 1)))
     air = (truth < 1e-3) & ~ndimage.binary_erosion(truth < 1e-3, np.ones((13, 13, 1)))

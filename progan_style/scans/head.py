@@ -186,6 +186,7 @@ def _not_dark(volume: Volume, head: Head) -> NDArray[np.bool_]:
     """What differs from the value all around as a brain does, and no noise, [X, Y, Z]; holes filled."""
     from scipy import ndimage
 
+    assert head.around is not None
     grown = ndimage.binary_dilation(head.inside)
     for axis, cell in enumerate(head.cell):
         grown = grown.repeat(cell, axis)
