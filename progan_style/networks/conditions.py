@@ -8,7 +8,7 @@ Letters: N images, K classes, C numbers and categories, W width.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import cast
+from typing import TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +114,13 @@ class Condition:
     def of_classes(self, table: Tensor) -> Tensor:
         """The rows of a table [K, W], mixed by the weights -> [N, W]; a whole weight gives its row to the last bit."""
         return self.class_weights.to(table.dtype) @ table
+
+
+class Heard(TypedDict, total=False):
+    """What networks hear beside the class, as arguments of those who make them. conditions: see Embeddings."""
+
+    positions: bool
+    conditions: Mapping[str, int] | None
 
 
 class PositionEmbedding(nn.Module):
