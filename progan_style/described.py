@@ -15,9 +15,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from progan_style.files import check_part
+
 UNITS = ("mm", "cm", "ml", "kg", "years", "months", "days")
 MOST = 50  # categories of a condition
 MISSING = ("", "nan", "n/a")  # what a cell says that says nothing; n/a is BIDS's
+Kind = Literal["number", "category", "position"]
 UNKNOWN = math.nan  # of an encoded value
 DRAWN = math.inf  # an encoded value that sampling draws by the image's seed
 
@@ -28,6 +31,18 @@ def unit_of(column: str) -> str | None:
     if not name:
         return "years" if last == "age" else None
     return last if last in UNITS else None
+
+
+def check_kinds(kinds: dict[str, Kind]) -> dict[str, Kind]:
+    """Columns and what each is for (data.conditions). Raises ValueError for names that a file's name or an option
+    cannot hold, and for a second position."""
+    for name in kinds:
+        check_part(name, "condition")
+        if set(name) & set(".="):
+            raise ValueError(f"expected a column whose name has no . and no =, got {name}; rename it in manifest.csv")
+    if len(twice := [name for name, kind in kinds.items() if kind == "position"]) > 1:
+        raise ValueError(f"expected one position at most, got {' and '.join(twice)}")
+    return kinds
 
 
 class Record(BaseModel):

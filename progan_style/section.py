@@ -30,6 +30,9 @@ def _place(text: str) -> str:
 Place = Annotated[str, AfterValidator(_place)]
 
 
+# Keys of runs that were made earlier -> what says the same now
+FORMER = {"data.position_column": "data.conditions: {COLUMN: position}, and {} where it was null"}
+
 LONGEST = 80  # letters of a wrong value, in a message
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,9 +23,10 @@ from pydantic import (
     model_validator,
 )
 
+from progan_style.described import Kind, check_kinds
 from progan_style.files import check_part
 from progan_style.schedule_section import ScheduleConfig
-from progan_style.section import Place, Section, faults
+from progan_style.section import FORMER, Place, Section, faults
 
 
 class Chosen(Section):
@@ -111,7 +113,7 @@ class DataConfig(Section):
     classes: tuple[str, ...] = Field(min_length=1)
     aliases: dict[str, str]
     subject_column: str
-    conditions: dict[str, Literal["number", "category", "position"]]
+    conditions: Annotated[dict[str, Kind], AfterValidator(check_kinds)]
     allow_upsampling: bool
     skip_unreadable: bool
     sampling: Literal["natural", "balanced"]
@@ -124,19 +126,6 @@ class DataConfig(Section):
         if len({v.casefold() for v in value}) < len(value):
             raise ValueError("the same class twice")
         return tuple(check_part(name, "class") for name in value)
-
-    @field_validator("conditions")
-    @classmethod
-    def _columns(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            check_part(name, "condition")  # stands in the names of generated files
-            if set(name) & set(".="):
-                raise ValueError(
-                    f"expected a column whose name has no . and no =, got {name}; rename it in manifest.csv"
-                )
-        if len(twice := [name for name, kind in value.items() if kind == "position"]) > 1:
-            raise ValueError(f"expected one position at most, got {' and '.join(twice)}")
-        return value
 
 
 class NetworkConfig(Section):
@@ -278,10 +267,6 @@ CHOSEN: dict[str, type[Chosen]] = {kind.SECTION: kind for kind in (LossConfig, C
 
 
 # ---------------------------------------------------------------- faults, in words
-
-
-# Keys of runs that were made earlier -> what says the same now
-FORMER = {"data.position_column": "data.conditions: {COLUMN: position}, and {} where it was null"}
 
 
 def known_keys() -> list[str]:

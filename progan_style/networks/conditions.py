@@ -8,7 +8,7 @@ Letters: N images, K classes, C numbers and categories, W width.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import cast
+from typing import TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,8 @@ class Condition:
     """Conditions of N images: each field is None, or a tensor whose rows are images.
 
     values: numbers in standard deviations from their mean, the places of categories among their names, in the order in
-    which the networks were built; NaN where one is unknown. Infinite: to be drawn by the image's seed (asking.py).
+    which the networks were built; NaN where one is unknown. Infinite: to be drawn by the image's seed (asking.py),
+    unknown to the networks.
     """
 
     class_weights: Tensor  # [N, K] float, each row of sum 1; 1 and zeros: an image of one class
@@ -115,6 +116,13 @@ class Condition:
         return self.class_weights.to(table.dtype) @ table
 
 
+class Heard(TypedDict, total=False):
+    """What networks hear beside the class, as arguments of those who make them. conditions: see Embeddings."""
+
+    positions: bool
+    conditions: Mapping[str, int] | None
+
+
 class PositionEmbedding(nn.Module):
     """Where in the head a slice lies, -1 .. 1 -> [N, width]: a linear layer on sines and cosines of four frequencies.
 
@@ -151,7 +159,7 @@ class NumberEmbedding(nn.Module):
         self.unknown = nn.Parameter(torch.randn(width))
 
     def forward(self, z: Tensor) -> Tensor:
-        unknown = z.isnan()
+        unknown = ~z.isfinite()
         place = 1.5 * torch.tanh(torch.where(unknown, 0.0, z.float()) / 4.5)  # NaN would be in the gradient
         angles = place[:, None] * self.waves
         known = self.dense(torch.cat([angles.sin(), angles.cos()], dim=1))
@@ -168,7 +176,7 @@ class CategoryEmbedding(nn.Module):
     def forward(self, place: Tensor) -> Tensor:
         # A product, as of the classes: its gradient adds up in one order
         last = len(self.table) - 1
-        row = torch.where(place.isnan(), last, place)
+        row = torch.where(place.isfinite(), place, last)
         return (row[:, None] == torch.arange(last + 1, device=row.device)).to(self.table.dtype) @ self.table
 
 

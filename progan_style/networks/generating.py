@@ -4,11 +4,12 @@ Letters: N batch, C channels, R resolution, L styles, W style width.
 """
 
 import math
-from collections.abc import Mapping as Table
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
+from progan_style.networks.conditions import Heard
 from progan_style.networks.contract import Generator
 from progan_style.networks.layers import widths
 from progan_style.networks.mapping import Mapping
@@ -33,8 +34,7 @@ class Generating(Generator):
         mapping_lr_mul: float,
         channel_base: int,
         channel_max: int,
-        positions: bool = False,
-        conditions: Table[str, int] | None = None,
+        **heard: Unpack[Heard],
     ):
         super().__init__(max_resolution)
         self.channels = widths(channel_base, channel_max, max_resolution)
@@ -45,8 +45,7 @@ class Generating(Generator):
             num_classes=num_classes,
             depth=mapping_depth,
             lr_mul=mapping_lr_mul,
-            positions=positions,
-            conditions=conditions,
+            **heard,
         )
         self.const = nn.Parameter(torch.randn(1, self.channels[4], 4, 4))  # ones have no variance for AdaIN
         self.blocks = nn.ModuleDict()

@@ -88,6 +88,7 @@ def test_what_is_no_condition_is_refused(given, message):
 def test_an_unknown_number_is_a_vector_of_its_own_and_the_others_gradients_are_finite():
     torch.manual_seed(0)
     embed, z = NumberEmbedding(5), torch.tensor([0.3, float("nan"), -2.0])
+    assert torch.equal(embed(torch.tensor([float("inf")]))[0], embed.unknown)  # what is still to be drawn
     made = embed(z)
     assert torch.equal(made[1], embed.unknown) and not torch.equal(made[0], made[2])
     grads = torch.randn(3, 5)
@@ -111,6 +112,7 @@ def test_a_category_is_its_row_and_the_last_row_is_unknown():
     embed = CategoryEmbedding(3, 4)
     place = torch.tensor([2.0, float("nan"), 0.0, 2.0])
     made, grads = embed(place), torch.randn(4, 4)
+    assert torch.equal(embed(torch.tensor([float("inf")]))[0], embed.table[3])
     assert torch.equal(made, embed.table[[2, 3, 0, 2]])
     made.backward(grads)
     assert torch.allclose(embed.table.grad, torch.stack([grads[2], torch.zeros(4), grads[0] + grads[3], grads[1]]))
