@@ -16,7 +16,7 @@ def test_states_are_compared_to_the_bit():
     assert soak.differences(a, {}) == [""]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_that_is_killed_three_times_ends_as_one_that_was_not(toy_root, tmp_path):
     short = ["schedule.fade_kimg={8: 0, 16: 0.08}", "schedule.hold_kimg={8: 0.08, 16: 0.08}", f"data.root={toy_root}"]
     made, ended, wrong = soak.soak("stylegan1", 3, random.Random(0), tmp_path, short)
