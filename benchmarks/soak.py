@@ -3,7 +3,8 @@
     python -m benchmarks.soak [--kills 100] [--minutes 0] [--seed 0] [--architecture stylegan1 stylegan2]
 
 Each run is tiny, has ADA, and writes a checkpoint every 24 images, so that many kills meet one in the making. A run
-that came to its end is compared with the uninterrupted one bit for bit: networks, moments, average, ADA.
+that came to its end is compared with the uninterrupted one bit for bit: networks, moments, average, ADA. Its processes
+are forks of one that has imported all modules: the time in which nothing can be lost is not waited for.
 
 --minutes: then one run goes on for so long. For two thirds of it the run is ended by SIGKILL, SIGTERM and SIGHUP in
 turn and started again; for the last third it is left alone. Memory, open files and the files of its folder are printed
@@ -11,6 +12,7 @@ as they go, and have to stay flat. Exit 1 if a run differs, does not go on, or d
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import signal
@@ -26,6 +28,8 @@ from typing import Any
 
 import torch
 
+import progan_style_cli
+from progan_style import load_config, load_data
 from progan_style.checkpoint import load_state
 from progan_style.training.runlog import read_log
 
@@ -38,37 +42,63 @@ SETTINGS = [
 ]
 STAGES = [
     "schedule.resolutions=[8,16]",
-    "schedule.fade_kimg={8: 0, 16: 0.4}",
-    "schedule.hold_kimg={8: 0.4, 16: 0.4}",
+    "schedule.fade_kimg={8: 0, 16: 0.2}",
+    "schedule.hold_kimg={8: 0.2, 16: 0.2}",
     "schedule.batch_size={8: 8, 16: 8}",
 ]
 OF = {"stylegan1": STAGES, "stylegan2": [*STAGES, "loss.path_length=2.0"]}
 
 
-def command(architecture: str, run: Path, cache: Path) -> list[str]:
-    settings = [f"network.name={architecture}", *OF[architecture], *SETTINGS, f"data.cache={cache}"]
-    return [sys.executable, "train.py", "--run", str(run), *(word for s in settings for word in ("--set", s))]
+# Loaded once, before the first fork: a training and what it loads as it goes
+LOADED = ["progan_style_cli", "analysis.evaluation", "progan_style.data.loading", "progan_style.training.forecast",
+          "progan_style.training.board", "tensorboard.compat.tensorflow_stub.io.gfile", "torch._dynamo",
+          "matplotlib.backends.backend_agg", "matplotlib.figure"]  # fmt: skip
 
 
-def start(words: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        words,
-        cwd=REPO,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def settings_of(architecture: str, cache: Path) -> list[str]:
+    return [f"network.name={architecture}", *OF[architecture], *SETTINGS, f"data.cache={cache}"]
 
 
-def finish(words: list[str]) -> float:
-    """Seconds of an uninterrupted call. Raises RuntimeError with its last words if it fails."""
-    begun = time.monotonic()
-    process = start(words)
-    _, told = process.communicate()
-    if process.returncode:
-        raise RuntimeError((told.strip().splitlines() or ["no word"])[-1])
-    return time.monotonic() - begun
+def words_of(run: Path, settings: Sequence[str]) -> list[str]:
+    """What stands behind train.py."""
+    return ["--run", str(run), *(word for text in settings for word in ("--set", text))]
+
+
+def last_word(told: str) -> str:
+    return (told.strip().splitlines() or ["no word"])[-1]
+
+
+def train(words: Sequence[str], errors: Path) -> None:
+    """In a process of its own: what `python train.py` does after its imports."""
+    for number, name in ((1, os.devnull), (2, os.fspath(errors))):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+    sys.exit(progan_style_cli.main(words))
+
+
+class Forks:
+    """Trainings that begin at once."""
+
+    def __init__(self, folder: Path):
+        os.environ["OMP_NUM_THREADS"] = "1"
+        self.context, self.errors = multiprocessing.get_context("forkserver"), folder / "errors"
+        self.context.set_forkserver_preload(LOADED)
+
+    def run(self, words: Sequence[str], limit: float | None = None) -> bool:
+        """Whether it came to its end before it was killed, after `limit` seconds; None lets it be.
+
+        Raises RuntimeError with its last words if it ended badly.
+        """
+        process = self.context.Process(target=train, args=(words, self.errors))
+        process.start()
+        process.join(limit)
+        if ended := process.exitcode is not None:
+            if process.exitcode:
+                raise RuntimeError(last_word(self.errors.read_text(encoding="utf-8", errors="replace")))
+        else:
+            process.kill()
+            process.join()
+        process.close()
+        return ended
 
 
 def differences(a: Any, b: Any, where: str = "") -> list[str]:
@@ -81,31 +111,28 @@ def differences(a: Any, b: Any, where: str = "") -> list[str]:
     return [] if same else [where]
 
 
-def soak(architecture: str, kills: int, chance: random.Random, folder: Path) -> tuple[int, int, list[str]]:
-    """Kills made, runs that came to their end, what was wrong."""
-    cache = folder / "cache"
-    whole = folder / f"{architecture}-whole"
-    finish(command(architecture, whole, cache))  # draws the phantoms
-    seconds = finish(command(architecture, folder / f"{architecture}-timed", cache))
-    expected = load_state(whole / "checkpoint.pt")
+def soak(
+    architecture: str, kills: int, chance: random.Random, folder: Path, more: Sequence[str] = ()
+) -> tuple[int, int, list[str]]:
+    """Kills made, runs that came to their end, what was wrong. more: settings."""
+    forks, settings = Forks(folder), [*settings_of(architecture, folder / "cache"), *more]
+    load_data(load_config(overrides=settings), 16, progress=False)  # draws the phantoms
     made, ended = 0, 0
     wrong: list[str] = []
-    while made < kills:
-        run = folder / f"{architecture}-{ended}"
-        while True:
-            process = start(command(architecture, run, cache))
-            try:
-                _, told = process.communicate(timeout=chance.uniform(0.2 * seconds, 1.1 * seconds))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+    run = folder / f"{architecture}-whole"
+    try:
+        forks.run(["--help"])  # begins the process that is forked
+        begun = time.monotonic()
+        forks.run(words_of(run, settings))
+        seconds, expected = time.monotonic() - begun, load_state(run / "checkpoint.pt")
+        while made < kills and not wrong:
+            run = folder / f"{architecture}-{ended}"
+            while not forks.run(words_of(run, settings), chance.uniform(0, seconds / 2) if made < kills else None):
                 made += 1
-                continue
-            break
-        if process.returncode:
-            return made, ended, [*wrong, f"{run.name}: {(told.strip().splitlines() or ['no word'])[-1]}"]
-        ended += 1
-        wrong += [f"{run.name}: {found}" for found in differences(expected, load_state(run / "checkpoint.pt"))[:3]]
+            ended += 1
+            wrong += [f"{run.name}: {found}" for found in differences(expected, load_state(run / "checkpoint.pt"))[:3]]
+    except RuntimeError as error:
+        wrong.append(f"{run.name}: {error}")
     return made, ended, wrong
 
 
@@ -127,7 +154,21 @@ class Sample:
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 FLAT = {"megabytes": 1.1, "open_files": 1.0, "files": 1.0}  # the last third to the first third, at most
 GATHER = ("tensorboard", "samples")  # a file for each start, and for each picture
-LONG = ("schedule.hold_kimg={8: 0.4, 16: 100000}", "training.grid_kimg=1000000")  # a run without an end
+# A run without an end, whose first start comes to the last stage: the files of a stage are no leak
+LONG = ("schedule.fade_kimg={8: 0, 16: 0.016}", "schedule.hold_kimg={8: 0.016, 16: 100000}",
+        "training.grid_kimg=1000000")  # fmt: skip
+
+
+def start(words: list[str]) -> "subprocess.Popen[str]":
+    """A training as a user starts it."""
+    return subprocess.Popen(
+        [sys.executable, "train.py", *words],
+        cwd=REPO,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def sample(process: "subprocess.Popen[str]", run: Path, begun: float, starts: int) -> Sample:
@@ -156,7 +197,7 @@ def rises(samples: Sequence[Sample]) -> list[str]:
 def go_on(minutes: float, chance: random.Random, folder: Path, tell: Callable[[Sample], None]) -> list[str]:
     """What was wrong with a run that goes on for so long."""
     run, begun = folder / "long", time.monotonic()
-    words = command("stylegan2", run, folder / "cache") + [word for text in LONG for word in ("--set", text)]
+    words = words_of(run, [*settings_of("stylegan2", folder / "cache"), *LONG])
     wrong: list[str] = []
     restarts: list[Sample] = []
     alone: list[Sample] = []
@@ -193,7 +234,7 @@ def go_on(minutes: float, chance: random.Random, folder: Path, tell: Callable[[S
         process.send_signal(end)
         _, said = process.communicate()
         if process.returncode not in (-end, 128 + end):
-            wrong.append(f"start {starts}: {(said.strip().splitlines() or ['no word'])[-1]}")
+            wrong.append(f"start {starts}: {last_word(said)}")
             break
     counts = [line["nimg"] for line in read_log(run) if "loss_d" in line]
     if counts != sorted(set(counts)):

@@ -92,16 +92,10 @@ def _exchange(call: Callable[[], Any]) -> None:
 
 
 def say(text: str, write: Callable[[str], object] = print) -> None:
-    """A line on the screen, once, whatever the number of processes.
-
-    Where nobody reads any more (`train.py | head`) the work goes on without words.
-    """
+    """A line on the screen, once, whatever the number of processes."""
     if rank() == 0:
-        try:
-            write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (to the end of the process)
+        write(text)
+        sys.stdout.flush()
 
 
 def add(tensors: Iterable[Tensor], divide: bool = False) -> None:

@@ -48,8 +48,8 @@ class Chosen(Section):
     @model_validator(mode="before")
     @classmethod
     def _own_arguments(cls, tree: Any, info: ValidationInfo) -> Any:
-        if not isinstance(tree, dict) or "name" not in tree:
-            return tree
+        if not isinstance(tree, dict) or not isinstance(tree.get("name"), str):
+            return tree  # which the field refuses
         if tree["name"] not in cls.registry() and plugin_may_know(info):
             return tree
         name, section = str(_one_of(tree["name"], tuple(cls.registry()), f"{cls.SECTION}.name")), cls.SECTION

@@ -1,12 +1,14 @@
 """What the shells share: how a command ends."""
 
 import argparse
+import contextlib
 import errno
 import io
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 
 def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Namespace, interrupted: str) -> int:
@@ -14,9 +16,10 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
 
     Of several processes, the first tells what all of them find, each what happens to it after they have joined.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name whose bytes are no UTF-8 ends no command by being printed
-            stream.reconfigure(errors="backslashreplace")
+    for standard in ("stdout", "stderr"):
+        if isinstance(stream := getattr(sys, standard), io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that is no UTF-8 ends no command by being printed
+            setattr(sys, standard, Unread(stream))
     os.environ["MPLBACKEND"] = "agg"  # a notebook's own, inherited, may not be there; nothing is shown in a window
     try:
         return work(args)
@@ -34,6 +37,34 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
     except KeyboardInterrupt:
         _tell(f"{name}: {interrupted}")
         return 130
+
+
+class Unread:
+    """A stream whose reader may go (`predict.py | head`): the work goes on without words."""
+
+    def __init__(self, stream: io.TextIOWrapper):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._quiet():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._quiet():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _quiet(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            nobody = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nobody, self._stream.fileno())
+            os.close(nobody)
 
 
 def in_words(error: OSError) -> str:
@@ -60,4 +91,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether a GPU or the host ran out of memory; torch reports it in several ways."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return any(sign in str(error) for sign in ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED"))
+    # oneDNN's word for a limit of addresses (ulimit -v, a batch system's h_vmem), and for other faults without one
+    limited = ("could not create a primitive",) if memory_is_limited() else ()
+    signs = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED", *limited)
+    return any(sign in str(error) for sign in signs)
+
+
+def memory_is_limited() -> bool:
+    """Whether this process may have a part of the machine's addresses only."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

@@ -300,6 +300,20 @@ def test_weights_to_begin_with_that_are_none(change, told, run, call_shell, toy_
     assert "forecast" not in done.stdout or "do not fit" in told  # a wrong file is told before anything is packed
 
 
+def test_a_checkpoint_does_not_say_where_its_first_weights_lay(run, call_shell, toy_root, tiny_overlay, tmp_path):
+    """It may be passed on. The run's own config.yaml says it, and holds the run to it."""
+    theirs, new = tmp_path / "My Place" / "theirs.pt", tmp_path / "new"
+    theirs.parent.mkdir()
+    shutil.copy(run / "checkpoint.pt", theirs)
+    begin = ["train.py", "--run", new, "--until", 8]
+    done = call_shell(*begin, "--config", tiny_overlay, "--data", toy_root, "--init", theirs)
+    assert done.returncode == 0 and b"My Place" not in (new / "checkpoint.pt").read_bytes(), done
+    theirs.rename(tmp_path / "other.pt")
+    refused(call_shell(*begin, "--init", tmp_path / "other.pt"), "another configuration (different: init)")
+    shutil.rmtree(new / "stage-008")
+    assert call_shell(*begin).returncode == 0 and (new / "stage-008" / "generator.safetensors").is_file()
+
+
 @pytest.mark.parametrize("arguments", ((), ("--stage",), ("--until", 8)))
 def test_a_run_whose_checkpoint_is_gone_is_no_new_run(arguments, run, call_shell, tmp_path):
     (run / "checkpoint.pt").unlink()
@@ -555,6 +569,15 @@ def test_more_images_than_the_memory_holds_lines_for(run, call_shell, monkeypatc
     refused(done, "take 20 kB or more, and 10 kB of memory are free for their lines of manifest.csv; ask for fewer")
 
 
+def test_a_batch_that_the_memory_cannot_hold(call_shell, toy_root, tiny_overlay, monkeypatch, tmp_path):
+    monkeypatch.setattr("progan_style.memory.free_bytes", lambda: 16 * 10**9)
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", tmp_path / "run"]
+    done = call_shell(*start, "--set", "schedule.batch_size.8=1000000", "--set", "schedule.hold_kimg.8=8000")
+    refused(done, "a step at 8 px with 1000000 images takes about 71.7 GB, and 16.0 GB are free; lower ")
+    assert "lower schedule.batch_size.8 to 223212 or network.channel_base" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_slices_than_the_memory_holds(run, call_shell, tmp_path):
     before = disk(tmp_path)
     done = call_shell("predict.py", "--run", run, "--samples-per-label", 10**12)
@@ -772,6 +795,8 @@ def test_nothing_is_written_into_a_data_folder(inside, run, toy_root, call_shell
     refused(call_shell("generate.py", "--run", run, "--count", 2, "--to", place), "--to: ")
     start = ["train.py", "--config", tiny_overlay, "--data", toy_root]
     refused(call_shell(*start, "--run", place), "lies in the data folder")
+    refused(call_shell("prepare.py", toy_root, "--to", place, "--split", "50/25/25"), "lies in the data folder")
+    refused(call_shell("progan_style/commands/share.py", "--run", run, "--to", place), "lies in the data folder")
     compared = ["--real", toy_root, "--fake", toy_root, "--to", place]
     done = subprocess.run(
         [sys.executable, "-m", "analysis", *map(str, compared)], cwd=REPO, capture_output=True, text=True, check=False
@@ -802,6 +827,7 @@ VALUES = {
     "seed=true": "seed: expected a number, got true",
     "threads=1000000": "threads: expected less than or equal to 4096, got 1000000",
     "schedule.hold_kimg.8=1e300": "schedule.hold_kimg.8: expected 1,000,000 or less, got 1e+300",
+    "schedule.batch_size.8=4000000": "schedule.batch_size.8: expected 1,000,000 or less, got 4e+06",
     "schedule.hold_kimg.8=.nan": "schedule.hold_kimg.8: expected",
     "training.log_kimg=true": "training.log_kimg: expected a number, got true",
     "data.root=''": "data.root: expected the name of a file or folder, or null, got ''",
@@ -809,6 +835,8 @@ VALUES = {
     'data.root="a\\0b"': "data.root: expected the name of a file or folder, or null",
     "data.cache=''": "data.cache: expected the name of a file or folder",
     'augment.name="\\ud800\\udc00"': "a name in it is no text (UTF-8); rename that file or folder",
+    "conditioning.name=[]": "conditioning.name: expected a valid string, got []",
+    "network.name={a: 1}": "network.name: expected a valid string, got a section",
     "init=''": "init: expected the name of a file or folder",
     "training.graphs=maybe": "training.graphs: expected 'auto', 'on' or 'off', got 'maybe'",
     "training.graphs=on": "training.graphs: CUDA graphs need a CUDA device, this is a CPU; expected off or auto",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from progan_style.data.dataset import Data
 from progan_style.data.manifest import write_manifest
 from progan_style.data.persons import STATED
-from progan_style.files import new_folder
+from progan_style.files import new_folder, refuse_inside
 
 
 def persons_of_share(subjects: NDArray[Any], labels: NDArray[Any], share: float) -> NDArray[np.bool_]:
@@ -43,9 +43,10 @@ def write_share(data: Data, share: float, to: Path | str, subject_column: str = 
     """A copy of a data folder with `share` of its training persons and all others -> (persons, slices) for training.
 
     A generator trained on it has seen exactly the persons of `persons_of_share`. Raises ValueError as that does, and
-    if `to` is not empty.
+    if `to` is not empty or lies in the data folder.
     """
     to = Path(to)
+    refuse_inside(to, data.root, "--to")
     chosen = persons_of_share(data.train.subjects, data.train.labels, share)
     train = data.train.subset(chosen)
     named = data.subjects_are == STATED  # a guess stays one: the column would make a fact of it

@@ -20,7 +20,7 @@ from progan_style.data.folder import SPLITS, Slice, plain, read_folder, some
 from progan_style.data.gray import SUFFIXES, read_gray
 from progan_style.data.manifest import MANIFEST, write_manifest
 from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED, UNKNOWN, Names, from_path, subjects_of
-from progan_style.files import new_folder, refuse_used
+from progan_style.files import new_folder, refuse_inside, refuse_used
 from progan_style.scans import writing
 from progan_style.scans.demographics import counted
 from progan_style.scans.matching import match
@@ -114,6 +114,7 @@ def prepare_slices(
     """
     source, to = Path(source), Path(to)
     shares = parse_shares(settings.split)
+    refuse_inside(to, source, "--to")
     refuse_used(to)
     names = Names(settings.names) if settings.names else None
     found = open_slices(source, settings.aliases, names)

@@ -12,6 +12,7 @@ from progan_style.training.schedule import Stage
 from progan_style.training.trainer import Trainer
 
 STEPS = 3  # of each stage; the first warms up and is not timed
+SURELY = 2  # what is reckoned of a step's memory is more than it takes, by less than this
 LONG = 24 * 3600  # seconds on a CPU, from which on a smaller configuration is named
 
 
@@ -48,7 +49,7 @@ def machine_line(trainer: Trainer, until: int) -> str:
 
 def seconds_of_image_by_stage(trainer: Trainer, nimg: int, until: int) -> tuple[dict[int, float], str]:
     """Seconds of an image at each resolution that is left; where one does not fit in memory, those before it and what
-    to lower."""
+    to lower. Raises MemoryError if the first of them cannot fit on this CPU."""
     found: dict[int, float] = {}
     # On a CPU nothing is raised where memory runs out: the system kills the process. So it is reckoned, not tried.
     free = memory.free_bytes() if trainer.state.device.type == "cpu" else None
@@ -56,6 +57,8 @@ def seconds_of_image_by_stage(trainer: Trainer, nimg: int, until: int) -> tuple[
     for stage in trainer.schedule.stages:
         if nimg < stage.end <= end:
             if free is not None and (trouble := too_large(trainer.config, stage.resolution, free)):
+                if not found and too_large(trainer.config, stage.resolution, SURELY * free):
+                    raise MemoryError(trouble)  # before hours of the stages that come first, it is told alone
                 return found, trouble
             try:
                 with trainer.memory_is_told():

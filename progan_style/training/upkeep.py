@@ -89,7 +89,8 @@ class Upkeep:
         refuse_without_checkpoint(self.run_dir)
         if self.path.exists():
             state = self._mended()
-            refuse_changes(parse_config(state["config"], str(self.path)), self.config, self.path, state["nimg"])
+            begun = parse_config(state["config"], str(self.path)).model_copy(update={"init": self.config.init})
+            refuse_changes(begun, self.config, self.path, state["nimg"])
             refuse_other_data(state["data"], self.data_digest, self.path, slices)
             self._warn(state)
             self._take(state)
@@ -249,9 +250,9 @@ class Upkeep:
     # ---------------------------------------------------------------- each of them
 
     def _state_dict(self) -> dict[str, Any]:
-        """A checkpoint may be passed on, for --init: where the slices lie on this machine is not in it."""
+        """A checkpoint may be passed on, for --init: where slices and weights lie on this machine is not in it."""
         config = self.config.model_dump(mode="json")
-        config["data"] |= {"root": None, "cache": "cache"}
+        config |= {"init": None, "data": config["data"] | {"root": None, "cache": "cache"}}
         return {
             "config": config,
             "class_names": list(self.config.data.classes),

@@ -16,10 +16,16 @@ def test_states_are_compared_to_the_bit():
     assert soak.differences(a, {}) == [""]
 
 
-@pytest.mark.timeout(300)
-def test_a_run_that_is_killed_twice_ends_as_one_that_was_not(tmp_path, monkeypatch, capsys):
-    made, ended, wrong = soak.soak("stylegan1", 2, random.Random(0), tmp_path)
-    assert made >= 2 and ended >= 1 and not wrong
+@pytest.mark.timeout(600)
+def test_a_run_that_is_killed_three_times_ends_as_one_that_was_not(toy_root, tmp_path):
+    short = ["schedule.fade_kimg={8: 0, 16: 0.08}", "schedule.hold_kimg={8: 0.08, 16: 0.08}", f"data.root={toy_root}"]
+    made, ended, wrong = soak.soak("stylegan1", 3, random.Random(0), tmp_path, short)
+    assert made >= 3 and ended >= 1 and not wrong, wrong
+
+
+def test_a_training_that_ends_badly_is_told_in_its_last_words(tmp_path):
+    with pytest.raises(RuntimeError, match=r"^train\.py: .*seeed is not known; did you mean seed\?$"):
+        soak.Forks(tmp_path).run(soak.words_of(tmp_path / "run", ["seeed=1"]))
 
 
 def test_another_end_is_told(monkeypatch, capsys):

@@ -90,6 +90,18 @@ def test_memory_that_ran_out_is_known_in_each_of_torchs_words(error, out):
     assert shell.is_out_of_memory(error) is out
 
 
+@pytest.mark.parametrize("limited", (True, False))
+def test_onednn_has_one_word_for_two_faults(limited, monkeypatch):
+    monkeypatch.setattr(shell, "memory_is_limited", lambda: limited)
+    assert shell.is_out_of_memory(RuntimeError("could not create a primitive")) is limited
+
+
+def test_a_limit_of_addresses_is_seen():
+    code = "from progan_style import shell; print(shell.memory_is_limited())"
+    words = ["bash", "-c", f'ulimit -v 4000000; exec {sys.executable} -c "{code}"']
+    assert subprocess.run(words, capture_output=True, text=True, check=False).stdout == "True\n"
+
+
 def test_the_backend_of_a_notebook_ends_no_command(monkeypatch):
     """A notebook hands its own to what it starts, where its module may not be installed."""
     code = (
@@ -101,6 +113,34 @@ def test_the_backend_of_a_notebook_ends_no_command(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "rubbish")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+UNREAD = """
+import argparse, sys, time
+from progan_style import shell
+
+def work(args):
+    print("first", flush=True)
+    sys.stdin.readline()  # the reader has gone by now
+    for stream in (sys.stdout, sys.stderr):
+        for _ in range(3):
+            print("more" * 10000, file=stream, flush=True)
+    open(args.to, "w").close()
+    print("last")
+    return 0
+
+raise SystemExit(shell.run("x", work, argparse.Namespace(to=sys.argv[1]), ""))
+"""
+
+
+def test_a_command_that_nobody_reads_any_more_goes_on_without_words(tmp_path):
+    words = [sys.executable, "-c", UNREAD, tmp_path / "made"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == b"first\n"
+    process.stdout.close()
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0 and (tmp_path / "made").is_file()
 
 
 def test_a_line_break_in_a_name_makes_no_second_line(capsys):

@@ -79,6 +79,8 @@ def test_strangers_that_are_not_alike_leave_the_threshold():
     found = likeness.find_pairs(pictures[:4], pictures[4:], persons, 1)
     assert found.threshold == likeness.PERSON and (found.strangers, found.strangers_above, found.pairs) == (16, 0, [])
     assert found.most_alike_strangers < 0.5 and not found.alarm
+    most = max(float(best.max()) for _, best in likeness.alike(pictures[:4], pictures[4:], 1))  # one pair has it
+    assert most <= found.most_alike_strangers <= most + 2 / likeness.BINS
 
 
 def test_a_turned_picture_has_its_centre_of_brightness_in_the_middle():

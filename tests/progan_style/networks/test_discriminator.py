@@ -21,6 +21,7 @@ def make(**keys):
 def test_the_logit_is_that_of_the_features_and_their_product_with_the_label():
     """Miyato & Koyama 2018, equation 4, divided by sqrt(F)."""
     D, features = make(), torch.randn(4, 6)
+    assert D.logit.weight.shape == (1, 6) and D.logit.bias.shape == (1,)
     D.label_weight.fill_(0.5)
     labels = torch.tensor([0, 1, 2, 1])
     plain = features @ D.logit.weight[0] * D.logit.scale + D.logit.bias[0]
@@ -143,3 +144,7 @@ def test_a_listening_head_of_features_that_never_vary_stays_finite():
     head.covariance.zero_()
     settled(head, x, condition, 3)
     assert torch.isfinite(head.weight).all() and torch.isfinite(head.bias).all() and torch.isfinite(head(x)).all()
+    others, without = [0, 1, 3, 4], ListeningHead(4, 3, momentum=0.1)  # it is to the others as if it were not there
+    without.covariance.zero_()
+    settled(without, x[:, others], condition, 3)
+    assert torch.allclose(head.weight[:, others], without.weight, rtol=1e-3)

@@ -5,7 +5,13 @@ import torch
 
 from progan_style import Trainer, memory
 from progan_style.training import forecast as module
-from progan_style.training.forecast import forecast, in_words, machine_line, seconds_of_image_by_stage
+from progan_style.training.forecast import (
+    forecast,
+    in_words,
+    machine_line,
+    seconds_of_image_by_stage,
+    too_large,
+)
 
 
 @pytest.fixture
@@ -63,10 +69,23 @@ def test_what_a_cpu_cannot_hold_is_reckoned_and_not_tried(make, ticking, monkeyp
     found, trouble = seconds_of_image_by_stage(trainer, 0, 16)
     assert found.keys() == {8} and trouble.startswith("a step at 16 px with 8 images takes about ")
     assert trouble.endswith("lower schedule.batch_size.16 to 4 or network.channel_base (in a new run)")
-    monkeypatch.setattr(memory, "free_bytes", lambda: 10)
-    assert "not even 4 images fit: lower network.channel_base" in seconds_of_image_by_stage(trainer, 0, 16)[1]
+    monkeypatch.setattr(memory, "free_bytes", lambda: of_16 // 2)
+    assert seconds_of_image_by_stage(trainer, 48, 16)[1] == too_large(trainer.config, 16, of_16 // 2)  # perhaps it fits
     monkeypatch.setattr(memory, "free_bytes", lambda: None)  # a system that does not say
     assert seconds_of_image_by_stage(trainer, 0, 16)[1] == ""
+
+
+def test_a_first_step_that_cannot_fit_is_refused_and_a_later_one_told(make, ticking, monkeypatch):
+    """What is reckoned is more than a step takes, by less than two: twice too much is certain."""
+    trainer, _ = make("run")
+    of_16 = 8 * memory.bytes_of_image(trainer.config.network.name, *widths(trainer), 16)
+    monkeypatch.setattr(memory, "free_bytes", lambda: of_16 // 2 - 1)
+    with pytest.raises(MemoryError, match=r"a step at 16 px with 8 images takes about .*; not even 4 images fit"):
+        seconds_of_image_by_stage(trainer, 48, 16)
+    assert "a step at 16 px with 8 images" in seconds_of_image_by_stage(trainer, 0, 16)[1]
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10)
+    with pytest.raises(MemoryError, match=r"not even 4 images fit: lower network\.channel_base"):
+        seconds_of_image_by_stage(trainer, 0, 16)
 
 
 def widths(trainer):

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from progan_style import Condition, Trainer, load_config
 from progan_style.networks import ARCHITECTURES, convolution
 from progan_style.training.losses import LOSSES
-from progan_style.training.step import Batch, Critic, backward_D, make_critic, make_fakes, parts_of
+from progan_style.training.step import Batch, Critic, CutOff, backward_D, make_critic, make_fakes, parts_of
 
 
 @pytest.mark.parametrize("resolution", (128, 256))
@@ -45,6 +45,13 @@ def test_a_plain_and_a_penalised_step_at_full_size(resolution, alpha, precision)
         penalised.append("D/penalty" in terms)
     assert sorted(penalised) == [False, True]
     assert all(torch.isfinite(p).all() for p in trainer.state.G.parameters())
+
+
+def test_a_pixel_learns_up_to_black_and_white_and_comes_back_from_far_beyond():
+    images = torch.tensor([-1.2, -1.05, -1.0, 0.5, 1.0, 1.05, 1.2], requires_grad=True)
+    for g, slopes in ((1.0, [0, 0, 1, 1, 1, 0, 1]), (-1.0, [-1, 0, -1, -1, -1, 0, 0])):
+        (slope,) = torch.autograd.grad(CutOff.apply(images), images, torch.full_like(images, g))
+        assert slope.tolist() == slopes
 
 
 def test_a_listening_class_head_sends_nothing_into_the_trunk(make, monkeypatch):
