@@ -65,7 +65,7 @@ NUMBERS = (
     ),
     Number(
         "conditions.<NUMBER>.error",
-        "  its mean error",
+        "mean error of <NUMBER>",
         "mean absolute difference of what is read and what was asked for, in the number's unit",
         beside=("held-out real people {.real}", "shuffled values {.shuffled}"),
         also={".real": NO_NUMBER, ".shuffled": NO_NUMBER},
@@ -88,7 +88,7 @@ NUMBERS = (
     ),
     Number(
         "conditions.<CONDITION>.of_class",
-        "  the class, asked for, on <CONDITION>",
+        "the class, asked for, on <CONDITION>",
         "what asking for the diseased class adds to what is read, all else asked for held equal: in the number's unit, "
         "or in the probability of the second category",
         beside=("held-out real people {.real}",),
