@@ -27,7 +27,9 @@ def number_table(numbers: Sequence[Number]) -> str:
         words = number.meaning + "."
         for why, some in sometimes.items():
             which = (
-                "" if len(some) == len(keys) else " ".join(f"`{key.removeprefix(number.key) or key}`" for key in some) + " "
+                ""
+                if len(some) == len(keys)
+                else " ".join(f"`{key.removeprefix(number.key) or key}`" for key in some) + " "
             )
             words += f" Left out {why}: {which.strip()}." if which else f" Left out {why}."
         lines.append(f"| {' '.join(f'`{key}`' for key in keys)} | {words} |")
