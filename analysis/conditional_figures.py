@@ -75,7 +75,7 @@ def shares(context: Context, numbers: Numbers) -> ReportFigure:
         name = {"raw": "disease"} if whose == "true" else {}
         places = [i for i, cause in enumerate(causes) if f"equal_age.{name.get(cause, cause)}.{whose}" in numbers]
         heights = [numbers[f"equal_age.{name.get(causes[i], causes[i])}.{whose}"] for i in places]
-        look = dict(facecolor="white", hatch="///") if whose == "true" else dict(facecolor=drawn.colour)
+        look: dict[str, Any] = dict(facecolor="white", hatch="///") if whose == "true" else {"facecolor": drawn.colour}
         ax.bar([i + 0.26 * (k - 1) for i in places], heights, 0.24, edgecolor=style.NEUTRAL[0], label=whose, **look)
     ax.set_xticks(range(len(causes)), [WORDS[cause] for cause in causes])
     ax.axhline(0, color=style.LIMIT, lw=0.8)

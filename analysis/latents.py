@@ -7,7 +7,7 @@ Networks and arrays in, arrays and numbers out. Letters: N images, K classes, L 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from progan_style import Condition, Generator, centre, generate, latents, to_uint8, truncated
+from progan_style import (
+    Condition,
+    Generator,
+    centre,
+    condition_for,
+    draw_conditions,
+    generate,
+    latents,
+    to_uint8,
+    truncated,
+)
 
 BATCH = 16
 
@@ -34,14 +44,21 @@ def class_weights(low: int, high: int, classes: int, at: Sequence[float]) -> Ten
 
 
 def path(
-    G: Generator, seeds: Tensor, low: int, high: int, at: Sequence[float] = (0.0, 1.0), psi: float = 1.0
+    G: Generator,
+    seeds: Tensor,
+    low: int,
+    high: int,
+    at: Sequence[float] = (0.0, 1.0),
+    psi: float = 1.0,
+    given: Mapping[str, Any] | None = None,
 ) -> NDArray[np.uint8]:
     """The same z and noise on the way from one class to the other, by mixing the class embeddings.
 
-    seeds [N] -> uint8 [T, N, 1, R, R]; the ends are the classes' own images to the byte.
+    seeds [N] -> uint8 [T, N, 1, R, R]; the ends are the classes' own images to the byte. given: conditions that are
+    held, as in `generate`; what is not given is drawn as in the class at each place, so that ages would change too.
     """
     weights = class_weights(low, high, len(G.class_names), at)
-    images = generate(G, weights.repeat_interleave(len(seeds), dim=0), seeds.repeat(len(at)), psi=psi)
+    images = generate(G, weights.repeat_interleave(len(seeds), dim=0), seeds.repeat(len(at)), psi=psi, given=given)
     return images.reshape(len(at), len(seeds), *images.shape[1:]).numpy()
 
 
@@ -80,11 +97,16 @@ def render(G: Generator, ws: Tensor, noise: Tensor) -> NDArray[np.uint8]:
 
 
 @torch.no_grad()
-def styles(G: Generator, seeds: Tensor, label: int, psi: float = 1.0) -> tuple[Tensor, Tensor]:
-    """The ws [N, L, W] and the noise [N, noise_size] of the images of these seeds, on the generator's device."""
+def styles(
+    G: Generator, seeds: Tensor, label: int, psi: float = 1.0, given: Mapping[str, Any] | None = None
+) -> tuple[Tensor, Tensor]:
+    """The ws [N, L, W] and the noise [N, noise_size] of the images of these seeds, on the generator's device.
+
+    given: as in `generate`; what is not given is drawn by the seed.
+    """
     device = next(G.parameters()).device
     z, noise = latents(G, seeds.to(device))
-    condition = Condition.of(torch.full_like(seeds, label), G.class_names).to(device)
+    condition = draw_conditions(G, condition_for(G, torch.full_like(seeds, label), given), seeds).to(device)
     return truncated(G, z, condition, psi), noise
 
 
@@ -140,13 +162,15 @@ def random_direction(direction: Tensor, count: int, seed: int = 0) -> Tensor:
     return torch.nn.functional.normalize(other) * direction.norm()
 
 
-def path_in_w(G: Generator, seeds: Tensor, low: int, high: int, at: Sequence[float]) -> NDArray[np.uint8]:
+def path_in_w(
+    G: Generator, seeds: Tensor, low: int, high: int, at: Sequence[float], given: Mapping[str, Any] | None = None
+) -> NDArray[np.uint8]:
     """Images of class `low`, moved along the class direction, which is the same for all: [N] -> uint8 [T, N, 1, R, R]
 
     The mapping network may give one z quite another w for each class; a common direction in w leaves alone what has
     nothing to do with the class, so more of the person stays.
     """
-    ws, noise = styles(G, seeds, low)
+    ws, noise = styles(G, seeds, low, given=given)
     direction = class_direction(G, low, high)
     return np.stack([render(G, ws + float(t) * direction, noise) for t in at])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,16 +55,37 @@ def compared_classes(names: Sequence[str]) -> tuple[int, int]:
     return (names.index("CN"), names.index("AD")) if {"CN", "AD"} <= set(names) else (0, len(names) - 1)
 
 
+def held(G: Generator) -> dict[str, Any]:
+    """What one brain keeps in both classes: numbers at their middle, categories unknown. Heights are the seed's own.
+
+    Else each class would have the ages of its own people, and what is shown as the disease would be age as well.
+    """
+    return {one.column: getattr(one, "middle", None) for one in G.described.others}
+
+
 def pairs(context: Context) -> NDArray[np.uint8]:
-    """The same latents as both classes: [2, N, 1, R, R]"""
+    """The same latents as both classes, at equal conditions: [2, N, 1, R, R]"""
     two = two_classes(context)
-    return context.shared("pairs", lambda: latents.path(two.G, torch.arange(PAIRS), two.low, two.high))
+    return context.shared(
+        "pairs", lambda: latents.path(two.G, torch.arange(PAIRS), two.low, two.high, given=held(two.G))
+    )
+
+
+def groups(context: Context) -> NDArray[np.uint8]:
+    """The same latents as both classes, each with the conditions of its own people, as real groups are."""
+    two = two_classes(context)
+    if not two.G.described.others:
+        return pairs(context)
+    return context.shared("groups", lambda: latents.path(two.G, torch.arange(PAIRS), two.low, two.high))
 
 
 def moved(context: Context) -> NDArray[np.uint8]:
     """The slices of the healthy class, moved along the class direction in w: [N, 1, R, R]"""
     two = two_classes(context)
-    return context.shared("moved", lambda: latents.path_in_w(two.G, torch.arange(PAIRS), two.low, two.high, [1.0])[0])
+    return context.shared(
+        "moved",
+        lambda: latents.path_in_w(two.G, torch.arange(PAIRS), two.low, two.high, [1.0], held(two.G))[0],
+    )
 
 
 def walks(context: Context) -> dict[str, NDArray[np.uint8]]:
@@ -72,8 +94,8 @@ def walks(context: Context) -> dict[str, NDArray[np.uint8]]:
     return context.shared(
         "walks",
         lambda: {
-            "path": latents.path(two.G, seeds, two.low, two.high, places),
-            "direction": latents.path_in_w(two.G, seeds, two.low, two.high, places),
+            "path": latents.path(two.G, seeds, two.low, two.high, places, given=held(two.G)),
+            "direction": latents.path_in_w(two.G, seeds, two.low, two.high, places, held(two.G)),
         },
     )
 

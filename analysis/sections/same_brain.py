@@ -204,7 +204,8 @@ def _slider(context: Context, two: TwoClasses) -> ReportFigure:
     low, high = two.names
     size = two.G.resolution
     count = int(np.clip(STRIP // (FRAMES * size**2), 1, 4))
-    frames = latents.path(two.G, torch.arange(count), two.low, two.high, np.linspace(0, 1, FRAMES).tolist())
+    places = np.linspace(0, 1, FRAMES).tolist()
+    frames = latents.path(two.G, torch.arange(count), two.low, two.high, places, given=two_classes.held(two.G))
     strip = np.concatenate([np.concatenate(list(images[:, 0]), axis=1) for images in frames])
     buffer, about = io.BytesIO(), PngInfo()
     about.add_text("Description", context.settings)

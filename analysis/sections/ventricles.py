@@ -70,9 +70,9 @@ def measure(context: Context) -> tuple[Numbers, Sizes]:
         raise NotHereError(f"the ventricles are too small to measure at {context.resolution}x{context.resolution}")
     if truth is None:
         raise NotHereError("the slices have no known ventricle ratio (only phantoms do), so no ruler can be validated")
-    pairs, moved = two_classes.pairs(context), two_classes.moved(context)
+    groups_made, pairs, moved = (make(context) for make in (two_classes.groups, two_classes.pairs, two_classes.moved))
     real = ventricle_ratio(held_out.images)
-    made = np.stack([ventricle_ratio(images) for images in pairs])  # [2, N]
+    made = np.stack([ventricle_ratio(images) for images in groups_made])  # [2, N]
     labels = np.repeat([two.low, two.high], made.shape[1])
     try:
         numbers: Numbers = {"ruler.spearman": atrophy.validated(ventricle_ratio, held_out.images, truth)}
@@ -85,7 +85,8 @@ def measure(context: Context) -> tuple[Numbers, Sizes]:
     groups = [(real[held_out.labels == k], made[i]) for i, k in enumerate((two.low, two.high))]
     for name, (theirs, ours) in zip(two.names, groups, strict=True):
         numbers |= {f"ruler.{name}": float(np.median(ours)), f"ruler.{name}.real": float(np.median(theirs))}
-    shift = float(np.median(ventricle_ratio(moved)) - np.median(made[0]))
+    still = made[0] if groups_made is pairs else ventricle_ratio(pairs[0])
+    shift = float(np.median(ventricle_ratio(moved)) - np.median(still))
     low, high = two.names
     numbers["atrophy.direction.ratio"] = shift / (numbers[f"ruler.{high}.real"] - numbers[f"ruler.{low}.real"])
     along = {

@@ -7,6 +7,7 @@ import pytest
 
 from analysis import two_classes
 from analysis.context import NotHereError
+from progan_style import generate
 
 
 def test_cn_and_ad_are_compared_or_the_first_and_the_last(context_of, tiny_run):
@@ -37,3 +38,25 @@ def test_truth_is_a_column_of_phantoms(context_of, tiny_run, monkeypatch):
     column = {"ventricle_ratio": np.full(len(part), "0.25")}
     context = context_of(tiny_run, replace(tiny_run.data, test=replace(part, columns=column)))
     assert (two_classes.truth(context) == 0.25).all()
+
+
+def test_one_brain_in_two_classes_has_one_age_and_one_sex(context_of, aged_run, few_latents):
+    """Groups are as they are: each class has its own ages."""
+    context = context_of(aged_run)
+    G = context.generator
+    held = {one.column: getattr(one, "middle", None) for one in G.described.others}
+    assert {"age", "sex"} <= set(held) and two_classes.held(G) == held
+    for label in (0, 1):
+        same = generate(G, label, range(16), given=held).numpy()
+        own = generate(G, label, range(16)).numpy()
+        assert np.array_equal(two_classes.pairs(context)[label], same) and not np.array_equal(same, own)
+        assert np.array_equal(two_classes.groups(context)[label], own)
+    walks = two_classes.walks(context)
+    assert np.array_equal(walks["path"][-1], two_classes.pairs(context)[1][:4])
+    off = walks["direction"][0].astype(int) - two_classes.pairs(context)[0][:4]
+    assert np.abs(off).max() <= 1  # the same images in other blocks
+
+
+def test_without_conditions_the_groups_are_the_pairs(context_of, tiny_run, few_latents):
+    context = context_of(tiny_run)
+    assert two_classes.groups(context) is two_classes.pairs(context)
