@@ -8,6 +8,7 @@ Letters: K classes, C conditions that are numbers or categories.
 
 import difflib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -49,16 +50,16 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Ranged(Record):
+class Ranged(Record, ABC):
     """A condition whose values are numbers, in a unit of their own."""
 
     column: str = Field(min_length=1)
     unit: str | None = None
 
     @property
+    @abstractmethod
     def ends(self) -> tuple[float, float]:
         """The range of the training slices."""
-        raise NotImplementedError
 
     def checked(self, value: float) -> float:
         """Raises ValueError, with the range, for a value that no training slice comes near."""
