@@ -13,6 +13,7 @@ import numpy as np
 
 from progan_style.commands.given import Asked, Picture, values_of
 from progan_style.described import Category, Conditions
+from progan_style.files import as_text
 from progan_style.training.call import of
 
 if TYPE_CHECKING:
@@ -130,4 +131,4 @@ def in_bids(text: str) -> str:
 
 
 def in_tsv(cell: Any) -> str:
-    return "n/a" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+    return "n/a" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else str(as_text(cell))

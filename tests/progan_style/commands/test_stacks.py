@@ -10,7 +10,7 @@ from PIL import Image
 from shell_tools import manifest_rows, refused
 
 from progan_style import generate, generate_stack, load_generator
-from progan_style.commands.stacks import in_bids
+from progan_style.commands.stacks import in_bids, in_tsv
 
 CONDITIONS = "data.conditions={slice_mm: position, age: number, sex: category}"
 
@@ -127,6 +127,10 @@ def test_what_is_no_stack_is_refused(call_shell, case, people_run, tmp_path):
 def test_a_run_without_heights_says_what_to_set(call_shell, tiny_run, tmp_path):
     done = call_shell("generate.py", "--run", tiny_run.run_dir, "--stack", "--to", tmp_path / "made")
     refused(done, "--stack: this generator was trained without heights; set data.conditions: {slice_mm: position}")
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_a_text():
+    assert [in_tsv(cell) for cell in ("=1+1", "F", 72.5, None, -3.0, 4)] == ["'=1+1", "F", "72.5", "n/a", "-3", "4"]
 
 
 def test_a_bids_label_is_letters_and_digits():
