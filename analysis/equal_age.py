@@ -66,6 +66,12 @@ def ages_to_compare(one: Number, ages: Floats, labels: NDArray[np.int64], low: i
     return younger, min(younger + STEP, last)
 
 
+def can_be_asked(ages: tuple[float, float], one: Number) -> bool:
+    """Whether the ages lie in the training slices' range, ten years apart: what is told of them is of ten years."""
+    first, last = one.ends
+    return first <= ages[0] and ages[1] <= last and bool(np.isclose(ages[1] - ages[0], STEP))
+
+
 def cells_of(
     G: Generator, classes: tuple[int, int], ages: tuple[float, float], count: int
 ) -> dict[tuple[int, int], NDArray[np.uint8]]:

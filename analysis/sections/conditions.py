@@ -22,8 +22,8 @@ OF_NETWORKS = True
 PRINTED = 10.0  # years of one step of a number that is an age; of others one standard deviation
 
 NO_NUMBER, NO_CATEGORY = "where no condition is a number", "where no condition is a category"
-NO_AGE = "where age is no condition of the generator, or the ventricles cannot be measured"
-NO_TRUTH = "where age is no condition of the generator, or the slices are no phantoms with people, whose truth is known"
+NO_AGE = "where age is no condition of the generator over ten years, or the ventricles cannot be measured"
+NO_TRUTH = "where age is no condition over ten years, or the slices are no phantoms with people, whose truth is known"
 NO_RULER = "where the ventricles cannot be measured"
 NO_SIZES = "without phantoms with people, whose truth is known"
 ONE_CLASS = "with one class, or without conditions that the held-out slices know"
@@ -275,11 +275,17 @@ def _at_equal_age(context: Context, findings: Findings) -> Numbers:
     if of_age is not None:
         of_train = Told("age").values(data.train.columns["age"])
         ages = of_truth[0] if of_truth else equal_age.ages_to_compare(of_age, of_train, data.train.labels, *classes)
-        cells = equal_age.cells_of(G, classes, ages, made.raw.shape[1])
-        sizes = np.array([[ventricle_ratio(cells[i, j]) for j in (0, 1)] for i in (0, 1)])
-        made = Made(made.raw, sizes)
-        findings.cells, findings.ages = cells, ages
-        numbers |= {"equal_age.younger": ages[0], "equal_age.older": ages[1]}
+        if equal_age.can_be_asked(ages, of_age):
+            cells = equal_age.cells_of(G, classes, ages, made.raw.shape[1])
+            sizes = np.array([[ventricle_ratio(cells[i, j]) for j in (0, 1)] for i in (0, 1)])
+            made = Made(made.raw, sizes)
+            findings.cells, findings.ages = cells, ages
+            numbers |= {"equal_age.younger": ages[0], "equal_age.older": ages[1]}
+        else:
+            context.note(
+                f"conditions: no ages are compared: {ages[0]:g} and {ages[1]:g} years; expected ten years within the "
+                f"training slices' {of_age.ends[0]:g} to {of_age.ends[1]:g}"
+            )
     findings.real = real
     if real.truth is not None:
         numbers["equal_age.ruler"] = rank_correlation(real.sizes, real.truth)

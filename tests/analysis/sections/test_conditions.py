@@ -53,6 +53,19 @@ def test_with_truth_the_disease_stands_apart_from_age(context_of, made, aged_run
     assert [picture.private for picture in pictures] == [False, False, True, False]
 
 
+@pytest.mark.parametrize("ages", ((20, 30), (74, 76)))
+def test_ages_that_the_generator_was_not_trained_on_or_that_are_no_ten_years_apart_are_not_asked_for(
+    ages, context_of, made, aged_run, monkeypatch
+):
+    monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
+    data = with_truth(aged_run.data)
+    columns = {name.replace("69", str(ages[0])).replace("79", str(ages[1])): v for name, v in data.test.columns.items()}
+    context = context_of(aged_run, replace(data, test=replace(data.test, columns=columns)))
+    numbers, _ = made(conditions, context)
+    assert "equal_age.raw.of_true" in numbers and "equal_age.disease.of_true" not in numbers
+    assert any(f"{ages[0]} and {ages[1]} years" in note and "expected ten years" in note for note in context.notes)
+
+
 def test_real_slices_have_no_truth_which_is_said(context_of, made, aged_run, monkeypatch):
     monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
     context = context_of(aged_run)
