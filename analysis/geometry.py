@@ -8,6 +8,12 @@ from progan_style import Data, field_of, plane_of
 
 SIDES = {"axial": ("L", "R"), "coronal": ("L", "R"), "sagittal": ("A", "P")}  # plane -> left and right of a picture
 
+ACROSS = {  # plane -> what a stack of such slices shows along one row of its pictures, and along one column
+    "axial": ("coronal", "sagittal"),
+    "coronal": ("axial", "sagittal"),
+    "sagittal": ("axial", "coronal"),
+}
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -19,6 +25,11 @@ class Geometry:
     @property
     def sides(self) -> tuple[str, str]:
         return SIDES.get(self.plane, ("", ""))
+
+    @property
+    def across(self) -> tuple[str, str]:
+        """Names of the two planes across a stack of these slices: along a row of the pictures, and along a column."""
+        return ACROSS.get(self.plane, ("along a row", "along a column"))
 
     def words(self) -> str:
         """For a reader: "axial, 3.52 mm per pixel"."""

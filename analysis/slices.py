@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from progan_style import Dataset, Generator, generate
 
-POSITIONS = ("slice_mm", "slice_rank", "slice", "position")  # manifest columns that say where in the head a slice lies
+HEIGHT = "slice_mm"  # the one of these that is known to be in mm
+POSITIONS = (HEIGHT, "slice_rank", "slice", "position")  # manifest columns that say where in the head a slice lies
 
 
 def same_length(**columns: NDArray[Any]) -> None:

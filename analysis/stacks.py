@@ -61,6 +61,12 @@ def likeness(some: Stack, others: Stack, pairs: Sequence[tuple[int, int]]) -> fl
     return float(likeness_of_pairs(some.images[rows, 0], others.images[columns, 0]).mean())
 
 
+def edges_of(heights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where one slice ends and the next begins: halfway; the outer two are as thick as their neighbours. [S + 1]"""
+    halfway = (heights[1:] + heights[:-1]) / 2
+    return np.array([2 * heights[0] - halfway[0], *halfway, 2 * heights[-1] - halfway[-1]])
+
+
 def areas(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Share of a slice that is head or brain: brighter than 15 % of its 97th percentile of the lit pixels. -> [S]"""
     flat = images.reshape(len(images), -1).astype(np.float64)

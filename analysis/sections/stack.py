@@ -12,6 +12,7 @@ from analysis import plots, stacks, style
 from analysis.context import Context, NotHereError
 from analysis.numbers import Number, Numbers
 from analysis.plots import ReportFigure
+from analysis.slices import HEIGHT
 from analysis.stacks import Stack
 from progan_style import Generator, generate_stack
 
@@ -19,6 +20,7 @@ QUESTION = "Do slices of one seed at several heights make one brain?"
 MOST = 60  # persons of each class
 LEAST = 4  # persons of each class
 HALVES = 200
+BESIDE_MM = 10  # of the midline, where the ventricles are
 FIRST_SEED = 2**29  # no other section has seen these
 OF_NETWORKS = True
 
@@ -134,6 +136,14 @@ def answer(numbers: Numbers) -> str:
 
 
 def show(context: Context, numbers: Numbers, findings: Made) -> list[ReportFigure]:
+    pictures = [in_a_row(context, numbers, findings)]
+    mm = context.geometry.mm
+    if mm is not None and context.positions_are == HEIGHT:
+        pictures.append(in_three_planes(context, findings, mm))
+    return pictures
+
+
+def in_a_row(context: Context, numbers: Numbers, findings: Made) -> ReportFigure:
     real, made, others = (findings[name][0] for name in ("real", "made", "others"))
     figure = plots.new_figure(11, 7.5)
     above, below = figure.subplots(2, 1, height_ratios=[1.5, 1])
@@ -163,20 +173,53 @@ def show(context: Context, numbers: Numbers, findings: Made) -> list[ReportFigur
         if "stack.far" in numbers
         else ""
     )
-    return [
-        ReportFigure(
-            name="stack",
-            content=figure,
-            title="One seed at several heights",
-            reading="Above, the slices of one real person, of one seed at the same heights, and of a seed each. Below, "
-            "how the head's area follows the height. Neighbouring slices of one seed have a likeness of "
-            f"{numbers['stack.near']:.2f}, those of one real person {numbers['stack.near.real']:.2f}.{far}",
-            control=f"Slices of different seeds at these heights have {numbers['stack.near.others']:.2f}. Their area "
-            f"lies {numbers['stack.profile.others']:.1%} off the profile, that of one seed "
-            f"{numbers['stack.profile']:.1%} and of real people {numbers['stack.profile.real']:.1%}.",
-            private=True,
-            alt="Above, three rows of slices from low to high: a real person, one seed, and slices of several seeds. "
-            "Below, lines of the head's area over the height, of real people and of seeds.",
-            shown=f"{numbers['stack.persons']} real people and as many seeds.",
-        )
-    ]
+    return ReportFigure(
+        name="stack",
+        content=figure,
+        title="One seed at several heights",
+        reading="Above, the slices of one real person, of one seed at the same heights, and of a seed each. Below, "
+        "how the head's area follows the height. Neighbouring slices of one seed have a likeness of "
+        f"{numbers['stack.near']:.2f}, those of one real person {numbers['stack.near.real']:.2f}.{far}",
+        control=f"Slices of different seeds at these heights have {numbers['stack.near.others']:.2f}. Their area "
+        f"lies {numbers['stack.profile.others']:.1%} off the profile, that of one seed "
+        f"{numbers['stack.profile']:.1%} and of real people {numbers['stack.profile.real']:.1%}.",
+        private=True,
+        alt="Above, three rows of slices from low to high: a real person, one seed, and slices of several seeds. "
+        "Below, lines of the head's area over the height, of real people and of seeds.",
+        shown=f"{numbers['stack.persons']} real people and as many seeds.",
+    )
+
+
+def in_three_planes(context: Context, findings: Made, mm: float) -> ReportFigure:
+    """One person of the largest class: rows are planes, columns a real person, one seed, a seed each."""
+    columns = [("one real person", "real"), ("one seed", "made"), ("a seed each", "others")]
+    figure = plots.new_figure(9, 7)
+    axes = figure.subplots(3, 3, height_ratios=[2, 1, 1])
+    resolution = context.resolution
+    middle, beside = resolution // 2, resolution // 2 + round(BESIDE_MM / mm)
+    across = np.arange(resolution + 1) * mm
+    for j, (name, key) in enumerate(columns):
+        one: Stack = findings[key][0]
+        own = len(one.heights) // 2
+        plots.image_rows(axes[0, j], [one.images[own : own + 1]], [""], name, context.geometry if j == 0 else None)
+        for ax, cut in ((axes[1, j], one.images[:, 0, middle]), (axes[2, j], one.images[:, 0, :, beside])):
+            ax.pcolormesh(across, stacks.edges_of(one.heights), cut, cmap="gray", vmin=0, vmax=255, rasterized=True)
+            ax.set(aspect="equal", xticks=[], facecolor="black")
+            ax.tick_params(labelsize=7)
+    for ax, plane in zip(axes[:, 0], (context.geometry.plane, *context.geometry.across), strict=True):
+        ax.set_ylabel(plane)
+    heights = findings["real"][0].heights
+    return ReportFigure(
+        name="stack_planes",
+        content=figure,
+        title="The same stacks in three planes",
+        reading=f"{len(heights)} slices from {heights[0]:.3g} to {heights[-1]:.3g} mm. Above, the one in the middle. "
+        "Below, what the stack shows across its slices: through the middle of the picture, and "
+        f"{BESIDE_MM} mm beside it. Each slice is drawn as thick as it stands for. In one brain, outlines and "
+        "ventricles go on from slice to slice.",
+        control="The slices of different seeds do not fit together: bands.",
+        private=True,
+        alt="Three columns: a real person, one seed, and slices of several seeds. Three rows: a slice, and two cuts "
+        "across the stack.",
+        shown="One real person and seeds at the same heights.",
+    )

@@ -44,3 +44,9 @@ def test_pictures_of_several_sizes_have_no_common_millimetre(tmp_path):
 def test_phantoms_are_known(tmp_path):
     (tmp_path / PHANTOMS).write_text("{}")
     assert geometry_of(data(tmp_path), 64) == Geometry("axial", pytest.approx(3.52))
+
+
+def test_planes_across_a_stack():
+    assert Geometry("axial").across == ("coronal", "sagittal")
+    assert Geometry("sagittal").across == ("axial", "coronal")
+    assert Geometry().across == ("along a row", "along a column")

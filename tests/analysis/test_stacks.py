@@ -41,6 +41,10 @@ def test_one_texture_is_alike_and_another_is_not():
     assert stacks.likeness(one, one, pairs) > 0.8 > 0.5 > stacks.likeness(one, other, pairs)
 
 
+def test_a_slice_ends_halfway_to_the_next():
+    assert np.allclose(stacks.edges_of(np.array([2.0, 4.0, 10.0])), [1, 3, 7, 13])
+
+
 def test_the_area_is_that_of_the_disc():
     assert stacks.areas(stack([20], 0.0).images) == pytest.approx([np.pi * 400 / 64**2], rel=0.02)
     assert stacks.areas(np.zeros((1, 1, 8, 8), np.uint8)) == [0.0]

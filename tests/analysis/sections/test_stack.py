@@ -1,10 +1,13 @@
 """The section of whole persons: numbers, controls, and what it needs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analysis import stacks
 from analysis.context import NotHereError
+from analysis.geometry import Geometry
 from analysis.sections import stack
 from analysis.stacks import Stack
 
@@ -18,7 +21,6 @@ def test_a_generator_without_heights_has_none_of_it(context_of, tiny_run):
 def placed(tiny_run, tmp_path, toy_root):
     """A run on the toy slices, three heights of each person."""
     import csv
-    from dataclasses import replace
 
     from progan_style import Trainer, load_config, load_data, save_config
 
@@ -63,6 +65,22 @@ def test_the_real_people_in_the_generators_place_are_as_good_as_they_are(context
     for key in ("near", "far", "profile"):
         assert numbers[f"stack.{key}"] == pytest.approx(numbers[f"stack.{key}.real"])
     assert numbers["stack.near.others"] < numbers["stack.near"]
+
+
+def test_a_stack_is_cut_in_three_planes(context_of, tiny_run):
+    """Millimetres are known: what lies along a row of the pictures, and along a column beside the middle."""
+    context = replace(context_of(tiny_run), geometry=Geometry("axial", 2.0))
+    images = np.zeros((3, 1, 16, 16), np.uint8)
+    images[:, 0, 8] = np.arange(16) + 10 * np.arange(3)[:, None]  # the middle row, brighter from slice to slice
+    images[:, 0, :8, 13] = 200  # 10 mm beside the middle, in the upper half
+    one = Stack(images, np.array([2.0, 4.0, 10.0]), 0)
+    picture = stack.in_three_planes(context, {key: [one] for key in ("real", "made", "others")}, 2.0)
+    axes = picture.content.axes
+    assert [ax.get_ylabel() for ax in axes[::3]] == ["axial", "coronal", "sagittal"]
+    front, side = (ax.collections[0].get_array().reshape(3, 16) for ax in (axes[3], axes[6]))
+    assert np.array_equal(front, images[:, 0, 8]) and np.array_equal(side, images[:, 0, :, 13])
+    low, high = axes[3].get_ylim()
+    assert (low, high) == (1.0, 13.0) and axes[3].get_xlim() == (0.0, 32.0)
 
 
 def test_too_few_people_and_heights_beyond_the_range_are_left_out():
