@@ -27,12 +27,13 @@ from progan_style.scans.grids import (
     sampled,
     through,
 )
-from progan_style.scans.template import MIDDLE, Level, load_template
+from progan_style.scans.template import MIDDLE, STEPS_MM, Level, load_template
 from progan_style.scans.volumes import Array, Volume
 
 PITCHES, ROLLS = (-24.0, -12.0, 0.0, 12.0, 24.0), (-14.0, 0.0, 14.0)  # degrees, at the start; the nose to the front
 IMPROVED = {8: 10, 4: 3, 2: 1}  # how many starts go on at each step in mm
 ITERATIONS = {8: 6, 4: 8, 2: 10}
+OUTLINE = 0.5  # of white matter: brighter points outside the template's brain do not count at the last step
 STILL_MM = 0.1  # an iteration that moves no point of the brain further is the last
 # Prior on the logarithms of size and stretch against the template, whose brain has 1.9 litres; most have 1.2 to 1.7
 SIZE, SIZE_SD, STRETCH_SD = 0.93, 0.10, 0.06
@@ -256,6 +257,8 @@ def gauss_newton(T: Matrix, grid: Grid, level: Level, receiver: Receiver) -> tup
     """The cost at T, and the step M [4, 4] about MIDDLE that would end at the least cost if all were linear."""
     scan = receiver.correct(through(T, grid, level), level)
     valid = scan >= 0
+    if level.step == STEPS_MM[-1]:  # fat, or a brain of another outline: the depths tell the level better
+        valid &= level.brain | (scan <= OUTLINE)
     used = level.region & valid
     for axis in range(3):
         used &= np.roll(valid, 1, axis) & np.roll(valid, -1, axis)

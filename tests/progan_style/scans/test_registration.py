@@ -84,6 +84,17 @@ def test_the_step_is_newtons_of_the_cost():
         assert far < 0 and far < across * 0.5 * np.sign(across)  # no such direction of that size falls as steeply
 
 
+def test_fat_about_the_brain_counts_at_the_coarse_steps_and_not_at_the_last():
+    """Bright points outside the template's brain: the cost at 2 mm is that of the scan in which they are holes."""
+    for step in (8, 2):
+        level = load_template()[step]
+        outside = level.region & ~ndimage.binary_dilation(level.brain)
+        fat, hole = (np.where(outside, value, level.values).astype(np.float32) for value in (1.0, -1.0))
+        where = moved_by(level.origin, level.step)
+        with_fat, with_hole = (gauss_newton(np.eye(4), Grid(x, where), level, Receiver())[0] for x in (fat, hole))
+        assert (with_fat == pytest.approx(with_hole, abs=1e-6)) == (step == 2)
+
+
 def test_the_prior_counts_size_and_stretch_and_no_turn():
     turned = turn_of(np.radians((20.0, 10.0, -30.0)))
     assert np.allclose(deviations(0.93 * turned), 0, atol=1e-9)
