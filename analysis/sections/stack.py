@@ -193,9 +193,10 @@ def in_a_row(context: Context, numbers: Numbers, findings: Made) -> ReportFigure
 def in_three_planes(context: Context, findings: Made, mm: float) -> ReportFigure:
     """One person of the largest class: rows are planes, columns a real person, one seed, a seed each."""
     columns = [("one real person", "real"), ("one seed", "made"), ("a seed each", "others")]
-    figure = plots.new_figure(9, 7)
-    axes = figure.subplots(3, 3, height_ratios=[2, 1, 1])
-    resolution = context.resolution
+    resolution, heights = context.resolution, findings["real"][0].heights
+    tall = max((heights[-1] - heights[0]) / (resolution * mm), 0.15) * 1.3  # a cut against a picture, with its margin
+    figure = plots.new_figure(9, 3.8 + 6 * tall)
+    axes = figure.subplots(3, 3, height_ratios=[1, tall, tall])
     middle, beside = resolution // 2, resolution // 2 + round(BESIDE_MM / mm)
     across = np.arange(resolution + 1) * mm
     for j, (name, key) in enumerate(columns):
@@ -208,7 +209,6 @@ def in_three_planes(context: Context, findings: Made, mm: float) -> ReportFigure
             ax.tick_params(labelsize=7)
     for ax, plane in zip(axes[:, 0], (context.geometry.plane, *context.geometry.across), strict=True):
         ax.set_ylabel(plane)
-    heights = findings["real"][0].heights
     return ReportFigure(
         name="stack_planes",
         content=figure,
