@@ -63,10 +63,8 @@ def card(numbers: Numbers) -> str:
 
 
 def slices_in_words(numbers: Numbers) -> str:
-    """What the data say of plane and millimetres."""
-    plane = (
-        f"{numbers['plane'].capitalize()} brain MR slices" if numbers["plane"] else "Brain MR slices (plane not stated)"
-    )
+    """What the data say of plane and millimetres. They do not say that they are of brains, and phantoms are of none."""
+    plane = f"{numbers['plane'].capitalize()} slices" if numbers["plane"] else "Slices (plane not stated)"
     return plane if numbers["mm_per_pixel"] is None else f"{plane}, {numbers['mm_per_pixel']:.3g} mm per pixel"
 
 

@@ -61,5 +61,5 @@ def test_a_run_gets_a_model_card_with_its_measured_numbers():
 def test_a_folder_of_slices_gets_a_data_set_card_and_the_reason():
     about, text = block(card(NUMBERS))
     assert "Data set card" in text and "there is no model card" in text and "(psi 0.5, after" in text
-    assert "Coronal brain MR slices" in text and about["size_categories"] == ["1K<n<10K"]
+    assert "Coronal slices" in text and about["size_categories"] == ["1K<n<10K"]
     assert about["pretty_name"] == "my: run" and "model-index" not in about

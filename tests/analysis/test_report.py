@@ -182,7 +182,7 @@ def test_facts_are_those_of_the_data(predict, run, toy_root, quick, tmp_path):
     assert numbers["psi"] == 0.5 and numbers["plane"] == "coronal" and numbers["mm_per_pixel"] == 1.8
     assert list(context.fakes.seeds[:3]) == [0, 1, 2] and "nimg" not in numbers and "weights" not in numbers
     card = (tmp_path / "out" / "dataset_card.md").read_text()
-    assert "Coronal brain MR slices, 1.8 mm per pixel" in card and "psi 0.5" in card and "Axial" not in card
+    assert "Coronal slices, 1.8 mm per pixel" in card and "psi 0.5" in card and "Axial" not in card
     assert not (tmp_path / "out" / "model_card.md").exists()
     columns["psi"][0] = "1"
     assert folder_context(real, fake, 16, tmp_path / "out").psi is None
