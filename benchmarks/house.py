@@ -65,10 +65,14 @@ TINY = ("network.channel_base=64", "network.channel_max=8", "data.phantom.person
         "training.precision=fp32", "threads=1", "schedule.batch_size.8=8")  # fmt: skip
 
 
-def traced_step(top: Path) -> tuple[list[str], list[str]]:
-    """The functions from main to the one whose call steps D's optimiser, and the files of a plain step."""
+def traced_step(top: Path, data: Path | None = None) -> tuple[list[str], list[str]]:
+    """The functions from main to the one whose call steps D's optimiser, and the files of a plain step.
+
+    data: slices to train on, instead of phantoms.
+    """
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--run", f"{folder}/run", "--until", "8", "--set", f"data.cache={folder}/cache"]
+        arguments += ["--data", str(data)] if data else []
         arguments += [word for change in TINY for word in ("--set", change)]
         command = [sys.executable, "-c", TRACE, str(top), *arguments]
         done = subprocess.run(command, cwd=top, capture_output=True, text=True)

@@ -197,6 +197,7 @@ def rises(samples: Sequence[Sample]) -> list[str]:
 def go_on(minutes: float, chance: random.Random, folder: Path, tell: Callable[[Sample], None]) -> list[str]:
     """What was wrong with a run that goes on for so long."""
     run, begun = folder / "long", time.monotonic()
+    ends = [end for end in ENDS if signal.getsignal(end) is not signal.SIG_IGN]  # under nohup nobody hears SIGHUP
     words = words_of(run, [*settings_of("stylegan2", folder / "cache"), *LONG])
     wrong: list[str] = []
     restarts: list[Sample] = []
@@ -230,10 +231,10 @@ def go_on(minutes: float, chance: random.Random, folder: Path, tell: Callable[[S
                 tell(now)
                 seen = now.images
                 break
-        end = signal.SIGTERM if after(1.0) else ENDS[starts % len(ENDS)]
+        end = signal.SIGTERM if after(1.0) else ends[starts % len(ends)]
         process.send_signal(end)
         _, said = process.communicate()
-        if process.returncode not in (-end, 128 + end):
+        if process.returncode not in (-end, 128 + end, 130):  # 130: before its first step
             wrong.append(f"start {starts}: {last_word(said)}")
             break
     counts = [line["nimg"] for line in read_log(run) if "loss_d" in line]

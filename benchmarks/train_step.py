@@ -43,6 +43,7 @@ class Preset:
     rounds: int
     widths: tuple[int, int] = (8192, 256)  # channel_base, channel_max
     latent: int = 256  # z_dim and w_dim
+    persons: int = 20  # phantoms that are read
 
 
 PRESETS = {
@@ -230,7 +231,7 @@ def shares(clock: Clock, preset: Preset, device: torch.device, resolutions: list
 def time_input(clock: Clock, preset: Preset, device: torch.device, resolution: int = 64) -> float:
     """A folder of 256x256 PNG decoded and reduced for each batch, against the packed pyramid; the ratio."""
     with tempfile.TemporaryDirectory() as name:
-        folder = make_phantoms(Path(name) / "slices", persons=20, slices=4, seed=0, overlap="clear")
+        folder = make_phantoms(Path(name) / "slices", persons=preset.persons, slices=4, seed=0, overlap="clear")
         data = load_folder(folder, resolution=256, cache_dir=Path(name) / "cache", progress=False)
         files = [Path(folder) / path for path in data.train.paths]
         n = 64

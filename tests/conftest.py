@@ -87,6 +87,51 @@ def tiny_run(tmp_path_factory, toy_root, tiny_overlay) -> TinyRun:
     return TinyRun(run_dir, toy_root, tiny_overlay, config, data)
 
 
+@functools.cache
+def prepared_template():
+    from progan_style.phantoms.atlas import prepare_template
+
+    return prepare_template()
+
+
+@pytest.fixture(scope="session")
+def template():
+    """The phantoms' template: geometry and tissues."""
+    return prepared_template()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_template():
+    """Preparing the template takes five seconds: all phantoms that are drawn in this process share it."""
+    from progan_style.phantoms import folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder, "prepare_template", prepared_template)
+        yield
+
+
+@pytest.fixture
+def rough(monkeypatch):
+    """What a report does hundreds of times, in less time: figures are drawn without their layout, which each section's
+    own tests have, and an AUC is counted from ranks."""
+    from scipy.stats import rankdata
+
+    from analysis import classification, plots
+
+    saved = plots._saved
+
+    def unlaid(figure, *rest):
+        figure.set_layout_engine("none")
+        return saved(figure, *rest)
+
+    def area(labels, scores):
+        ranks, ones = rankdata(scores), np.asarray(labels).astype(bool)
+        return (ranks[ones].mean() - (ones.sum() + 1) / 2) / (~ones).sum()
+
+    monkeypatch.setattr(plots, "_saved", unlaid)
+    monkeypatch.setattr(classification, "roc_auc_score", area)
+
+
 @pytest.fixture
 def pca_for_umap(monkeypatch):
     """PCA in UMAP's place on the report's maps: uncompiled, a UMAP takes half a minute."""
@@ -111,8 +156,8 @@ def few_latents(monkeypatch):
 
 
 @pytest.fixture
-def quick(monkeypatch, pca_for_umap, few_latents):
-    """A report of seconds: a judge that has seen 640 images, PCA in UMAP's place, few latents."""
+def quick(monkeypatch, pca_for_umap, few_latents, rough):
+    """A report of seconds: a judge that has seen 640 images, PCA in UMAP's place, few latents, rough figures."""
     from analysis import context, evaluation
     from analysis.judge import train_judge
 

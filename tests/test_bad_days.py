@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fork_tools import Forked
 from shell_tools import refused
 
 REPO = Path(__file__).parents[1]
@@ -55,8 +56,7 @@ LONG = ("--set", "schedule.hold_kimg.8=1000", "--set", "training.log_kimg=0.2", 
 
 def start(overlay, root, run):
     """A training in a process of its own, which has written its first lines and its first checkpoint."""
-    command = [sys.executable, "train.py", "--config", overlay, "--data", root, "--run", run, *LONG]
-    process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = Forked("train.py", "--config", overlay, "--data", root, "--run", run, *LONG)
     for _ in range(4800):  # a machine may be busy
         if (run / "checkpoint.pt").is_file():
             return process
@@ -96,8 +96,7 @@ def test_a_disk_that_a_training_cannot_write_to_any_more(harm, told, disk, tiny_
         process.kill()
         process.communicate()
         read_only(place)
-        command = [sys.executable, "train.py", "--run", run]
-        process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = Forked("train.py", "--run", run)
     else:
         harm(place)
     ends_in_one_line(process, *told)

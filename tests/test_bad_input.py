@@ -20,6 +20,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from fork_tools import Forked
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -1001,9 +1002,7 @@ def test_what_a_killed_packing_left_is_swept_after_a_day(toy_root, tmp_path):
 def test_a_training_that_nobody_reads_goes_on(run, tmp_path):
     shutil.rmtree(run / "stage-016")
     shutil.copy(run / "checkpoint-previous.pt", run / "checkpoint.pt")
-    words = [sys.executable, "train.py", "--run", str(run)]
-    process = subprocess.Popen(words, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None
+    process = Forked("train.py", "--run", run)
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=120) == 0, process.stderr.read()

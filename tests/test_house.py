@@ -10,9 +10,9 @@ REPO = Path(__file__).parents[1]
 MODEL = ("progan_style",)  # and the scripts at the top
 
 
-def test_a_step_is_six_calls_from_main():
+def test_a_step_is_six_calls_from_main(toy_root):
     """The sixth is take_step, which can be recorded as a whole."""
-    frames, files = house.traced_step(REPO)
+    frames, files = house.traced_step(REPO, toy_root)
     assert len(frames) - 1 <= 6 and frames[0] == "main" and frames[-1] == "update_D", frames
     assert "progan_style/training/step.py" in files and len(files) <= 11, files
 

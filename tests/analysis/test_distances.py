@@ -1,8 +1,11 @@
 """Frechet distance, KID, precision, recall, density and coverage: definitions, closed forms, expectations."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from analysis import distances
 from analysis.distances import coverage, coverage_expected, frechet, kid, prdc, prdc_of_persons
 from analysis.persons import independent
 
@@ -93,6 +96,15 @@ def test_coverage_of_persons_takes_one_slice_of_each():
     assert prdc_of_persons(real[::8], other[::8], nobody[:40], nobody[:40], 40) == pytest.approx(
         prdc(real[::8], other[::8])
     )
+
+
+def test_as_many_draws_are_averaged_as_the_page_says(monkeypatch):
+    seen = []
+    monkeypatch.setattr(distances, "prdc", lambda real, fake, k: seen.append(k) or {"coverage": len(seen)})
+    some = np.arange(8.0)[:, None]
+    assert prdc_of_persons(some, some, np.full(8, ""), np.full(8, ""), 8) == {"coverage": np.mean(range(1, 11))}
+    page = (Path(__file__).parents[2] / "docs" / "analysis.md").read_text()
+    assert f"average {len(seen)} draws" in " ".join(page.split())
 
 
 def test_coverage_says_what_it_needs():

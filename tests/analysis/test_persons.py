@@ -1,5 +1,7 @@
 """What an independent draw is: a person, and every image of nobody."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,13 @@ def test_an_interval_over_halves_is_as_wide_as_the_mean_is_uncertain():
     ).values()
     error = values[::5].std(ddof=1) / np.sqrt(40)
     assert (low, high) == pytest.approx(values.mean() + np.array([-1.96, 1.96]) * error, abs=0.1 * error)
+
+
+def test_there_are_as_many_halves_as_the_page_says():
+    seen = []
+    half_sample_intervals(lambda x, y: {"draw": seen.append(x) or 0.0}, people(4), people(4), {"draw": 0.0})
+    page = (Path(__file__).parents[2] / "docs" / "analysis.md").read_text()
+    assert f"There are {len(seen)} halves for distances" in " ".join(page.split())
 
 
 def test_a_persons_slices_keep_one_label_when_labels_are_permuted():

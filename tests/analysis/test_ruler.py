@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from analysis.ruler import ventricle_ratio
-from progan_style.phantoms.atlas import prepare_template
 from progan_style.phantoms.drawing import draw_slices, reduce
 from progan_style.phantoms.persons import draw_persons
 
@@ -14,10 +13,9 @@ def rank_correlation(a, b):
 
 
 @pytest.fixture(scope="module")
-def unseen():
-    """Persons of a seed that the ruler's region was not made from: pictures [240, 256, 256], truth [240]."""
-    template = prepare_template()
-    persons = draw_persons(80, 20261, "clear")
+def unseen(template):
+    """Persons of a seed that the ruler's region was not made from: pictures [120, 256, 256], truth [120]."""
+    persons = draw_persons(40, 20261, "clear")
     drawn = [draw_slices(person, (8.0, 16.0, 25.0), 20261, *template) for person in persons]
     return np.concatenate([pictures for pictures, _ in drawn]), np.concatenate([ratios for _, ratios in drawn])
 

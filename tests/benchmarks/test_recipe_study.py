@@ -108,7 +108,7 @@ def tiny_study(tiny_overlay, tmp_path, monkeypatch, quick):
     return tmp_path
 
 
-def test_an_arm_is_timed_trained_judged_and_kept(tiny_study, capsys):
+def test_an_arm_is_timed_trained_judged_and_kept(tiny_study, capsys, monkeypatch):
     rows, to = tiny_study / "rows.jsonl", tiny_study / "study"
     command = ["--arm", "a", "--to", str(to), "--rows", str(rows)]
     assert recipe_study.main(command) == 0
@@ -118,8 +118,10 @@ def test_an_arm_is_timed_trained_judged_and_kept(tiny_study, capsys):
     assert {"kid", "kid.baseline", "kid.CN", "coverage.AD", "fidelity.auc", "fidelity.real", "tstr.auc"} <= row.keys()
     assert missing(recipes.QUESTIONS, read_rows(rows)) == []
     rows.unlink()
+    monkeypatch.setattr(recipe_study, "measure", lambda arm, config, data, folder: {"kimg": 1.0, "kid": 0.5})
     assert recipe_study.main(command) == 0  # the run stands: it is judged again, not trained again
-    assert json.loads(rows.read_text())["cpu_seconds"] == row["cpu_seconds"]
+    again = json.loads(rows.read_text())
+    assert again["cpu_seconds"] == row["cpu_seconds"] and again["kid"] == 0.5
     capsys.readouterr()
     assert recipe_study.main(["--table", "--rows", str(rows)]) == 0
     assert "**which**" in capsys.readouterr().out

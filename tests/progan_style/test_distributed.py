@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fork_tools import Forked
 
 from progan_style import distributed, load_config, save_config
 from progan_style.checkpoint import load_state
@@ -60,7 +61,7 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def start(ranks: int, *command: object, each: tuple[tuple[str, ...], ...] = ()) -> list[subprocess.Popen]:
+def start(ranks: int, *command: object, each: tuple[tuple[str, ...], ...] = (), begin=Forked) -> list:
     """The processes of one machine, as torchrun would start them; `each`: further arguments of every rank."""
     shared = os.environ | {
         "WORLD_SIZE": str(ranks),
@@ -70,19 +71,17 @@ def start(ranks: int, *command: object, each: tuple[tuple[str, ...], ...] = ()) 
         "PYTHONPATH": str(REPO),
     }
     return [
-        subprocess.Popen(
-            [sys.executable, *map(str, command), *(each[rank] if each else ())],
-            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=REPO,
-        )
+        begin(*command, *(each[rank] if each else ()), env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(ranks)
     ]
 
 
-def finish(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
+def interpreter(*command: object, env: dict[str, str]) -> subprocess.Popen:
+    words = [sys.executable, *map(str, command)]
+    return subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPO)
+
+
+def finish(processes: list) -> list[tuple[int, str, str]]:
     out = []
     for process in processes:
         text, error = process.communicate(timeout=200)
@@ -162,7 +161,7 @@ elif sys.argv[1] == "broken":
 @pytest.mark.parametrize("how", ("well", "broken", "silent"))
 def test_who_has_left_has_no_threads_of_the_group(how):
     """They end with the group. One that outlives the interpreter aborts the process, once in some hundred runs."""
-    done = finish(start(2, "-c", LEAVES, how))
+    done = finish(start(2, "-c", LEAVES, how, begin=interpreter))
     assert [(code, text) for code, text, _ in done] == [(0, "free\n")] * 2, done
 
 

@@ -73,3 +73,8 @@ def test_style_mixing_keeps_the_head_and_takes_the_tail():
     assert (mixed.diff(dim=1) >= 0).all()
     assert set(crossover[u[:, 0] < 0.9].tolist()) == {1, 2, 3, 4, 5}
     assert set(crossover[u[:, 0] >= 0.9].tolist()) == {6}
+
+
+def test_a_mapping_hears_a_height_only_where_it_is_asked_to():
+    plain = Mapping(z_dim=5, w_dim=6, num_layers=4, num_classes=1, depth=3, lr_mul=0.01)
+    assert plain.position is None and plain.parts["position"] == 0

@@ -1,11 +1,9 @@
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
+from fork_tools import Forked
 from run_tools import ADA, OF_ARCHITECTURE, log_of, same
 
 from progan_style import GrowthSchedule, Trainer, load_config, load_data
@@ -15,9 +13,6 @@ from progan_style.sampling import to_float
 from progan_style.training import recovery
 from progan_style.training.losses import LOSSES
 from progan_style.training.trainer import choose_precision
-
-REPO = Path(__file__).parents[3]
-
 
 # Batches of 8, stages of 48 + (32 + 48) images, a penalty every 4th step of a stage.
 CUTS = {
@@ -77,9 +72,8 @@ def test_every_state_has_its_penalised_step_and_its_fade(make):
 
 def test_sigterm_ends_with_a_checkpoint_and_says_how_to_go_on(tiny_overlay, toy_root, tmp_path):
     run_dir = tmp_path / "run"
-    command = [sys.executable, "train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run_dir]
-    command += ["--set", "schedule.hold_kimg.16=1000"]
-    process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run_dir]
+    process = Forked(*command, "--set", "schedule.hold_kimg.16=1000")
     while not (run_dir / "stage-008" / "generator.safetensors").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
