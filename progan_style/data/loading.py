@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from progan_style.data.classes import advice
 from progan_style.data.dataset import Data, Dataset
-from progan_style.data.folder import SPLITS, Folder, check_classes, read_folder
+from progan_style.data.folder import SPLITS, UNLABELLED, Folder, check_classes, read_folder
 from progan_style.data.packing import FORMAT, NO_FAULTS, SMALLEST, Allow, Job, open_cache, pack
 from progan_style.data.persons import UNKNOWN, subjects_of
 
@@ -25,6 +25,7 @@ def load_folder(
     aliases: Mapping[str, str] | None = None,
     resolution: int,
     subject_column: str = "subject",
+    unlabelled: bool = False,
     allow: Allow = NO_FAULTS,
     cache_dir: str | os.PathLike[str],
     progress: bool = True,
@@ -36,7 +37,7 @@ def load_folder(
     averaging, by `workers` threads (None: all cores); 16-bit images share one intensity range. The cache is found
     again by the names, sizes and times of the files and by every argument that decides a byte; a change of any makes
     a new one.
-    allow: which faults of pictures are none. Raises FileNotFoundError or ValueError, one line each, if the folder is
+    unlabelled: whether slices without a class are read too (Data.learnt). allow: which faults of pictures are none. Raises FileNotFoundError or ValueError, one line each, if the folder is
     not what it has to be.
     """
     if resolution < SMALLEST or resolution & (resolution - 1):
@@ -45,7 +46,7 @@ def load_folder(
     class_names = tuple(classes)
     root = os.fspath(root)
     try:
-        folder = read_folder(root, class_names, aliases, subject_column)
+        folder = read_folder(root, class_names, aliases, subject_column, unlabelled)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}{advice(root, class_names)}") from None
     settings = {
@@ -58,7 +59,7 @@ def load_folder(
         "allow_upsampling": allow.upsampling,
         "skip_unreadable": allow.unreadable,
     }
-    key = _key(settings, folder)
+    key = _key(settings | ({"unlabelled": True} if unlabelled else {}), folder)  # other caches keep their names
     cache = Path(cache_dir) / f"data-{key}"
     job, paths = Job(root, resolution, allow, workers=workers), [item.path for item in folder.slices]
     if not cache.is_dir():
@@ -103,16 +104,19 @@ def _data(
     split = np.array([list(SPLITS).index(item.split) for item in folder.slices])
     borders = np.searchsorted(split, range(len(SPLITS) + 1))  # sorted by split: ranges, so levels stay memory-mapped
     parts = {name: every.subset(np.arange(borders[i], borders[i + 1])) for i, name in enumerate(SPLITS)}
+    learnt = parts["train"]
+    parts["train"] = learnt.subset(learnt.labels >= 0)
     mean = {
         (name, class_name): float(means[here].mean())
         for number, name in enumerate(SPLITS)
-        for label, class_name in enumerate(class_names)
+        for label, class_name in [*enumerate(class_names), (-1, UNLABELLED)]
         if (here := (split == number) & (labels == label)).any()
     }
     return Data(
         train=parts["train"],
         validate=parts["validate"],
         test=parts["test"],
+        with_unlabelled=learnt if len(learnt) > len(parts["train"]) else None,
         class_names=class_names,
         root=root,
         resolution=resolution,
@@ -120,7 +124,8 @@ def _data(
         subjects_known=subjects_are != UNKNOWN,
         subjects_are=subjects_are,
         why_subjects=why,
-        class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)},
+        class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)}
+        | ({UNLABELLED: folder.class_folders[-1]} if -1 in folder.class_folders else {}),
         source_sizes=index["sizes"],
         mean_intensity=mean,
         bits=index["bits"],
