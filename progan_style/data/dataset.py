@@ -249,6 +249,11 @@ class Data:
         return self.train if self.with_unlabelled is None else self.with_unlabelled
 
     @property
+    def unlabelled(self) -> Dataset:
+        """The slices without a class among those; none, where they were not asked for."""
+        return self.learnt.subset(self.learnt.labels < 0)
+
+    @property
     def splits(self) -> dict[str, Dataset]:
         return {"train": self.train, "validate": self.validate, "test": self.test}
 

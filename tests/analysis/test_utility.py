@@ -30,9 +30,9 @@ def test_an_interval_over_seeds_by_hand():
 
 
 def test_an_arm_proves_something_only_if_the_generator_saw_nobody_else():
-    assert saw(frozenset("ab"), {"a", "b", "c"}) == ARM_ONLY
-    assert saw(frozenset("abcd"), {"a", "b", "c"}) == ALL_PERSONS
-    arm = ArmResult(0.25, 10, 80, ALL_PERSONS, False, (0.7,), (0.8,))
+    assert saw(Source(None, frozenset("ab")), {"a", "b", "c"}) == ARM_ONLY
+    assert saw(Source(None, frozenset("abcd")), {"a", "b", "c"}) == ALL_PERSONS
+    arm = ArmResult(0.25, 10, 80, ALL_PERSONS, False, (0.7,), (0.8,), (0.0, 0.2))
     assert not arm.proves and arm.name == "utility.25.unproven" and arm.gains == [pytest.approx(0.1)]
 
 
@@ -52,7 +52,8 @@ def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
 def test_every_arm_takes_the_same_steps_and_the_test_part_is_asked_once(tiny_run, whole, monkeypatch):
     steps, asked = [], []
     monkeypatch.setattr(utility, "fit", lambda pools, classes, **how: steps.append((len(pools), how["steps"])))
-    monkeypatch.setattr(utility, "_auc", lambda network, part, resolution: asked.append(part) or 0.5)
+    answers = np.random.default_rng(0).dirichlet([1, 1], len(tiny_run.data.test))
+    monkeypatch.setattr(utility, "_answers", lambda network, part, resolution: asked.append(part) or answers)
     compare([whole], tiny_run.data, 16, plan=ComparisonPlan(shares=(0.25, 1.0), seeds=2, steps=9, synthetic=16))
     assert sorted(steps) == [(1, 9)] * 4 + [(2, 9)] * 4
     assert len(asked) == 8 and all(part is tiny_run.data.test for part in asked)
