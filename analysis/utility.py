@@ -109,7 +109,7 @@ def interval_over_seeds(gains: Sequence[float]) -> tuple[float, float, float]:
 def interval_over_persons(
     part: Dataset, real: Sequence[NDArray[Any]], both: Sequence[NDArray[Any]], seed: int, draws: int = 200
 ) -> tuple[float, float]:
-    """95 % of the mean gain over random halves of the persons of a part. real, both: the answers [M, K] of each seed."""
+    """95 % of the mean gain over random halves of a part's persons. real, both: the answers [M, K] of each seed."""
 
     def gain(rows: NDArray[Any]) -> float:
         aucs = [[classification.auc(part.labels[rows], answers[rows]) for answers in arm] for arm in (real, both)]

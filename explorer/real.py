@@ -48,7 +48,8 @@ def load_real(run_dir: Path, config: Config) -> Real:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training slice. label: -1 where unlabelled. person: a letter, the same for slices of one person; "" where persons are unknown."""
+    """A training slice. label: -1 where unlabelled. person: a letter, the same for slices of one person; "" where
+    persons are unknown."""
 
     picture: Picture
     label: int
@@ -57,7 +58,7 @@ class Neighbour:
 
 
 class Closest:
-    """All training slices, the unlabelled too, at one size in the pose in which the report compares them: analysis.aligned_pixels.
+    """All training slices, the unlabelled too, at one size in the pose of the report: analysis.aligned_pixels.
 
     threshold: the distance below which the report calls a slice a copy, 1 % of the held-out slices being nearer; None
     without held-out slices. Raises ValueError if the size was not packed.

@@ -152,7 +152,12 @@ def with_unlabelled(config: Config) -> Config:
     Where data.unlabelled asks for them beside labelled ones, they are none.
     """
     root = config.data.root
-    if root is None or config.data.unlabelled or not os.path.isdir(root) or set(find_classes(root).values()) != {UNLABELLED}:
+    if (
+        root is None
+        or config.data.unlabelled
+        or not os.path.isdir(root)
+        or set(find_classes(root).values()) != {UNLABELLED}
+    ):
         return config
     return config.model_copy(update={"data": config.data.model_copy(update={"classes": (UNLABELLED,)})})
 

@@ -26,8 +26,8 @@ class Dataset:
     """One split: rows are images, the same rows at every resolution.
 
     levels maps a resolution to uint8 [M, 1, R, R] (memory-mapped: reading a row reads its bytes only); labels [M] index
-    class_names, -1: unlabelled, the class is not known (Data.learnt alone has such); subjects [M] are the persons or groups, "" where unknown; paths are relative to the data folder;
-    columns are the manifest's further columns as strings, "" where missing.
+    class_names, -1 where the class is not known (in Data.learnt alone); subjects [M] are the persons or groups, ""
+    where unknown; paths are relative to the data folder; columns are the manifest's further columns as strings, "" where missing.
     """
 
     levels: dict[int, np.ndarray]

@@ -18,9 +18,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from progan_style.described import MISSING
 from progan_style.data.gray import SUFFIXES
 from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.described import MISSING
 from progan_style.files import check_part
 
 UNLABELLED = "unlabelled"  # the folder of slices without a class
@@ -132,8 +132,8 @@ def read_folder(
     if unlabelled and not any(item.label < 0 for item in slices):
         where = f"train/{UNLABELLED}/" if scan.in_splits else f"{UNLABELLED}/"
         raise ValueError(
-            f"data.unlabelled: expected slices in {os.path.join(root, where)} or lines of {MANIFEST} in train without a "
-            f"label, found none: add them, or set data.unlabelled=false"
+            f"data.unlabelled: expected slices in {os.path.join(root, where)} or lines of {MANIFEST} in train without "
+            f"a label, found none: add them, or set data.unlabelled=false"
         )
     return folder
 
@@ -141,9 +141,10 @@ def read_folder(
 def refuse_unlabelled(class_names: Sequence[str], label_of: Mapping[str, int]) -> None:
     """Raises ValueError where unlabelled slices cannot be told from those of a class."""
     if UNLABELLED in label_of:
+        name = class_names[label_of[UNLABELLED]]
         raise ValueError(
-            f"data.unlabelled: {UNLABELLED} is the name of the slices without a class, and {class_names[label_of[UNLABELLED]]} "
-            f"of data.classes goes by it: take it out of data.classes and data.aliases, or set data.unlabelled=false"
+            f"data.unlabelled: {UNLABELLED} is the name of the slices without a class, and {name} of data.classes goes "
+            f"by it: take it out of data.classes and data.aliases, or set data.unlabelled=false"
         )
     if len(class_names) < 2:
         raise ValueError(
@@ -164,8 +165,8 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
     for split in folder.splits:
         if {label for of, label in present if of == split} == {-1}:
             raise FileNotFoundError(
-                f"{root}: {UNLABELLED} images alone in {split}; expected {expected} beside them: label some persons, or "
-                f"set data.unlabelled=false"
+                f"{root}: {UNLABELLED} images alone in {split}; expected {expected} beside them: label some persons, "
+                f"or set data.unlabelled=false"
             )
         for label, name in enumerate(class_names):
             if (split, label) in present:

@@ -37,8 +37,8 @@ def load_folder(
     averaging, by `workers` threads (None: all cores); 16-bit images share one intensity range. The cache is found
     again by the names, sizes and times of the files and by every argument that decides a byte; a change of any makes
     a new one.
-    unlabelled: whether slices without a class are read too (Data.learnt). allow: which faults of pictures are none. Raises FileNotFoundError or ValueError, one line each, if the folder is
-    not what it has to be.
+    unlabelled: whether slices without a class are read too (Data.learnt). allow: which faults of pictures are none.
+    Raises FileNotFoundError or ValueError, one line each, if the folder is not what it has to be.
     """
     if resolution < SMALLEST or resolution & (resolution - 1):
         raise ValueError(f"data resolution {resolution}: expected a power of two, {SMALLEST} or more")

@@ -8,7 +8,7 @@ OAS2_0001_MR2, OAS30001_MR_d0129).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np

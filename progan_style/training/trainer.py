@@ -26,7 +26,7 @@ from progan_style.training.upkeep import Evaluate, Upkeep
 
 
 class Trainer:
-    """Built from a Config and what is learnt of the data (Data.learnt). On several processes each has its share of every batch."""
+    """Built from a Config and Data.learnt. On several processes each has its share of every batch."""
 
     def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
         refuse_uneven(config, distributed.world())
@@ -124,7 +124,7 @@ class Trainer:
         return self.state.nimg + distributed.rank() * n, n
 
     def largest_share(self) -> float:
-        """Of the labelled slices that a step sees, the largest class's: what always naming that class would get right."""
+        """Of the labelled slices of a step, the largest class's: what always naming that class would get right."""
         if self.config.data.sampling == "balanced":
             return 1 / len(self.config.data.classes)
         counts = np.bincount(self.data.labels[self.data.labels >= 0])
@@ -191,8 +191,8 @@ def refuse_other_labels(config: Config, data: Dataset) -> None:
     count, asked = int((data.labels < 0).sum()), config.data.unlabelled
     if asked != (count > 0):
         raise ValueError(
-            f"data.unlabelled is {str(asked).lower()}, and {count} of {len(data)} training slices have no class; expected "
-            f"Data.learnt of a folder that was loaded with this configuration"
+            f"data.unlabelled is {str(asked).lower()}, and {count} of {len(data)} training slices have no class; "
+            f"expected Data.learnt of a folder that was loaded with this configuration"
         )
 
 

@@ -88,7 +88,11 @@ def test_persons_guessed_from_names_are_theirs_too(root, load):
         (BOTH, {}, r"data.unlabelled: expected slices in \S*train/unlabelled/ or lines of manifest.csv .*=false"),
         ((*BOTH, "validate/unlabelled"), {}, r"data.unlabelled: expected slices in .*found none"),
         (("train/CN", "train/unlabelled"), {}, r"no images of class AD for train; expected train/AD/"),
-        (BOTH, {"classes": ("CN", "AD", "Unlabelled")}, r"unlabelled is the name of the slices without a class, and Unl"),
+        (
+            BOTH,
+            {"classes": ("CN", "AD", "Unlabelled")},
+            r"unlabelled is the name of the slices without a class, and Unl",
+        ),
         (BOTH, {"aliases": {"unlabelled": "CN"}}, r"without a class, and CN of data.classes goes by it: take it out"),
         (BOTH, {"classes": ("CN",)}, r"data.unlabelled: expected two classes or more, got CN alone"),
     ],
@@ -103,7 +107,9 @@ def test_bad_input_in_one_line(root, load, names, settings, message):
 def test_a_manifest_that_disagrees_is_an_error(root, load):
     write(root, (*BOTH, "train/unlabelled"))
     manifest(root, [(path, "CN" if "unlabelled" in path else "", who, "") for path, _, who, _ in all_rows(root)])
-    with pytest.raises(ValueError, match=r"label CN, but train/unlabelled/\S* lies in unlabelled: correct one") as error:
+    with pytest.raises(
+        ValueError, match=r"label CN, but train/unlabelled/\S* lies in unlabelled: correct one"
+    ) as error:
         load(unlabelled=True)
     one_line(error)
 

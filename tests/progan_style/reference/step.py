@@ -48,8 +48,8 @@ class State:
 
 @dataclass
 class Slices:
-    """The training slices: uint8 [M, 1, R, R] at each resolution, labels [M], -1 without a class; where they count, heights [M], and by
-    name ages as floats and sexes as words [M]."""
+    """The training slices: uint8 [M, 1, R, R] at each resolution, labels [M], -1 without a class; where they count,
+    heights [M], and by name ages as floats and sexes as words [M]."""
 
     images: dict[int, np.ndarray]
     labels: np.ndarray

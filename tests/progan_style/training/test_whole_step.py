@@ -120,13 +120,13 @@ for place, a, b in (("fade", "relativistic", "hinge"), ("stylegan2", "logistic",
     case("auxiliary-weights-rising", place, a, WEIGHTS + RISING)
     case("one-class", place, a, ONE)
     case("one-class-balanced-positions", place, b, ONE + BALANCED + POSITIONS)
-    case("unlabelled", place, a, UNLABELLED)
-    case("unlabelled-auxiliary", place, b, UNLABELLED + WEIGHTS)
-    case("unlabelled-balanced-people", place, a, UNLABELLED + BALANCED + PEOPLE + RISING)
     case("three-classes", place, b, THREE)
     case("three-classes-balanced-auxiliary", place, a, THREE + BALANCED + AUXILIARY)
 case("all", "fade", "wgan-gp", THREE + BALANCED + PEOPLE + WEIGHTS + RISING + FIXED)
-case("unlabelled-heard", "16px", "logistic", UNLABELLED + HEARD + THREE)
+case("unlabelled", "stylegan2", "relativistic", UNLABELLED)
+case("unlabelled-auxiliary", "fade", "hinge", UNLABELLED + WEIGHTS)
+case("unlabelled-heard-three-classes", "16px", "logistic", UNLABELLED + HEARD + THREE)
+case("unlabelled-balanced-people-rising", "stylegan2", "logistic", UNLABELLED + BALANCED + PEOPLE + RISING)
 case("all", "stylegan2", "hinge", THREE + BALANCED + POSITIONS + WEIGHTS + RISING + FIXED + PATH)
 case("path", "stylegan2", "relativistic", PATH)  # not due, then due
 case("path-each-step", "stylegan2", "logistic", (*PATH, "loss.path_length_interval=1"), steps=3)
@@ -148,8 +148,8 @@ ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2", "stylegan2-fad
 
 @pytest.fixture(scope="module")
 def slices_root(tmp_path_factory):
-    """Three classes with unlike numbers of slices, and slices of none; heights, some of them equal; ages and sexes, some not known. No two
-    slices are alike."""
+    """Three classes with unlike numbers of slices, and slices of none; heights, some of them equal; ages and sexes, some
+    not known. No two slices are alike."""
     root, draw = tmp_path_factory.mktemp("whole") / "slices", np.random.default_rng(1)
     lines = ["path,subject,slice_mm,age,sex"]
     for name, count in (("CN", 13), ("AD", 7), ("MCI", 9), ("unlabelled", 11)):
