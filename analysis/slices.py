@@ -29,7 +29,8 @@ class SliceTable:
     """Slices with what is known about them: what a feature source is given.
 
     images uint8 [M, 1, R, R]; labels [M] index into class_names, -1 for unlabelled ones (Context.learnt);
-    subjects [M], "" for generated or unknown; seeds [M], the generated images' own, -1 for real ones; files [M], their names in their folder, "" for none.
+    subjects [M], "" for generated or unknown; seeds [M], the generated images' own, -1 for real ones; files [M], their
+    names in their folder, "" for none.
     Raises ValueError if the columns differ in length.
     """
 

@@ -27,7 +27,8 @@ class Dataset:
 
     levels maps a resolution to uint8 [M, 1, R, R] (memory-mapped: reading a row reads its bytes only); labels [M] index
     class_names, -1 where the class is not known (in Data.learnt alone); subjects [M] are the persons or groups, ""
-    where unknown; paths are relative to the data folder; columns are the manifest's further columns as strings, "" where missing.
+    where unknown; paths are relative to the data folder; columns are the manifest's further columns as
+    strings, "" where missing.
     """
 
     levels: dict[int, np.ndarray]

@@ -148,7 +148,7 @@ ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2", "stylegan2-fad
 
 @pytest.fixture(scope="module")
 def slices_root(tmp_path_factory):
-    """Three classes with unlike numbers of slices, and slices of none; heights, some of them equal; ages and sexes, some
+    """Three classes with unlike numbers of slices, slices of none; heights, some of them equal; ages and sexes, some
     not known. No two slices are alike."""
     root, draw = tmp_path_factory.mktemp("whole") / "slices", np.random.default_rng(1)
     lines = ["path,subject,slice_mm,age,sex"]
