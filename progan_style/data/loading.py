@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from progan_style.data.classes import advice
 from progan_style.data.dataset import Data, Dataset
-from progan_style.data.folder import SPLITS, UNLABELLED, Folder, check_classes, read_folder
+from progan_style.data.folder import SPLITS, UNLABELLED, Folder, check_classes, plain, read_folder
 from progan_style.data.packing import FORMAT, NO_FAULTS, SMALLEST, Allow, Job, open_cache, pack
 from progan_style.data.persons import UNKNOWN, subjects_of
 
@@ -45,6 +45,11 @@ def load_folder(
     aliases = {"NC": "CN"} if aliases is None else dict(aliases)
     class_names = tuple(classes)
     root = os.fspath(root)
+    if len(class_names) > 1 and UNLABELLED in map(plain, class_names):
+        raise ValueError(
+            f"data.classes: {UNLABELLED} is no class beside others, whose slices could be made; take it out, and set "
+            f"data.unlabelled=true if its slices are to take part in the training"
+        )
     try:
         folder = read_folder(root, class_names, aliases, subject_column, unlabelled)
     except FileNotFoundError as error:

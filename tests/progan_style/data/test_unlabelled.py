@@ -91,7 +91,7 @@ def test_persons_guessed_from_names_are_theirs_too(root, load):
         (
             BOTH,
             {"classes": ("CN", "AD", "Unlabelled")},
-            r"unlabelled is the name of the slices without a class, and Unl",
+            r"data.classes: unlabelled is no class beside others, .* take it out",
         ),
         (BOTH, {"aliases": {"unlabelled": "CN"}}, r"without a class, and CN of data.classes goes by it: take it out"),
         (BOTH, {"classes": ("CN",)}, r"data.unlabelled: expected two classes or more, got CN alone"),
@@ -102,6 +102,16 @@ def test_bad_input_in_one_line(root, load, names, settings, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
         load(unlabelled=True, **settings)
     one_line(error)
+
+
+def test_a_class_of_that_name_is_one_alone(root, load):
+    write(root, (*BOTH, "train/unlabelled", "validate/unlabelled"))
+    with pytest.raises(
+        ValueError, match=r"unlabelled is no class beside others, .* set data\.unlabelled=true"
+    ) as error:
+        load(classes=("CN", "AD", "UnLabelled"))
+    one_line(error)
+    assert load(classes=("unlabelled",)).class_names == ("unlabelled",)  # a folder without any diagnosis
 
 
 def test_a_manifest_that_disagrees_is_an_error(root, load):
