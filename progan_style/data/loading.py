@@ -129,8 +129,7 @@ def _data(
         subjects_known=subjects_are != UNKNOWN,
         subjects_are=subjects_are,
         why_subjects=why,
-        class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)}
-        | ({UNLABELLED: folder.class_folders[-1]} if -1 in folder.class_folders else {}),
+        class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)},
         source_sizes=index["sizes"],
         mean_intensity=mean,
         bits=index["bits"],
