@@ -138,6 +138,15 @@ def read_folder(
     return folder
 
 
+def refuse_unlabelled_class(class_names: Sequence[str]) -> None:
+    """Raises ValueError for a class of that name beside others; alone, it is that of a folder without a diagnosis."""
+    if len(class_names) > 1 and UNLABELLED in map(plain, class_names):
+        raise ValueError(
+            f"data.classes: {UNLABELLED} is no class beside others, whose slices could be made; take it out, and set "
+            f"data.unlabelled=true if its slices are to take part in the training"
+        )
+
+
 def refuse_unlabelled(class_names: Sequence[str], label_of: Mapping[str, int]) -> None:
     """Raises ValueError where unlabelled slices cannot be told from those of a class."""
     if UNLABELLED in label_of:

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from progan_style.data.classes import advice
 from progan_style.data.dataset import Data, Dataset
-from progan_style.data.folder import SPLITS, UNLABELLED, Folder, check_classes, plain, read_folder
-from progan_style.data.packing import FORMAT, NO_FAULTS, SMALLEST, Allow, Job, open_cache, pack
+from progan_style.data.folder import SPLITS, UNLABELLED, Folder, check_classes, read_folder, refuse_unlabelled_class
+from progan_style.data.packing import FORMAT, SMALLEST, STRICT, Allow, Job, open_cache, pack
 from progan_style.data.persons import UNKNOWN, subjects_of
 
 
@@ -25,8 +25,7 @@ def load_folder(
     aliases: Mapping[str, str] | None = None,
     resolution: int,
     subject_column: str = "subject",
-    unlabelled: bool = False,
-    allow: Allow = NO_FAULTS,
+    allow: Allow = STRICT,
     cache_dir: str | os.PathLike[str],
     progress: bool = True,
     workers: int | None = None,
@@ -37,21 +36,17 @@ def load_folder(
     averaging, by `workers` threads (None: all cores); 16-bit images share one intensity range. The cache is found
     again by the names, sizes and times of the files and by every argument that decides a byte; a change of any makes
     a new one.
-    unlabelled: whether slices without a class are read too (Data.learnt). allow: which faults of pictures are none.
-    Raises FileNotFoundError or ValueError, one line each, if the folder is not what it has to be.
+    allow: what there may be beside sound slices of the classes. Raises FileNotFoundError or ValueError, one line each,
+    if the folder is not what it has to be.
     """
     if resolution < SMALLEST or resolution & (resolution - 1):
         raise ValueError(f"data resolution {resolution}: expected a power of two, {SMALLEST} or more")
     aliases = {"NC": "CN"} if aliases is None else dict(aliases)
     class_names = tuple(classes)
     root = os.fspath(root)
-    if len(class_names) > 1 and UNLABELLED in map(plain, class_names):
-        raise ValueError(
-            f"data.classes: {UNLABELLED} is no class beside others, whose slices could be made; take it out, and set "
-            f"data.unlabelled=true if its slices are to take part in the training"
-        )
+    refuse_unlabelled_class(class_names)
     try:
-        folder = read_folder(root, class_names, aliases, subject_column, unlabelled)
+        folder = read_folder(root, class_names, aliases, subject_column, allow.unlabelled)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}{advice(root, class_names)}") from None
     settings = {
@@ -64,7 +59,7 @@ def load_folder(
         "allow_upsampling": allow.upsampling,
         "skip_unreadable": allow.unreadable,
     }
-    key = _key(settings | ({"unlabelled": True} if unlabelled else {}), folder)  # other caches keep their names
+    key = _key(settings | ({"unlabelled": True} if allow.unlabelled else {}), folder)  # other caches keep their names
     cache = Path(cache_dir) / f"data-{key}"
     job, paths = Job(root, resolution, allow, workers=workers), [item.path for item in folder.slices]
     if not cache.is_dir():

@@ -5,7 +5,9 @@ import pytest
 from data_tools import all_rows, manifest, one_line, save, write
 
 from progan_style.data.dataset import Dataset
+from progan_style.data.packing import Allow
 
+THEM = Allow(unlabelled=True)
 BOTH = ("train/CN", "train/AD", "validate/CN", "validate/AD")
 
 
@@ -16,7 +18,7 @@ def labels_of(part):
 @pytest.mark.parametrize("where", ("train/unlabelled", "Train/Unlabelled", "unlabelled"))
 def test_a_folder_of_unlabelled_slices_is_learnt_and_in_no_other_part(root, load, where):
     write(root, (*BOTH, where))
-    data = load(unlabelled=True)
+    data = load(allow=THEM)
     assert len(data.learnt) == 60 and len(data.train) == 40 and len(data.unlabelled) == 20
     assert labels_of(data.learnt) == [-1, 0, 1] and labels_of(data.unlabelled) == [-1]
     assert all(labels_of(part) == [0, 1] for part in data.splits.values() if len(part))
@@ -28,7 +30,7 @@ def test_a_folder_of_unlabelled_slices_is_learnt_and_in_no_other_part(root, load
 
 def test_one_level_of_classes_may_have_them_too(root, load):
     write(root, ("CN", "AD", "unlabelled"))
-    assert labels_of(load(unlabelled=True).learnt) == [-1, 0, 1]
+    assert labels_of(load(allow=THEM).learnt) == [-1, 0, 1]
 
 
 def test_unless_asked_for_they_are_left_out_and_nothing_else_is_changed(root, load):
@@ -40,7 +42,7 @@ def test_unless_asked_for_they_are_left_out_and_nothing_else_is_changed(root, lo
 
 def test_they_stand_in_for_no_held_out_slices(root, load):
     write(root, (*BOTH, "train/unlabelled", "validate/unlabelled"))
-    data = load(unlabelled=True)
+    data = load(allow=THEM)
     assert len(data.unlabelled) == 20 and labels_of(data.validate) == [0, 1]
     assert "not used  20 unlabelled images of validate" in data.summary()
 
@@ -53,7 +55,7 @@ def test_a_line_of_the_manifest_without_a_label(root, load, word):
     rows = [(path, "", who, split) for path, _, who, split in all_rows(root) if not path.startswith("train/more")]
     rows += [(f"train/more/{p.name}", word, "x", "") for p in sorted((root / "train/more").glob("*x_*.png"))]
     manifest(root, [*rows, ("train/more/mci.png", "MCI", "y", "")])
-    data = load(unlabelled=True)
+    data = load(allow=THEM)
     assert len(data.train) == 40 and len(data.unlabelled) == 20
     assert "1 images with label 'MCI'" in data.summary()
     assert load().with_unlabelled is None
@@ -66,7 +68,7 @@ def test_whose_they_are_counts(root, load):
         save(root / "train" / "unlabelled" / f"v{k}.png")
     shared = ("validate/CN/vCN00x_0.png", "train/unlabelled/v0.png", "train/unlabelled/v1.png")
     manifest(root, [(path, "", "v" if path in shared else who, "") for path, _, who, _ in all_rows(root)])
-    data = load(unlabelled=True)
+    data = load(allow=THEM)
     assert data.shared_subjects() == {("train", "validate"): ("v",)}
     assert "WARNING   1 persons stand in both train and validate (v)" in data.summary()
     assert "more than one class" not in data.summary()
@@ -74,9 +76,9 @@ def test_whose_they_are_counts(root, load):
 
 def test_persons_guessed_from_names_are_theirs_too(root, load):
     write(root, (*BOTH, "train/unlabelled"))
-    assert load(unlabelled=True).subjects_known
+    assert load(allow=THEM).subjects_known
     few = write(root.with_name("few"), BOTH)
-    data = load(write(few, ("train/unlabelled",), persons=3), unlabelled=True)
+    data = load(write(few, ("train/unlabelled",), persons=3), allow=THEM)
     assert not data.subjects_known and "unlabelled has 3 groups of file names" in data.why_subjects
 
 
@@ -100,7 +102,7 @@ def test_persons_guessed_from_names_are_theirs_too(root, load):
 def test_bad_input_in_one_line(root, load, names, settings, message):
     write(root, names)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
-        load(unlabelled=True, **settings)
+        load(allow=THEM, **settings)
     one_line(error)
 
 
@@ -120,7 +122,7 @@ def test_a_manifest_that_disagrees_is_an_error(root, load):
     with pytest.raises(
         ValueError, match=r"label CN, but train/unlabelled/\S* lies in unlabelled: correct one"
     ) as error:
-        load(unlabelled=True)
+        load(allow=THEM)
     one_line(error)
 
 
