@@ -231,7 +231,7 @@ def build(config: "Config", until: int, device: "torch.device") -> "tuple[Traine
         )
     data = distributed.one_first(lambda: load_data(config, until, progress=distributed.rank() == 0))
     distributed.say(data.summary())
-    return Trainer(config, data.train, device), make_evaluate(config, data, device)
+    return Trainer(config, data.learnt, device), make_evaluate(config, data, device)
 
 
 def say_how_long(trainer: "Trainer", run_dir: Path, until: int) -> dict[int, float]:

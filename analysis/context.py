@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from analysis.geometry import Geometry, geometry_of
 from analysis.inception import check_inception
 from analysis.judge import Judge, train_judge
-from analysis.slices import SliceTable, generated, joined, real_part, slice_positions, stated
+from analysis.slices import SliceTable, generated, joined, real_part, slice_positions, stacked, stated
 from analysis.sources import SOURCES, FeatureTable
 from progan_style import (
     Data,
@@ -77,7 +77,7 @@ class Context:
     numbers depend on but the code. generator, discriminator and data are None where two folders are compared.
     positions [M] of the held-out slices, NaN where unknown; positions_are names the manifest's column. psi is that of
     the generated slices, None where nobody says it or they differ; counts, how many there are of each class. run_dir
-    is the run's folder, None without one.
+    is the run's folder, None without one. train are the training slices that have a class, unlabelled those without.
     """
 
     title: str
@@ -101,6 +101,7 @@ class Context:
     generator: Generator | None = None
     discriminator: Discriminator | None = None
     data: Data | None = None
+    unlabelled: SliceTable | None = None
     options: Options = field(default_factory=Options)
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -126,6 +127,11 @@ class Context:
             self._shared[name] = make()
             self.seconds[name] = time.monotonic() - start
         return self._shared[name]
+
+    @cached_property
+    def learnt(self) -> SliceTable:
+        """All slices that a generator may have learnt from: those of train, and the unlabelled (label -1)."""
+        return self.train if self.unlabelled is None else stacked([self.train, self.unlabelled])
 
     @cached_property
     def fakes(self) -> SliceTable:
@@ -276,6 +282,7 @@ def _context(real: Data, resolution: int, options: Options, **others: Any) -> Co
         class_names=tuple(real.class_names),
         resolution=resolution,
         train=real_part(real.train, resolution, real.subjects_known),
+        unlabelled=real_part(real.unlabelled, resolution, real.subjects_known) if len(real.unlabelled) else None,
         held_out=real_part(unseen, resolution, real.subjects_known),
         held_out_split=options.held_out_are or part,
         data_name=Path(real.root).name,

@@ -29,8 +29,9 @@ def same_length(**columns: NDArray[Any]) -> None:
 class SliceTable:
     """Slices with what is known about them: what a feature source is given.
 
-    images uint8 [M, 1, R, R]; labels [M] index into class_names; subjects [M], "" for generated or unknown;
-    seeds [M], the generated images' own, -1 for real ones; files [M], their names in their folder, "" for none.
+    images uint8 [M, 1, R, R]; labels [M] index into class_names, -1 for unlabelled ones (Context.learnt);
+    subjects [M], "" for generated or unknown; seeds [M], the generated images' own, -1 for real ones; files [M], their
+    names in their folder, "" for none.
     Raises ValueError if the columns differ in length.
     """
 
@@ -67,6 +68,23 @@ class SliceTable:
             seeds=self.seeds[rows],
             files=self.files[rows],
         )
+
+
+def stacked(tables: Sequence[SliceTable]) -> SliceTable:
+    """Several tables of the same classes as one, in that order."""
+
+    def all_of(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(table, name) for table in tables])
+
+    return replace(
+        tables[0],
+        images=all_of("images"),
+        labels=all_of("labels"),
+        is_real=all_of("is_real"),
+        subjects=all_of("subjects"),
+        seeds=all_of("seeds"),
+        files=all_of("files"),
+    )
 
 
 def real_slices(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from analysis import classification
 from analysis.judge import JudgeNetwork, fit
+from analysis.persons import half_of_each_class, middle_95
 from progan_style import (
     Data,
     Dataset,
@@ -32,6 +34,7 @@ STEPS = 400  # optimiser steps of every training; there are 40 of them, and 5 mo
 FIRST_SEED = 2**30  # of the generated slices: no other section of a report has seen these
 ALL_PERSONS = "generator saw all persons"
 ARM_ONLY = "generator saw this arm's persons only"
+ARM_AND_UNLABELLED = "generator saw this arm's persons, and unlabelled ones"
 
 
 # ------------------------------------------------------------------ arms
@@ -50,16 +53,20 @@ class ComparisonPlan:
 
 @dataclass(frozen=True)
 class Source:
-    """A generator and the persons whose slices it was trained on."""
+    """A generator and the persons whose slices it was trained on; unlabelled: those whose class it was not told."""
 
     G: Generator
     persons: frozenset[str]
     own: bool = False  # trained for one arm of this comparison
+    unlabelled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm: test AUC of each seed, trained on real slices alone and on real and generated ones."""
+    """One arm: test AUC of each seed, trained on real slices alone and on real and generated ones.
+
+    of_persons: the mean gain's 95 % interval over random halves of the test persons.
+    """
 
     share: float
     persons: int
@@ -68,11 +75,15 @@ class ArmResult:
     own: bool
     real: tuple[float, ...]
     both: tuple[float, ...]
+    of_persons: tuple[float, float]
 
     @property
     def proves(self) -> bool:
-        """A generator that saw persons outside the arm hands their anatomy on: its gain would be no gain."""
-        return self.title == ARM_ONLY
+        """A generator that was told the class of persons outside the arm hands it on: its gain would be no gain.
+
+        Slices without a class anybody may have who has the arm's; their classifier could not use them.
+        """
+        return self.title in (ARM_ONLY, ARM_AND_UNLABELLED)
 
     @property
     def gains(self) -> list[float]:
@@ -95,9 +106,25 @@ def interval_over_seeds(gains: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def saw(generator: frozenset[str], arm: set[str]) -> str:
-    """The title of a row: are all persons that the generator saw the arm's own?"""
-    return ARM_ONLY if generator <= arm else ALL_PERSONS
+def interval_over_persons(
+    part: Dataset, real: Sequence[NDArray[Any]], both: Sequence[NDArray[Any]], seed: int, draws: int = 200
+) -> tuple[float, float]:
+    """95 % of the mean gain over random halves of a part's persons. real, both: the answers [M, K] of each seed."""
+
+    def gain(rows: NDArray[Any]) -> float:
+        aucs = [[classification.auc(part.labels[rows], answers[rows]) for answers in arm] for arm in (real, both)]
+        return float(np.mean(aucs[1]) - np.mean(aucs[0]))
+
+    rng = np.random.default_rng(seed)
+    halves = [gain(half_of_each_class(part.subjects, part.labels, rng)) for _ in range(draws)]
+    return middle_95(np.array(halves), gain(np.ones(len(part), dtype=bool)))
+
+
+def saw(source: Source, arm: set[str]) -> str:
+    """The title of a row: are all persons that the generator saw the arm's own, but for those without a class?"""
+    if not source.persons <= arm:
+        return ALL_PERSONS
+    return ARM_ONLY if source.unlabelled <= arm else ARM_AND_UNLABELLED
 
 
 def compare(
@@ -119,10 +146,11 @@ def compare(
     """
     _check(sources, data, resolution)
     fakes = [_generated(source.G, plan.synthetic) for source in sources]
-    known: dict[tuple[bytes, int | None, int], float] = {}
+    known: dict[tuple[bytes, int | None, int], NDArray[Any]] = {}
+    test = data.unseen[1]
 
-    def score(mask: NDArray[np.bool_], source: int | None, number: int) -> float:
-        """The test AUC of one training; two arms may ask for the same one."""
+    def answers(mask: NDArray[np.bool_], source: int | None, number: int) -> NDArray[Any]:
+        """The answers of one training on the test part, [M, K]; two arms may ask for the same one."""
         key = (mask.tobytes(), source, number)
         if key not in known:
             pools = [_slices(data.train.subset(mask), resolution)] + ([] if source is None else [fakes[source]])
@@ -133,16 +161,16 @@ def compare(
             network = fit(
                 pools, len(data.class_names), seed=seed + number, steps=plan.steps, device=device, validate=on_validate
             )
-            known[key] = _auc(network, data.unseen[1], resolution)
+            known[key] = _answers(network, test, resolution)
         return known[key]
 
     rows = []
     for share, mask, source in _arms(sources, data, plan.shares):
         persons = set(data.train.subjects[mask])
-        scores = [(score(mask, None, number), score(mask, source, number)) for number in range(plan.seeds)]
-        real, both = zip(*scores, strict=True)
-        title = saw(sources[source].persons, persons)
-        rows.append(ArmResult(share, len(persons), int(mask.sum()), title, sources[source].own, real, both))
+        given = [[answers(mask, which, number) for number in range(plan.seeds)] for which in (None, source)]
+        real, both = (tuple(classification.auc(test.labels, one) for one in arm) for arm in given)
+        title, of_persons = saw(sources[source], persons), interval_over_persons(test, *given, seed)
+        rows.append(ArmResult(share, len(persons), int(mask.sum()), title, sources[source].own, real, both, of_persons))
         log(
             f"{share:.0%} of the persons ({len(persons)}, {title}): AUC {np.mean(real):.3f} with real slices, "
             f"{np.mean(both):.3f} with generated ones too"
@@ -197,12 +225,16 @@ def _slices(part: Dataset, resolution: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.array(part.at(resolution))), torch.from_numpy(np.array(part.labels))
 
 
-@torch.inference_mode()
 def _auc(network: JudgeNetwork, part: Dataset, resolution: int) -> float:
+    return classification.auc(part.labels, _answers(network, part, resolution))
+
+
+@torch.inference_mode()
+def _answers(network: JudgeNetwork, part: Dataset, resolution: int) -> NDArray[Any]:
     device = next(network.parameters()).device
     images, _ = _slices(part, resolution)
     answers = [network(to_float(some.to(device)))[0].softmax(dim=1) for some in images.split(256)]
-    return classification.auc(part.labels, torch.cat(answers).cpu().numpy())
+    return np.asarray(torch.cat(answers).cpu().numpy())
 
 
 def own_source(run: Path | str, resolution: int, device: str | torch.device = "cpu") -> Source:
@@ -212,4 +244,10 @@ def own_source(run: Path | str, resolution: int, device: str | torch.device = "c
     finished_stage(run, resolution)
     data = load_data(run_config(run), finished_stages(run)[-1], progress=False)
     G = load_generator(stage_dir(run, resolution) / "generator.safetensors").to(device)
-    return Source(G, frozenset(data.train.subjects.tolist()), own=True)
+    return source_of(G, data, own=True)
+
+
+def source_of(G: Generator, data: Data, own: bool = False) -> Source:
+    """A generator that learnt from all that the data have for it."""
+    named, others = (frozenset(part.subjects.tolist()) for part in (data.train, data.unlabelled))
+    return Source(G, named, own, others)

@@ -1,11 +1,11 @@
-"""What augmentation and conditions cost: an iteration with one of them over one without, in turns.
+"""What augmentation, conditions and unlabelled slices cost: an iteration with one of them over one without, in turns.
 
-    python -m benchmarks.step_cost [--of ada conditions] [--rounds N] [--widths BASE MAX] [--resolutions R ...]
+    python -m benchmarks.step_cost [--of NAME ...] [--rounds N] [--widths BASE MAX] [--resolutions R ...]
                                    [--device cpu|cuda]
 
-ada: all shipped operations, p held at 0.5. conditions: an age, a sex and a height. Batches of 32, the logistic loss,
-one thread, widths of configs/cpu.yaml unless said. Plain and penalised iterations are timed apart and weighted by the
-lazy interval. Ratios of CPU seconds (on a GPU: of wall seconds).
+ada: all shipped operations, p held at 0.5. conditions: an age, a sex and a height. unlabelled: three of four slices
+have no class. Batches of 32, the logistic loss, one thread, widths of configs/cpu.yaml unless said. Plain and penalised
+iterations are timed apart and weighted by the lazy interval. Ratios of CPU seconds (on a GPU: of wall seconds).
 """
 
 import argparse
@@ -32,6 +32,7 @@ def half(trainer: Trainer) -> None:
 COSTS: dict[str, tuple[tuple[str, ...], tuple[Change, ...]]] = {
     "ada": (("augment.name=ada", "augment.half_time_kimg=1e9"), (half,)),
     "conditions": (("data.conditions={age: number, sex: category, slice_mm: position}",), ()),
+    "unlabelled": (("data.unlabelled=true",), ()),
 }
 
 

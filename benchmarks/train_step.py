@@ -57,7 +57,8 @@ def make_trainer(
 ) -> Trainer:
     """The product's Trainer at one fixed resolution, on 64 random slices, with the reference's networks and loss.
 
-    The slices have an age, a sex and a height, for settings that condition on them.
+    The slices have an age, a sex and a height, for settings that condition on them; three quarters of them have no
+    class where data.unlabelled is set.
     """
     base, most = preset.widths
     config = load_config(
@@ -78,7 +79,9 @@ def make_trainer(
     people = {"age": np.arange(60, 124), "sex": np.tile(["F", "M"], 32), "slice_mm": np.arange(64)}
     columns = {name: cells.astype(str) for name, cells in people.items()}
     classes = tuple(config.data.classes)
-    data = Dataset({resolution: images}, rng.integers(0, 2, 64), np.full(64, ""), classes, columns=columns)
+    labels = rng.integers(0, 2, 64)
+    labels[16:] = -1 if config.data.unlabelled else labels[16:]
+    data = Dataset({resolution: images}, labels, np.full(64, ""), classes, columns=columns)
     trainer = Trainer(config, data, device)
     for change in changes:
         change(trainer)

@@ -160,7 +160,8 @@ class ClosestTab:
             return
         for panel, near in zip(self.panels, view.neighbours, strict=False):
             person = f", person {near.person}" if near.person else ""
-            panel.show(near.picture, f"real, {self.class_names[near.label]}{person}: {near.distance:.2f}")
+            name = self.class_names[near.label] if near.label >= 0 else "unlabelled"
+            panel.show(near.picture, f"real, {name}{person}: {near.distance:.2f}")
         nearest = view.neighbours[0].distance
         self.words.text = (
             "Training slices, closest first, with their distance in a common pose and contrast: 0 is equal, 1.41 "

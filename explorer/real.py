@@ -37,7 +37,7 @@ def load_real(run_dir: Path, config: Config) -> Real:
     """The slices that the run learnt from. What is wrong with them costs what is shown of them, and nothing else."""
     try:
         data = load_data(config, finished_stages(run_dir)[-1])
-        refuse_slices_of_others(run_dir, data.train)
+        refuse_slices_of_others(run_dir, data.learnt)
     except (ValueError, OSError) as error:
         return Real(None, str(error))
     return Real(data)
@@ -48,7 +48,8 @@ def load_real(run_dir: Path, config: Config) -> Real:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training slice. person: a letter, the same for slices of one person; "" where persons are unknown."""
+    """A training slice. label: -1 where unlabelled. person: a letter, the same for slices of one person; "" where
+    persons are unknown."""
 
     picture: Picture
     label: int
@@ -57,14 +58,14 @@ class Neighbour:
 
 
 class Closest:
-    """Training slices at one size in the pose in which the report compares them: analysis.aligned_pixels.
+    """All training slices, the unlabelled too, at one size in the pose of the report: analysis.aligned_pixels.
 
     threshold: the distance below which the report calls a slice a copy, 1 % of the held-out slices being nearer; None
     without held-out slices. Raises ValueError if the size was not packed.
     """
 
     def __init__(self, data: Data, size: int):
-        self.train, self.images = data.train, data.train.at(size)
+        self.train, self.images = data.learnt, data.learnt.at(size)
         self.known = data.subjects_known
         self.vectors = aligned_pixels(np.asarray(self.images))
         held_out = data.unseen[1]

@@ -132,7 +132,7 @@ _HOME = {
     "Data": "data.dataset",  # train, validate and test parts of one data set
     "Dataset": "data.dataset",  # images, labels, subjects of one part
     "load_folder": "data.loading",  # folder of slices -> Data
-    "Allow": "data.packing",  # what may be wrong with a picture
+    "Allow": "data.packing",  # what a folder may hold beside sound slices
     "persons_of_share": "data.share",  # the slices of a share of the persons
     "write_share": "data.share",  # a data folder with a share of the training persons
     "make_phantoms": "phantoms.folder",  # the built-in data set, as a folder of slices

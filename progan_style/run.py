@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from progan_style.config import Config, load_config
-from progan_style.data.classes import UNLABELLED, find_classes
+from progan_style.data.classes import find_classes
 from progan_style.data.dataset import Data, Dataset
+from progan_style.data.folder import UNLABELLED
 from progan_style.data.loading import load_folder
 from progan_style.data.packing import Allow
 from progan_style.phantoms.folder import NOTICE, VERSION, make_phantoms
@@ -146,9 +147,17 @@ def finished_stage(run_dir: str | Path, size: int | None) -> int:
 
 
 def with_unlabelled(config: Config) -> Config:
-    """The configuration of a folder without diagnoses: the unlabelled/ that prepare.py writes is its one class."""
+    """The configuration of a folder without diagnoses: the unlabelled/ that prepare.py writes is its one class.
+
+    Where data.unlabelled asks for them beside labelled ones, they are none.
+    """
     root = config.data.root
-    if root is None or not os.path.isdir(root) or set(find_classes(root).values()) != {UNLABELLED}:
+    if (
+        root is None
+        or config.data.unlabelled
+        or not os.path.isdir(root)
+        or set(find_classes(root).values()) != {UNLABELLED}
+    ):
         return config
     return config.model_copy(update={"data": config.data.model_copy(update={"classes": (UNLABELLED,)})})
 
@@ -176,7 +185,7 @@ def load_data(config: Config, resolution: int, progress: bool = True) -> Data:
         aliases=data.aliases,
         resolution=resolution,
         subject_column=data.subject_column,
-        allow=Allow(data.allow_upsampling, data.skip_unreadable),
+        allow=Allow(data.allow_upsampling, data.skip_unreadable, data.unlabelled),
         cache_dir=cache,
         progress=progress,
         workers=config.threads,

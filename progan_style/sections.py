@@ -113,6 +113,7 @@ class DataConfig(Section):
     classes: tuple[str, ...] = Field(min_length=1)
     aliases: dict[str, str]
     subject_column: str
+    unlabelled: bool = False  # a run that was begun before there were such slices has no such key
     conditions: Annotated[dict[str, Kind], AfterValidator(check_kinds)]
     allow_upsampling: bool
     skip_unreadable: bool

@@ -132,6 +132,22 @@ def rough(monkeypatch):
     monkeypatch.setattr(classification, "roc_auc_score", area)
 
 
+@pytest.fixture(scope="session")
+def with_some_unlabelled():
+    """with_some_unlabelled(data): nobody knows the class of the last four slices of each class of train."""
+    from dataclasses import replace
+
+    def made(data):
+        train = data.train
+        last = np.concatenate([np.flatnonzero(train.labels == k)[-4:] for k in range(len(data.class_names))])
+        named = np.setdiff1d(np.arange(len(train)), last)
+        labels = np.concatenate([train.labels[named], np.full(len(last), -1)])
+        together = replace(train.subset(np.concatenate([named, last])), labels=labels)
+        return replace(data, train=train.subset(named), with_unlabelled=together)
+
+    return made
+
+
 @pytest.fixture
 def pca_for_umap(monkeypatch):
     """PCA in UMAP's place on the report's maps: uncompiled, a UMAP takes half a minute."""

@@ -121,7 +121,7 @@ def predict(args: argparse.Namespace) -> int:
 
     # At the largest trained size, as in training: the slices then come from the cache.
     data = load_data(config, finished_stages(run_dir)[-1])
-    refuse_slices_of_others(run_dir, data.train)
+    refuse_slices_of_others(run_dir, data.learnt)
     judged = with_unseen_phantoms(
         data, size, args.unseen_phantoms, config.data.cache, config.threads, show_line, progress=True
     )

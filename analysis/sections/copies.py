@@ -85,10 +85,10 @@ def measure(context: Context) -> tuple[Numbers, Found]:
         ".features": context.judge.features,
     }
     found: Found = {}
-    rows = np.random.default_rng(context.options.seed).permutation(len(context.train))[:PLANTED_SLICES]
-    owners, people = context.train.subjects, context.held_out.subjects
+    rows = np.random.default_rng(context.options.seed).permutation(len(context.learnt))[:PLANTED_SLICES]
+    owners, people = context.learnt.subjects, context.held_out.subjects
     for suffix, space in spaces.items():
-        training = space(context.train.images)
+        training = space(context.learnt.images)
         held_out = memorisation.nearest(space(context.held_out.images), training, owners)
         fakes = memorisation.nearest(space(context.fakes.images), training, owners)
         share, threshold = memorisation.share_of_copies(fakes.distances, held_out.distances)
@@ -104,11 +104,11 @@ def measure(context: Context) -> tuple[Numbers, Found]:
             f"copies{suffix}.relative.false_alarms": memorisation.false_alarms(held_out.relative, people),
         }
         for name, plant in PLANTED.items():
-            planted = memorisation.nearest(space(plant(context.train.images[rows])), training, owners)
+            planted = memorisation.nearest(space(plant(context.learnt.images[rows])), training, owners)
             numbers[f"copies{suffix}.found.{name}"] = float((planted.distances < threshold).mean())
             numbers[f"copies{suffix}.relative.found.{name}"] = float((planted.relative < least).mean())
     numbers["copies.found"] = min(numbers[f"copies.found.{name}"] for name in PLANTED)
-    if known(context.train.subjects):
+    if known(context.learnt.subjects):
         for suffix, counts in zip(("", ".held_out"), _per_person(context, found), strict=True):
             numbers[f"copies.most_per_person{suffix}"] = float(counts.max() / counts.sum())
     return numbers, found
@@ -116,7 +116,7 @@ def measure(context: Context) -> tuple[Numbers, Found]:
 
 def _per_person(context: Context, found: Found) -> list[NDArray[np.int64]]:
     """How often a slice of each training person is the closest, most often first: to generated and held-out slices."""
-    names, index = np.unique(context.train.subjects.astype(str), return_inverse=True)
+    names, index = np.unique(context.learnt.subjects.astype(str), return_inverse=True)
     return [np.sort(np.bincount(index[one.rows], minlength=len(names)))[::-1] for one in found[""][:2]]
 
 
@@ -130,7 +130,7 @@ def answer(numbers: Numbers) -> str:
 
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
     pictures = [_distance_picture(numbers, findings), _closest_picture(context, findings)]
-    if known(context.train.subjects):
+    if known(context.learnt.subjects):
         pictures.append(_persons_picture(_per_person(context, findings)))
     return pictures
 
@@ -173,7 +173,7 @@ def _closest_picture(context: Context, found: Found) -> ReportFigure:
     for i, (suffix, title) in enumerate(spaces):
         fakes, _, threshold = found[suffix]
         order = np.argsort(fakes.distances, kind="stable")[:SHOWN]
-        pair = [context.fakes.images[order], context.train.images[fakes.rows[order]]]
+        pair = [context.fakes.images[order], context.learnt.images[fakes.rows[order]]]
         words = f"closest in {title}, nearest first; a copy is called below {threshold:.3f}"
         above, below = axes[2 * i : 2 * i + 2]
         plots.image_rows(above, pair, ["generated", "training"], words, context.geometry)

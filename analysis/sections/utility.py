@@ -13,7 +13,7 @@ from analysis.context import Context, NotHereError
 from analysis.judge import BATCH
 from analysis.numbers import Number, Numbers
 from analysis.plots import ReportFigure
-from analysis.utility import ArmResult, Source, interval_over_seeds
+from analysis.utility import ArmResult, interval_over_seeds
 
 QUESTION = "Do generated slices help a classifier that has few real people?"
 APART = True
@@ -24,14 +24,16 @@ NUMBERS = (
     Number(
         "utility.<ROW>.gain",
         "utility at <ROW> %",
-        "mean paired difference of the two AUCs and its 95 % interval over seeds",
+        "mean paired difference of the two AUCs, its 95 % interval over seeds, and that over random halves of the test "
+        "people (.persons)",
         beside=(
             "95 % {.low} to {.high}",
+            "over people {.persons.low} to {.persons.high}",
             "AUC of real slices alone {utility.<ROW>.real.auc}",
             "{utility.<ROW>.title}",
             "{utility.<ROW>.verdict}",
         ),
-        also={".low": "", ".high": ""},
+        also={".low": "", ".high": "", ".persons.low": "", ".persons.high": ""},
     ),
     Number("utility.<ROW>.title", meaning="what the generator saw"),
     Number("utility.<ROW>.verdict", meaning="the row in words"),
@@ -46,7 +48,7 @@ def measure(context: Context) -> tuple[Numbers, list[ArmResult]]:
     if context.generator is None or context.data is None:
         raise NotHereError("utility needs a run and its data: two folders have no generator")
     data, size, o = context.data, context.resolution, context.options
-    sources = [Source(context.generator, frozenset(data.train.subjects.tolist()))]
+    sources = [utility.source_of(context.generator, data)]
     sources += [utility.own_source(run, size, o.device) for run in o.own]
     arms = utility.compare(sources, data, size, seed=o.seed, device=o.device, log=o.log)
     test = data.unseen[1]
@@ -73,6 +75,8 @@ def numbers_of(arm: ArmResult) -> Numbers:
         f"{arm.name}.gain": gain,
         f"{arm.name}.gain.low": low,
         f"{arm.name}.gain.high": high,
+        f"{arm.name}.gain.persons.low": arm.of_persons[0],
+        f"{arm.name}.gain.persons.high": arm.of_persons[1],
     }
 
 
@@ -90,6 +94,7 @@ def in_words(arm: ArmResult) -> str:
     if not arm.proves:
         return f"{arm.title}: proves nothing"
     _, low, high = interval_over_seeds(arm.gains)
+    low, high = min(low, arm.of_persons[0]), max(high, arm.of_persons[1])
     return "generated slices help" if low > 0 else "generated slices harm" if high < 0 else "no difference shown"
 
 
@@ -106,8 +111,8 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
         f"{BATCH} slices whatever the arm, and is stopped where the validate part says. It is tested once on "
         f"{numbers['utility.test.persons']} people. {said}",
         control="The same classifier on the same people's real slices alone is dark. Where the generator saw people "
-        "outside the arm, it hands their anatomy on, and that row proves nothing. Intervals are over seeds. What "
-        "other test people would have given is not in them.",
+        "outside the arm with their class, it hands it on, and that row proves nothing. A difference is one only "
+        "where the interval over seeds and that over test people are both on one side of 0.",
         private=False,
         alt="Dots, one for each training: the AUC on held-out people of classifiers of real slices alone, and of real "
         "and generated ones, at each share of the people.",
@@ -117,7 +122,7 @@ def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure
 
 
 def _figure(arms: Sequence[ArmResult], split: str) -> Any:
-    """Test AUC over the share of real persons; hollow where the generator saw persons outside the arm."""
+    """Test AUC over the share of real persons; hollow where the generator was told of persons outside the arm."""
     figure = plots.new_figure(9, 5.2)
     ax = figure.add_subplot()
     places = np.arange(len(arms))

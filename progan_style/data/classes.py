@@ -9,7 +9,6 @@ from progan_style.data.gray import SUFFIXES
 from progan_style.data.manifest import MANIFEST, read_manifest
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
-UNLABELLED = "unlabelled"
 LEAVE_OUT = "-"  # --alias NAME=-
 # Class -> other names of it, by plain(); the names are data.classes' own
 GROUPS = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from progan_style.data import arrays
-from progan_style.data.folder import some
+from progan_style.data.folder import UNLABELLED, some
 from progan_style.data.manifest import MANIFEST
 from progan_style.data.persons import STATED
 
@@ -26,8 +26,9 @@ class Dataset:
     """One split: rows are images, the same rows at every resolution.
 
     levels maps a resolution to uint8 [M, 1, R, R] (memory-mapped: reading a row reads its bytes only); labels [M] index
-    class_names; subjects [M] are the persons or groups, "" where unknown; paths are relative to the data folder;
-    columns are the manifest's further columns as strings, "" where missing.
+    class_names, -1 where the class is not known (in Data.learnt alone); subjects [M] are the persons or groups, ""
+    where unknown; paths are relative to the data folder; columns are the manifest's further columns as
+    strings, "" where missing.
     """
 
     levels: dict[int, np.ndarray]
@@ -101,6 +102,7 @@ class Dataset:
         """The rows of images nimg .. nimg + n - 1 of a run, int64 [n]: image i is row perm(seed, i // M)[i % M].
 
         balanced: the classes take turns, each through permutations of its own, so that all are seen equally often.
+        Unlabelled slices keep their places; the turns go on over the others.
         Pure: each epoch is a permutation of its own, so order depends on neither batch size nor what was asked before.
         """
         if not len(self):
@@ -108,12 +110,29 @@ class Dataset:
         number = np.arange(nimg, nimg + n, dtype=np.int64)
         if not balanced:
             return self._in_epochs(seed, number, -1)
-        classes, rows = len(self.class_names), np.empty(n, np.int64)
+        classes, labelled = len(self.class_names), self.labels >= 0
+        if labelled.all():
+            rows, here = np.empty(n, np.int64), np.ones(n, bool)
+        else:
+            rows = self._in_epochs(seed, number, -1)
+            here, number = labelled[rows], self._labelled_before(seed, number)
         # Each round begins one class later: a term that looks at every second image of a batch sees all classes.
         turn = (number + number // classes) % classes
         for label in range(classes):
-            rows[turn == label] = self._in_epochs(seed, number[turn == label] // classes, label)
+            mine = here & (turn == label)
+            rows[mine] = self._in_epochs(seed, number[mine] // classes, label)
         return rows
+
+    def _labelled_before(self, seed: int, number: np.ndarray) -> np.ndarray:
+        """How many labelled images a run sees before each of these."""
+        labelled = self.labels >= 0
+        epochs, places = np.divmod(number, len(self))
+        before = epochs * int(labelled.sum())
+        for epoch in np.unique(epochs):
+            mine = epochs == epoch
+            known = labelled[self._permutation(seed, int(epoch), -1)]
+            before[mine] += (np.cumsum(known) - known)[places[mine]]
+        return before
 
     def _in_epochs(self, seed: int, number: np.ndarray, label: int) -> np.ndarray:
         """The rows of the images of one class (-1: of all) with these numbers."""
@@ -129,7 +148,7 @@ class Dataset:
         key = (seed, epoch, label)
         if key not in self._order:
             # A batch spans two epochs at most (of each class), unless it is larger than the split.
-            while len(self._order) >= 2 * (1 if label < 0 else len(self.class_names)):
+            while len(self._order) >= 2 * (1 + len(self.class_names)):
                 self._order.pop(next(iter(self._order)))
             # 0xDA7A: the data's own stream, apart from others keyed by the same seed
             if label < 0:
@@ -223,6 +242,17 @@ class Data:
     upsampled: int = 0  # images that were smaller than the resolution
     skipped: tuple[str, ...] = ()  # unreadable images left out
     unused: tuple[str, ...] = ()  # folders and labels that belong to no class
+    with_unlabelled: Dataset | None = None  # train and after it the unlabelled slices; None where there are none
+
+    @property
+    def learnt(self) -> Dataset:
+        """What a generator learns from: train, and the unlabelled slices where they were asked for (label -1)."""
+        return self.train if self.with_unlabelled is None else self.with_unlabelled
+
+    @property
+    def unlabelled(self) -> Dataset:
+        """The slices without a class among those; none, where they were not asked for."""
+        return self.learnt.subset(self.learnt.labels < 0)
 
     @property
     def splits(self) -> dict[str, Dataset]:
@@ -236,31 +266,35 @@ class Data:
                 return name, self.splits[name]
         return "", self.test
 
+    def _learnt_and_others(self) -> dict[str, Dataset]:
+        return self.splits | {"train": self.learnt}
+
     def shared_subjects(self) -> dict[tuple[str, str], tuple[str, ...]]:
         """Who, stated or guessed, has images on both sides of a split: {("train", "test"): ids}. Empty if unknown."""
         if not self.subjects_known:
             return {}
-        sets = {name: set(split.subjects.tolist()) for name, split in self.splits.items()}
+        sets = {name: set(split.subjects.tolist()) for name, split in self._learnt_and_others().items()}
         pairs = (("train", "validate"), ("train", "test"), ("validate", "test"))
         return {(a, b): tuple(sorted(sets[a] & sets[b])) for a, b in pairs if sets[a] & sets[b]}
 
     def summary(self) -> str:
         """One screen: classes in order, images, persons, sizes, intensities, whose they are, what is left out."""
         people = "persons" if self.subjects_are == STATED else "guessed"
-        total = sum(map(len, self.splits.values()))
+        parts = self._learnt_and_others()
+        total = sum(map(len, parts.values()))
         origin = {
             name: ", ".join(sorted({os.path.basename(f) for f in folders})) or MANIFEST
             for name, folders in self.class_folders.items()
         }
         classes = ", ".join(f"{name} = {i} (from {origin.get(name, '?')})" for i, name in enumerate(self.class_names))
-        width = max(5, *map(len, self.class_names))
+        width = max(5, *map(len, self.class_names), 0 if self.with_unlabelled is None else len(UNLABELLED))
         lines = [
             f"data      {self.root}: {total} images, packed at {self.resolution}x{self.resolution}",
             f"classes   {classes}" + (": unconditional" if len(self.class_names) == 1 else ""),
             f"          {'split':8}  {'class':{width}}  {'images':>7}  {people:>7}  mean intensity",
         ]
-        for name, split in self.splits.items():
-            for label, class_name in enumerate(self.class_names):
+        for name, split in parts.items():
+            for label, class_name in [*enumerate(self.class_names), (-1, UNLABELLED)]:
                 here = split.labels == label
                 if here.any():
                     count = str(len(np.unique(split.subjects[here]))) if self.subjects_known else "?"
@@ -274,7 +308,7 @@ class Data:
             )
         low, high = self.intensity_range
         lines.append(f"intensity {self.bits}-bit, {low}..{high} for the whole data set, packed as 0..255")
-        ids = {name for split in self.splits.values() for name in split.subjects.tolist()}
+        ids = {name for split in parts.values() for name in split.subjects.tolist()}
         state = f"{len(ids)} {self.subjects_are}" if self.subjects_known else "PERSONS UNKNOWN"
         lines.append(f"persons   {state}: {self.why_subjects}")
         return "\n".join(lines + self._warnings())

@@ -7,6 +7,9 @@ by the order of folders.
 A manifest.csv beside them (path, and any of label, split and a column of persons; further columns are kept) has the
 word. It has to list every image of the class folders, and may list images in other folders. An empty cell leaves the
 word to the folder; where the two disagree nothing is guessed: it is an error that names the line.
+
+Where unlabelled slices are asked for, a folder `unlabelled` is read as a class's folder is, and a line of the manifest
+without a label, whose folder is no class's, is one of them. They belong to the train split alone.
 """
 
 import os
@@ -17,8 +20,10 @@ from dataclasses import dataclass, field
 
 from progan_style.data.gray import SUFFIXES
 from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.described import MISSING
 from progan_style.files import check_part
 
+UNLABELLED = "unlabelled"  # the folder of slices without a class
 SHEETS, AUDIT = "sheets", "audit"  # what prepare.py puts beside the slices
 SPLITS = {
     "train": ("train", "training", "train set", "training set"),
@@ -36,7 +41,7 @@ class Slice:
     size: int
     mtime_ns: int
     split: str = ""  # "" until the folder's or the manifest's word is known
-    label: int = -1  # so here
+    label: int = -1  # so here; where every word is known: unlabelled
     subject: str = ""
     extra: dict[str, str] = field(default_factory=dict)  # the manifest's further columns
 
@@ -45,7 +50,7 @@ class Slice:
 class Folder:
     slices: list[Slice]  # sorted by split, then path
     splits: tuple[str, ...]  # those that have a folder or a line in the manifest
-    class_folders: dict[int, tuple[str, ...]]  # label -> its folders, such as Training Set/NC
+    class_folders: dict[int, tuple[str, ...]]  # label (-1: unlabelled) -> its folders, such as Training Set/NC
     in_splits: bool  # SPLIT/CLASS/, not CLASS/ alone
     unused: tuple[str, ...]  # folders, loose images and labels that belong to no class
     has_subjects: bool  # the manifest has the column of persons
@@ -73,14 +78,24 @@ def label_names(class_names: Sequence[str], aliases: Mapping[str, str]) -> dict[
     return label_of
 
 
-def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str], subject_column: str) -> Folder:
-    """List the slices of a folder. Raises FileNotFoundError or ValueError, one line, if it is not as said above."""
+def read_folder(
+    root: str, class_names: Sequence[str], aliases: Mapping[str, str], subject_column: str, unlabelled: bool = False
+) -> Folder:
+    """List the slices of a folder; unlabelled: those without a class too, after those of the train split that have one.
+
+    Raises FileNotFoundError or ValueError, one line, if it is not as said above.
+    """
     label_of = label_names(class_names, aliases)
     for name in class_names:
         check_part(name, f"{root}: class")
+    names, apart = tuple(class_names), None
+    if unlabelled:  # while the folder is read they are one class more
+        refuse_unlabelled(class_names, label_of)
+        names, apart = (*class_names, UNLABELLED), len(class_names)
+        label_of[UNLABELLED] = apart
     if not os.path.isdir(root):
         raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices: see --data or data.root")
-    scan = _Scan(root, label_of)
+    scan = _Scan(root, label_of, apart)
     header, lines = read_manifest(root)
     if subject_column != "subject" and subject_column not in header:
         where = f"its columns are {', '.join(header)}" if header else f"{root} has no {MANIFEST}"
@@ -88,11 +103,14 @@ def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str
     slices = list(scan.slices.values())
     other_labels: list[str] = []
     if header:
-        slices, other_labels = _apply_manifest(root, scan.slices, lines, label_of, class_names, subject_column)
+        slices, other_labels = _apply_manifest(root, scan.slices, lines, label_of, names, subject_column, apart)
     for item in slices:
         item.split = item.split or "train"
+        item.label = -1 if item.label == apart else item.label
+    elsewhere = Counter(item.split for item in slices if item.label < 0 and item.split != "train")
+    slices = [item for item in slices if item.label >= 0 or item.split == "train"]
     order = list(SPLITS)
-    slices.sort(key=lambda item: (order.index(item.split), item.path))
+    slices.sort(key=lambda item: (order.index(item.split), item.label < 0, item.path))
     splits = tuple(name for name in SPLITS if name in scan.splits or any(item.split == name for item in slices))
     used = Counter(f"{posixpath.dirname(item.path)}/" for item in slices)
     unused = [name for name in scan.unused if not any(path.startswith(name) for path in used)]
@@ -100,13 +118,48 @@ def read_folder(root: str, class_names: Sequence[str], aliases: Mapping[str, str
     folder = Folder(
         slices,
         splits,
-        {label: tuple(sorted(names)) for label, names in scan.class_folders.items()},
+        {-1 if label == apart else label: tuple(sorted(paths)) for label, paths in scan.class_folders.items()},
         scan.in_splits,
-        tuple(unused + [f"{n} images in {where}" for where, n in loose.items() if n] + other_labels),
+        (
+            *unused,
+            *(f"{n} images in {where}" for where, n in loose.items() if n),
+            *other_labels,
+            *(f"{n} {UNLABELLED} images of {split}" for split, n in elsewhere.items()),
+        ),
         subject_column in header,
     )
     check_classes(root, folder, class_names)
+    if unlabelled and not any(item.label < 0 for item in slices):
+        where = f"train/{UNLABELLED}/" if scan.in_splits else f"{UNLABELLED}/"
+        raise ValueError(
+            f"data.unlabelled: expected slices in {os.path.join(root, where)} or lines of {MANIFEST} in train without "
+            f"a label, found none: add them, or set data.unlabelled=false"
+        )
     return folder
+
+
+def refuse_unlabelled_class(class_names: Sequence[str]) -> None:
+    """Raises ValueError for a class of that name beside others; alone, it is that of a folder without a diagnosis."""
+    if len(class_names) > 1 and UNLABELLED in map(plain, class_names):
+        raise ValueError(
+            f"data.classes: {UNLABELLED} is no class beside others, whose slices could be made; take it out, and set "
+            f"data.unlabelled=true if its slices are to take part in the training"
+        )
+
+
+def refuse_unlabelled(class_names: Sequence[str], label_of: Mapping[str, int]) -> None:
+    """Raises ValueError where unlabelled slices cannot be told from those of a class."""
+    if UNLABELLED in label_of:
+        name = class_names[label_of[UNLABELLED]]
+        raise ValueError(
+            f"data.unlabelled: {UNLABELLED} is the name of the slices without a class, and {name} of data.classes goes "
+            f"by it: take it out of data.classes and data.aliases, or set data.unlabelled=false"
+        )
+    if len(class_names) < 2:
+        raise ValueError(
+            f"data.unlabelled: expected two classes or more, got {class_names[0]} alone, beside which the unlabelled "
+            f"would be of one class too: add a class to data.classes, or set data.unlabelled=false"
+        )
 
 
 def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped: int = 0) -> None:
@@ -119,6 +172,11 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
         raise FileNotFoundError(f"{root}: nothing to train on; expected train/ beside {', '.join(folder.splits)}{hint}")
     present = {(item.split, item.label) for item in folder.slices}
     for split in folder.splits:
+        if {label for of, label in present if of == split} == {-1}:
+            raise FileNotFoundError(
+                f"{root}: {UNLABELLED} images alone in {split}; expected {expected} beside them: label some persons, "
+                f"or set data.unlabelled=false"
+            )
         for label, name in enumerate(class_names):
             if (split, label) in present:
                 continue
@@ -136,7 +194,7 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
 class _Scan:
     """The class folders of a data folder and the images in them."""
 
-    def __init__(self, root: str, label_of: Mapping[str, int]) -> None:
+    def __init__(self, root: str, label_of: Mapping[str, int], unlabelled: int | None) -> None:
         self.root, self.label_of = root, label_of
         self.slices: dict[str, Slice] = {}
         self.splits: set[str] = set()
@@ -146,6 +204,9 @@ class _Scan:
         folders = [name for name in self._list("") if name not in (SHEETS, AUDIT)]
         in_splits = [name for name in folders if plain(name) in SPLIT_OF]
         alone = [name for name in folders if plain(name) in label_of and name not in in_splits]
+        # Those without a class are of the train split wherever they lie
+        beside = [name for name in alone if in_splits and label_of[plain(name)] == unlabelled]
+        alone = [name for name in alone if name not in beside]
         if in_splits and alone:
             raise ValueError(
                 f"{root}: has both split folders ({', '.join(in_splits)}) and class folders ({', '.join(alone)}); "
@@ -154,7 +215,8 @@ class _Scan:
         self.in_splits = bool(in_splits)
         self.splits.update(SPLIT_OF[plain(name)] for name in in_splits)
         if in_splits:
-            self.unused += [f"{name}/" for name in folders if name not in in_splits]
+            self.unused += [f"{name}/" for name in folders if name not in in_splits and name not in beside]
+            self._classes("", beside, "")
             for name in in_splits:
                 self._classes(f"{name}/", self._list(f"{name}/"), SPLIT_OF[plain(name)])
         else:  # the split stays open for the manifest; without its word it is train
@@ -214,8 +276,12 @@ def _apply_manifest(
     label_of: Mapping[str, int],
     class_names: Sequence[str],
     subject_column: str,
+    unlabelled: int | None,
 ) -> tuple[list[Slice], list[str]]:
-    """Give the slices the manifest's words -> all slices in use, and what was left out for its label."""
+    """Give the slices the manifest's words -> all slices in use, and what was left out for its label.
+
+    unlabelled: the label, beyond those of the classes, of slices without one; None where they are left out.
+    """
     listed: dict[str, int] = {}
     slices: list[Slice] = []
     others: dict[str, int] = {}
@@ -228,16 +294,20 @@ def _apply_manifest(
             raise ValueError(f"{where}: {path} stands on line {listed[path]} already")
         listed[path] = number
         item = found.get(path) or _outside(root, path, where, label_of)
-        split, label = SPLIT_OF.get(plain(row.get("split", "")), ""), label_of.get(plain(row.get("label", "")), -1)
+        word = row.get("label", "")
+        word = "" if unlabelled is not None and word.casefold() in MISSING else word
+        split, label = SPLIT_OF.get(plain(row.get("split", "")), ""), label_of.get(plain(word), -1)
         if row.get("split") and not split:
             raise ValueError(f"{where}: split '{row['split']}'; expected {', '.join(SPLITS)}")
         if split and item.split and split != item.split:
             raise ValueError(f"{where}: split {split}, but {path} lies in {item.split}: correct one of them")
-        if row.get("label") and item.label >= 0 and label != item.label:
+        if word and item.label >= 0 and label != item.label:
             is_in = class_names[item.label]
-            raise ValueError(f"{where}: label {row['label']}, but {path} lies in {is_in}: correct one of them")
+            raise ValueError(f"{where}: label {word}, but {path} lies in {is_in}: correct one of them")
+        if unlabelled is not None and not word and item.label < 0:
+            label = unlabelled
         if label < 0 and item.label < 0:
-            others[row.get("label", "")] = others.get(row.get("label", ""), 0) + 1
+            others[word] = others.get(word, 0) + 1
             continue
         item.split, item.label = split or item.split, max(label, item.label)
         item.subject = row.get(subject_column, "")

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from progan_style.data.classes import advice
 from progan_style.data.dataset import Data, Dataset
-from progan_style.data.folder import SPLITS, Folder, check_classes, read_folder
-from progan_style.data.packing import FORMAT, NO_FAULTS, SMALLEST, Allow, Job, open_cache, pack
+from progan_style.data.folder import SPLITS, UNLABELLED, Folder, check_classes, read_folder, refuse_unlabelled_class
+from progan_style.data.packing import FORMAT, SMALLEST, STRICT, Allow, Job, open_cache, pack
 from progan_style.data.persons import UNKNOWN, subjects_of
 
 
@@ -25,7 +25,7 @@ def load_folder(
     aliases: Mapping[str, str] | None = None,
     resolution: int,
     subject_column: str = "subject",
-    allow: Allow = NO_FAULTS,
+    allow: Allow = STRICT,
     cache_dir: str | os.PathLike[str],
     progress: bool = True,
     workers: int | None = None,
@@ -36,16 +36,17 @@ def load_folder(
     averaging, by `workers` threads (None: all cores); 16-bit images share one intensity range. The cache is found
     again by the names, sizes and times of the files and by every argument that decides a byte; a change of any makes
     a new one.
-    allow: which faults of pictures are none. Raises FileNotFoundError or ValueError, one line each, if the folder is
-    not what it has to be.
+    allow: what there may be beside sound slices of the classes. Raises FileNotFoundError or ValueError, one line each,
+    if the folder is not what it has to be.
     """
     if resolution < SMALLEST or resolution & (resolution - 1):
         raise ValueError(f"data resolution {resolution}: expected a power of two, {SMALLEST} or more")
     aliases = {"NC": "CN"} if aliases is None else dict(aliases)
     class_names = tuple(classes)
     root = os.fspath(root)
+    refuse_unlabelled_class(class_names)
     try:
-        folder = read_folder(root, class_names, aliases, subject_column)
+        folder = read_folder(root, class_names, aliases, subject_column, allow.unlabelled)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}{advice(root, class_names)}") from None
     settings = {
@@ -58,7 +59,7 @@ def load_folder(
         "allow_upsampling": allow.upsampling,
         "skip_unreadable": allow.unreadable,
     }
-    key = _key(settings, folder)
+    key = _key(settings | ({"unlabelled": True} if allow.unlabelled else {}), folder)  # other caches keep their names
     cache = Path(cache_dir) / f"data-{key}"
     job, paths = Job(root, resolution, allow, workers=workers), [item.path for item in folder.slices]
     if not cache.is_dir():
@@ -103,16 +104,19 @@ def _data(
     split = np.array([list(SPLITS).index(item.split) for item in folder.slices])
     borders = np.searchsorted(split, range(len(SPLITS) + 1))  # sorted by split: ranges, so levels stay memory-mapped
     parts = {name: every.subset(np.arange(borders[i], borders[i + 1])) for i, name in enumerate(SPLITS)}
+    learnt = parts["train"]
+    parts["train"] = learnt.subset(learnt.labels >= 0)
     mean = {
         (name, class_name): float(means[here].mean())
         for number, name in enumerate(SPLITS)
-        for label, class_name in enumerate(class_names)
+        for label, class_name in [*enumerate(class_names), (-1, UNLABELLED)]
         if (here := (split == number) & (labels == label)).any()
     }
     return Data(
         train=parts["train"],
         validate=parts["validate"],
         test=parts["test"],
+        with_unlabelled=learnt if len(learnt) > len(parts["train"]) else None,
         class_names=class_names,
         root=root,
         resolution=resolution,

@@ -46,13 +46,14 @@ def resolutions(resolution: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Allow:
-    """What may be wrong with a picture: data.allow_upsampling and data.skip_unreadable."""
+    """What a folder may hold beside sound slices of the classes: the keys of data."""
 
-    upsampling: bool = False  # one smaller than the resolution is made larger
-    unreadable: bool = False  # one that cannot be decoded is left out
+    upsampling: bool = False  # allow_upsampling: a picture smaller than the resolution is made larger
+    unreadable: bool = False  # skip_unreadable: one that cannot be decoded is left out
+    unlabelled: bool = False  # unlabelled: slices without a class (Data.learnt)
 
 
-NO_FAULTS = Allow()
+STRICT = Allow()
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Job:
 
     root: str
     resolution: int
-    allow: Allow = NO_FAULTS
+    allow: Allow = STRICT
     bits: int = 8
     low: int = 0
     high: int = 255

@@ -8,12 +8,12 @@ OAS2_0001_MR2, OAS30001_MR_d0129).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from progan_style.data.folder import Slice, plain, some
+from progan_style.data.folder import UNLABELLED, Slice, plain, some
 from progan_style.data.manifest import MANIFEST
 
 STATED, GUESSED, UNKNOWN = "persons", "persons guessed from file names", "unknown"
@@ -135,12 +135,13 @@ def _from_names(
         return _nobody(len(ids), f"the file names begin with words for a class ({some(found)}), not with persons")
     if without := ids.count(""):
         return _nobody(len(ids), f"{without} of {len(ids)} file names have no id before a last _")
-    of_class: Mapping[int, set[str]] = {label: set() for label in range(len(class_names))}
+    of_class: dict[int, set[str]] = {label: set() for label in range(len(class_names))}
     for item, name in zip(slices, ids, strict=True):
-        of_class[item.label].add(name)
+        of_class.setdefault(item.label, set()).add(name)
     fewest, label = min((len(groups), label) for label, groups in of_class.items())
     if fewest < FEWEST_GROUPS:
-        why = f"class {class_names[label]} has {fewest} groups of file names (id before the last _), fewer than 10"
+        whose = f"class {class_names[label]}" if label >= 0 else UNLABELLED
+        why = f"{whose} has {fewest} groups of file names (id before the last _), fewer than 10"
         return _nobody(len(ids), why)
     why = "what stands before their last _; that is a scan, if a person was scanned more than once"
     return np.array(ids), GUESSED, why

@@ -25,16 +25,19 @@ class Condition:
     unknown to the networks.
     """
 
-    class_weights: Tensor  # [N, K] float, each row of sum 1; 1 and zeros: an image of one class
+    class_weights: (
+        Tensor  # [N, K] float, each row of sum 1; 1 and zeros: an image of one class; zeros: of an unknown one
+    )
     position: Tensor | None = None  # [N] float, -1 .. 1; None: the middle
-    known_labels: Tensor | None = None  # [N] int64, where the weights were made from labels
+    known_labels: Tensor | None = None  # [N] int64, where the weights were made from labels; -1: unlabelled
     values: Tensor | None = None  # [N, C] float; None: all unknown
 
     @classmethod
     def of_labels(
         cls, labels: Tensor, num_classes: int, position: Tensor | None = None, values: Tensor | None = None
     ) -> "Condition":
-        """Labels [N] int64 -> each image wholly of its class. Nothing is read by the host, so nothing is checked."""
+        """Labels [N] int64 -> each image wholly of its class, of none where the label is -1 (unlabelled): then no
+        embedding and no projection is heard. Nothing is read by the host, so nothing is checked."""
         # Not F.one_hot: it reads the labels on the host.
         weights = (labels[:, None] == torch.arange(num_classes, device=labels.device)).float()
         return cls(weights, position, labels, values)
@@ -103,13 +106,18 @@ class Condition:
 
     @property
     def labels(self) -> Tensor:
-        """The class of each image, [N] int64. Raises ValueError if an image lies between classes."""
+        """The class of each image, [N] int64, -1 where unlabelled. Raises ValueError if one lies between classes."""
         if self.known_labels is not None:
             return self.known_labels
         highest, labels = self.class_weights.max(dim=1)
         if not bool((highest == 1.0).all()):
             raise ValueError("expected images of one class each, got class weights between the classes")
         return labels
+
+    @property
+    def labelled(self) -> Tensor:
+        """[N, 1]: 1 where an image has a class, or lies between classes; 0 where it is unlabelled."""
+        return self.class_weights.sum(dim=1, keepdim=True)
 
     def of_classes(self, table: Tensor) -> Tensor:
         """The rows of a table [K, W], mixed by the weights -> [N, W]; a whole weight gives its row to the last bit."""

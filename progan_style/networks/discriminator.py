@@ -119,8 +119,8 @@ class ListeningHead(nn.Module):
 
     @torch.no_grad()
     def track(self, features: Tensor, condition: Condition) -> None:
-        """Gather the sums of a batch of reals for `settle`; ranks can add theirs in between."""
-        x = features - self.mean - condition.of_classes(self.offsets)
+        """Gather the sums of the labelled reals of a batch for `settle`; ranks can add theirs in between."""
+        x = (features - self.mean - condition.of_classes(self.offsets)) * condition.labelled.to(features.dtype)
         k = len(self.offsets)
         self.sums[:k] += condition.class_weights.T.to(x.dtype) @ torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         self.sums[k:, :-1] += x.T @ x

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from progan_style.data.classes import LEAVE_OUT, UNLABELLED, alias_table
-from progan_style.data.folder import some
+from progan_style.data.classes import LEAVE_OUT, alias_table
+from progan_style.data.folder import UNLABELLED, some
 from progan_style.data.persons import Names
 from progan_style.files import printable
 from progan_style.scans import dicom, volumes

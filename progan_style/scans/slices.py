@@ -9,14 +9,13 @@ import numpy as np
 
 from progan_style.data.classes import (
     GROUPS,
-    UNLABELLED,
     alias_table,
     find_classes,
     folders_inside,
     has_pictures,
     not_read,
 )
-from progan_style.data.folder import SPLITS, Slice, plain, read_folder, some
+from progan_style.data.folder import SPLITS, UNLABELLED, Slice, plain, read_folder, some
 from progan_style.data.gray import SUFFIXES, read_gray
 from progan_style.data.manifest import MANIFEST, write_manifest
 from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED, UNKNOWN, Names, from_path, subjects_of

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from progan_style import distributed
 
+OF = " of"  # ends the name of a sum that another's mean is over
+
 
 class Meter:
     """Nothing waits for the GPU until `means` is asked for."""
@@ -25,13 +27,19 @@ class Meter:
                 self.sums[key] = torch.zeros((), device=self.device)
             self.sums[key].add_(value)
 
+    def count_of(self, **values: Any) -> None:
+        """Add to what each named sum is of: its mean is over that, and no more per step."""
+        self.count(**{f"{key}{OF}": value for key, value in values.items()})
+
     def share(self) -> None:
         """Each sum becomes its mean over the ranks."""
         distributed.add(self.sums.values(), divide=True)
 
     def means(self) -> dict[str, float]:
-        """Of each statistic, per step since the last line; read by the host."""
-        return {key: float(value) / max(self.steps, 1) for key, value in self.sums.items()}
+        """Of each statistic, per step since the last line, or over what it is of; read by the host."""
+        sums = {key: float(value) for key, value in self.sums.items()}
+        of = {key.removesuffix(OF): sums.pop(key) for key in list(sums) if key.endswith(OF)}
+        return {key: value / (of.get(key, self.steps) or 1) for key, value in sums.items()}
 
     def clear(self) -> None:
         """The next line of the log begins. The tensors stay: a recorded step adds to them."""

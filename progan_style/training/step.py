@@ -44,6 +44,7 @@ class Recipe:
     class_weight: float  # of the class head's gradient in D's trunk
     generator_weight: float  # of the class term in G's loss; 0: none
     fakes_too: bool  # whether the class head learns from fakes as well
+    unlabelled: bool  # whether there are images without a class
     style_mixing: float  # probability
     ema_half_life: float  # images
     ema_rampup: float | None  # half-life at most this share of the images seen; None: a run that began with weights
@@ -226,7 +227,9 @@ def backward_D(state: State, recipe: Recipe, critic: Critic, part: Batch, gamma:
     (share * torch.stack([*terms.values(), *on_classes]).sum()).backward()
 
     with torch.no_grad():
-        right = (state.D.class_logits(features).argmax(dim=1) == classes).float().mean()
+        right = (state.D.class_logits(features).argmax(dim=1) == classes).float().mean()  # never where unlabelled
+        if recipe.unlabelled:
+            state.meter.count_of(real_class_acc=share * (classes >= 0).float().mean())
         state.D.track(features, part.condition)
     real_logits, fake_logits = (logits for _, logits in critic.seen[:2])
     middle = 0.0 if recipe.loss.has_zero else fake_logits
@@ -241,7 +244,12 @@ def backward_D(state: State, recipe: Recipe, critic: Critic, part: Batch, gamma:
 def class_term(state: State, recipe: Recipe, features: Tensor, classes: Tensor) -> Tensor:
     """A taught class head's cross-entropy: the head learns at its full rate, the trunk with the weight of both."""
     heard = state.D.class_logits(scale_gradient(features, recipe.class_weight * state.D.label_weight))
-    return F.cross_entropy(heard, classes)
+    return mean_cross_entropy(heard, classes)
+
+
+def mean_cross_entropy(class_logits: Tensor, classes: Tensor) -> Tensor:
+    """Over all images, to which the unlabelled (-1) add 0: so an image's part in it does not depend on the others."""
+    return F.cross_entropy(class_logits, classes, ignore_index=-1, reduction="sum") / len(classes)
 
 
 def backward_G(state: State, recipe: Recipe, batch: Batch) -> Terms:
@@ -252,7 +260,7 @@ def backward_G(state: State, recipe: Recipe, batch: Batch) -> Terms:
     if recipe.generator_weight:
         class_logits = state.D.class_logits(critic.seen[-1][0])  # of the fakes
         weight = recipe.generator_weight * state.D.label_weight
-        terms["class"] = weight * F.cross_entropy(class_logits, batch.condition.labels)
+        terms["class"] = weight * mean_cross_entropy(class_logits, batch.condition.labels)
     torch.stack(list(terms.values())).sum().backward()
     state.D.requires_grad_(True)
     return {key: term.detach() for key, term in terms.items()}

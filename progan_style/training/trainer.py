@@ -26,10 +26,11 @@ from progan_style.training.upkeep import Evaluate, Upkeep
 
 
 class Trainer:
-    """Built from a Config and the training part of the data. On several processes each has its share of every batch."""
+    """Built from a Config and Data.learnt. On several processes each has its share of every batch."""
 
     def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
         refuse_uneven(config, distributed.world())
+        refuse_other_labels(config, data)
         device = torch.device(device)
         if device.type == "cpu":
             memory.keep_freed()
@@ -123,10 +124,11 @@ class Trainer:
         return self.state.nimg + distributed.rank() * n, n
 
     def largest_share(self) -> float:
-        """Of the slices that a step sees, the largest class's: what always naming that class would get right."""
+        """Of the labelled slices of a step, the largest class's: what always naming that class would get right."""
         if self.config.data.sampling == "balanced":
             return 1 / len(self.config.data.classes)
-        return float(np.bincount(self.data.labels).max() / len(self.data))
+        counts = np.bincount(self.data.labels[self.data.labels >= 0])
+        return float(counts.max() / counts.sum())
 
     @contextlib.contextmanager
     def memory_is_told(self) -> Iterator[None]:
@@ -157,6 +159,7 @@ def make_recipe(config: Config, device: torch.device) -> Recipe:
         class_weight=conditioning.class_weight,
         generator_weight=conditioning.generator_weight,
         fakes_too=conditioning.fakes_too,
+        unlabelled=config.data.unlabelled,
         style_mixing=training.style_mixing,
         ema_half_life=1000 * training.ema_half_life_kimg,
         ema_rampup=None if config.init else training.ema_rampup,
@@ -181,6 +184,16 @@ def refuse_uneven(config: Config, ranks: int) -> None:
                 f"schedule.batch_size.{r}: expected a multiple of {4 * ranks} ({ranks} processes, minibatch-std groups "
                 f"of 4), got {config.schedule.batch_size[r]}"
             )
+
+
+def refuse_other_labels(config: Config, data: Dataset) -> None:
+    """Raises ValueError if there are unlabelled slices and none were asked for, or the other way round."""
+    count, asked = int((data.labels < 0).sum()), config.data.unlabelled
+    if asked != (count > 0):
+        raise ValueError(
+            f"data.unlabelled is {str(asked).lower()}, and {count} of {len(data)} training slices have no class; "
+            f"expected Data.learnt of a folder that was loaded with this configuration"
+        )
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype | None:

@@ -4,9 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from analysis import utility
-from analysis.utility import ALL_PERSONS, ARM_ONLY, ArmResult, ComparisonPlan, Source, compare, interval_over_seeds, saw
+from analysis.utility import (
+    ALL_PERSONS,
+    ARM_AND_UNLABELLED,
+    ARM_ONLY,
+    ArmResult,
+    ComparisonPlan,
+    Source,
+    compare,
+    interval_over_persons,
+    interval_over_seeds,
+    saw,
+)
 from progan_style import persons_of_share
 
 
@@ -30,10 +42,31 @@ def test_an_interval_over_seeds_by_hand():
 
 
 def test_an_arm_proves_something_only_if_the_generator_saw_nobody_else():
-    assert saw(frozenset("ab"), {"a", "b", "c"}) == ARM_ONLY
-    assert saw(frozenset("abcd"), {"a", "b", "c"}) == ALL_PERSONS
-    arm = ArmResult(0.25, 10, 80, ALL_PERSONS, False, (0.7,), (0.8,))
+    assert saw(Source(None, frozenset("ab")), {"a", "b", "c"}) == ARM_ONLY
+    assert saw(Source(None, frozenset("abcd")), {"a", "b", "c"}) == ALL_PERSONS
+    arm = ArmResult(0.25, 10, 80, ALL_PERSONS, False, (0.7,), (0.8,), (0.0, 0.2))
     assert not arm.proves and arm.name == "utility.25.unproven" and arm.gains == [pytest.approx(0.1)]
+
+
+def test_unlabelled_persons_may_have_been_seen_and_it_is_said(tiny_run, G, with_some_unlabelled):
+    data = with_some_unlabelled(tiny_run.data)
+    source = utility.source_of(G, data)
+    assert source.persons == set(data.train.subjects) and source.unlabelled == set(data.unlabelled.subjects)
+    few = ComparisonPlan(shares=(0.5, 1.0), seeds=2, steps=8, synthetic=16)
+    half, whole = compare([source], data, 16, plan=few)
+    assert (half.title, whole.title) == (ALL_PERSONS, ARM_AND_UNLABELLED) and whole.proves and not half.proves
+    assert whole.persons == len(set(data.train.subjects)) and whole.slices == len(data.train)
+
+
+def test_an_interval_over_test_persons_is_about_the_mean_gain(tiny_run):
+    """Answers that are right and answers that are drawn: the gain is about a half, in every half of the persons."""
+    part = tiny_run.data.test
+    drawn = [np.random.default_rng(seed).dirichlet([1, 1], len(part)) for seed in range(4)]
+    right = [np.eye(2)[part.labels]] * 4
+    low, high = interval_over_persons(part, drawn, right, seed=0)
+    gain = 1 - np.mean([roc_auc_score(part.labels, answers[:, 1]) for answers in drawn])
+    assert 0 < low < gain < high < 1
+    assert interval_over_persons(part, right, right, seed=0) == (0.0, 0.0)
 
 
 def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
@@ -52,7 +85,8 @@ def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
 def test_every_arm_takes_the_same_steps_and_the_test_part_is_asked_once(tiny_run, whole, monkeypatch):
     steps, asked = [], []
     monkeypatch.setattr(utility, "fit", lambda pools, classes, **how: steps.append((len(pools), how["steps"])))
-    monkeypatch.setattr(utility, "_auc", lambda network, part, resolution: asked.append(part) or 0.5)
+    answers = np.random.default_rng(0).dirichlet([1, 1], len(tiny_run.data.test))
+    monkeypatch.setattr(utility, "_answers", lambda network, part, resolution: asked.append(part) or answers)
     compare([whole], tiny_run.data, 16, plan=ComparisonPlan(shares=(0.25, 1.0), seeds=2, steps=9, synthetic=16))
     assert sorted(steps) == [(1, 9)] * 4 + [(2, 9)] * 4
     assert len(asked) == 8 and all(part is tiny_run.data.test for part in asked)

@@ -136,10 +136,10 @@ def test_the_machine_is_described():
     assert clock.rows()["a"]["calls"] == 1
 
 
-def test_the_cost_of_augmentation_and_of_conditions_is_told(capsys):
+def test_what_each_costs_is_told(capsys):
     assert step_cost.main(["--rounds", "1", "--widths", "128", "8", "--resolutions", "8"]) == 0
     said = capsys.readouterr().out
-    assert "s with ada, ratio" in said and "s with conditions, ratio" in said
+    assert all(f"s with {name}, ratio" in said for name in ("ada", "conditions", "unlabelled"))
 
 
 def test_readings_of_the_leak_are_those_of_the_ellipses():

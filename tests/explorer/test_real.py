@@ -37,6 +37,12 @@ def test_slices_of_one_person_share_a_letter_and_nobody_is_named(tiny_run):
     assert {near.person for near in unknown.of(np.zeros((16, 16), np.uint8))} == {""}
 
 
+def test_the_closest_may_be_an_unlabelled_one(tiny_run, with_some_unlabelled):
+    data = with_some_unlabelled(tiny_run.data)
+    found = Closest(data, 16).of(np.array(data.unlabelled.at(16)[2, 0]), 1)
+    assert found[0].label == -1 and found[0].distance < 1e-3
+
+
 def test_without_held_out_slices_there_is_no_threshold(tiny_run):
     empty = tiny_run.data.test.subset(np.zeros(len(tiny_run.data.test), dtype=bool))
     assert Closest(replace(tiny_run.data, validate=empty, test=empty), 16).threshold is None

@@ -9,12 +9,13 @@ import pytest
 from analysis import utility as arms
 from analysis.context import NotHereError, Options, run_context
 from analysis.sections import utility
-from analysis.utility import ALL_PERSONS, ARM_ONLY, ArmResult, ComparisonPlan
+from analysis.utility import ALL_PERSONS, ARM_AND_UNLABELLED, ARM_ONLY, ArmResult, ComparisonPlan
 
 
-def arm(share=1.0, title=ARM_ONLY, own=False, gains=(0.1, 0.1, 0.1)):
+def arm(share=1.0, title=ARM_ONLY, own=False, gains=(0.1, 0.1, 0.1), of_persons=None):
     real = (0.7, 0.71, 0.72)
-    return ArmResult(share, 10, 80, title, own, real, tuple(r + g for r, g in zip(real, gains, strict=True)))
+    both, of_persons = tuple(r + g for r, g in zip(real, gains, strict=True)), of_persons or (min(gains), max(gains))
+    return ArmResult(share, 10, 80, title, own, real, both, of_persons)
 
 
 def test_a_row_in_words():
@@ -22,6 +23,8 @@ def test_a_row_in_words():
     assert utility.in_words(arm(gains=(0.1, 0.11, 0.1))) == "generated slices help"
     assert utility.in_words(arm(gains=(-0.1, -0.11, -0.1))) == "generated slices harm"
     assert utility.in_words(arm(gains=(-0.1, 0.1, 0.0))) == "no difference shown"
+    assert utility.in_words(arm(gains=(0.1, 0.11, 0.1), of_persons=(-0.01, 0.2))) == "no difference shown"
+    assert utility.in_words(arm(title=ARM_AND_UNLABELLED, gains=(0.1, 0.11, 0.1))) == "generated slices help"
 
 
 def test_numbers_of_an_unproven_row_cannot_be_taken_for_others():

@@ -5,7 +5,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from progan_style.data.classes import UNLABELLED, alias_table, find_classes
+from progan_style.data.classes import alias_table, find_classes
+from progan_style.data.folder import UNLABELLED
 from progan_style.scans.slices import open_slices
 
 

@@ -50,8 +50,10 @@ def rows_of(index: np.ndarray, labels: np.ndarray, num_classes: int, seed: int, 
     """The training slice that image number i of the run is -> [N].
 
     natural: all slices in a new random order each epoch. balanced: the classes take turns, each round beginning with
-    the next class, and each class goes through its own slices in random orders.
+    the next class, and each class goes through its own slices in random orders; where the natural order has a slice
+    without a class (-1) it stays, and the turns are counted over the others.
     """
+    known = int((labels >= 0).sum())
 
     def taken(number: int, of: np.ndarray, *key: int) -> int:
         epoch, place = divmod(number, len(of))
@@ -59,12 +61,14 @@ def rows_of(index: np.ndarray, labels: np.ndarray, num_classes: int, seed: int, 
 
     rows = []
     for i in index.tolist():
-        if balanced:
-            turn, place = divmod(i, num_classes)
+        row = taken(i, np.arange(len(labels)))
+        if balanced and labels[row] >= 0:
+            epoch, place = divmod(i, len(labels))
+            before = [taken(epoch * len(labels) + j, np.arange(len(labels))) for j in range(place)]
+            turn, place = divmod(epoch * known + sum(1 for one in before if labels[one] >= 0), num_classes)
             label = (turn + place) % num_classes
-            rows.append(taken(turn, np.flatnonzero(labels == label), label))
-        else:
-            rows.append(taken(i, np.arange(len(labels))))
+            row = taken(turn, np.flatnonzero(labels == label), label)
+        rows.append(row)
     return np.array(rows)
 
 

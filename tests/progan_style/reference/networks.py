@@ -104,10 +104,11 @@ def embedded_condition(T: Tensors, name: str, value: Tensor) -> Tensor:
 def mapped(
     G: Tensors, z: Tensor, y: Tensor, position: Tensor | None, others: Tensors, label_weight: float, lr_mul: float
 ) -> Tensor:
-    """z [N, Z], y [N], position [N], others [N] each by name -> w [N, W]."""
+    """z [N, Z], y [N] (-1: no class, no embedding), position [N], others [N] each by name -> w [N, W]."""
     parts = [normalised(z)]
     if "mapping.embed.weight" in G:  # more than one class
-        parts.append(label_weight * normalised(G["mapping.embed.weight"][y]))
+        of_class = torch.where((y < 0)[:, None], 0.0, normalised(G["mapping.embed.weight"][y.clamp(min=0)]))
+        parts.append(label_weight * of_class)
     if position is not None:
         parts.append(normalised(embedded_position(G, "mapping.position", position)))
     for name, value in others.items():
@@ -190,10 +191,12 @@ def features(D: Tensors, images: Tensor, R: int, alpha: float) -> tuple[Tensor, 
 
 
 def logits(D: Tensors, f: Tensor, y: Tensor, position: Tensor | None, others: Tensors, label_weight: float) -> Tensor:
-    """Features [N, F] -> logits [N], with all conditions by projection (Miyato & Koyama 2018, equation 3)."""
+    """Features [N, F] -> logits [N], with all conditions by projection (Miyato & Koyama 2018, equation 3); of no class
+    (y -1) without that of the class."""
     out = linear(D, "logit", f)[:, 0]
     if "embed.weight" in D:
-        out = out + label_weight * (D["embed.weight"][y] * f).sum(dim=1) / math.sqrt(f.shape[1])
+        of_class = (D["embed.weight"][y.clamp(min=0)] * f).sum(dim=1)
+        out = out + label_weight * torch.where(y < 0, 0.0, of_class) / math.sqrt(f.shape[1])
     if position is not None:
         out = out + (embedded_position(D, "position", position) * f).sum(dim=1) / math.sqrt(f.shape[1])
     for name, value in others.items():

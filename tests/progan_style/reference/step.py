@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import softplus
 
 from . import networks
 from .augmentation import changed
@@ -48,8 +48,8 @@ class State:
 
 @dataclass
 class Slices:
-    """The training slices: uint8 [M, 1, R, R] at each resolution, labels [M]; where they count, heights [M], and by
-    name ages as floats and sexes as words [M]."""
+    """The training slices: uint8 [M, 1, R, R] at each resolution, labels [M], -1 without a class; where they count,
+    heights [M], and by name ages as floats and sexes as words [M]."""
 
     images: dict[int, np.ndarray]
     labels: np.ndarray
@@ -225,6 +225,7 @@ def step(config: dict[str, Any], slices: Slices, state: State) -> Told:
     else:  # linear discriminant analysis on running moments
         within = torch.zeros_like(D_new["class_head.covariance"])
         m, d = D_new["class_head.mean"], D_new["class_head.offsets"]
+        f, y = f[y >= 0], y[y >= 0]  # it hears those with a class
         together = (f - m - d[y]).mean(dim=0)  # how far all classes have moved
         for k in range(K):
             mine = f[y == k]
@@ -283,6 +284,12 @@ def trainable(network: Tensors) -> Tensors:
 
 def frozen(network: Tensors) -> Tensors:
     return {name: t.detach() for name, t in network.items()}
+
+
+def cross_entropy(class_logits: Tensor, y: Tensor) -> Tensor:
+    """-log p of each image's class, 0 for an image without one (y -1); the mean over all images."""
+    mine = torch.log_softmax(class_logits, dim=1)[torch.arange(len(y)), y.clamp(min=0)]
+    return -mine[y >= 0].sum() / len(y)
 
 
 def squared_slope(logits: Tensor, images: Tensor) -> Tensor:

@@ -79,6 +79,7 @@ POSITIONS = ("data.conditions={slice_mm: position}",)
 OTHERS = ("data.conditions={age: number, sex: category}",)
 PEOPLE = ("data.conditions={sex: category, slice_mm: position, age: number}",)
 BALANCED = ("data.sampling=balanced",)
+UNLABELLED = ("data.unlabelled=true",)
 UNMIXED = ("training.style_mixing=0",)
 ONE = ("data.classes=[CN]",)
 THREE = ("data.classes=[CN, MCI, AD]",)
@@ -122,6 +123,10 @@ for place, a, b in (("fade", "relativistic", "hinge"), ("stylegan2", "logistic",
     case("three-classes", place, b, THREE)
     case("three-classes-balanced-auxiliary", place, a, THREE + BALANCED + AUXILIARY)
 case("all", "fade", "wgan-gp", THREE + BALANCED + PEOPLE + WEIGHTS + RISING + FIXED)
+case("unlabelled", "stylegan2", "relativistic", UNLABELLED)
+case("unlabelled-auxiliary", "fade", "hinge", UNLABELLED + WEIGHTS)
+case("unlabelled-heard-three-classes", "16px", "logistic", UNLABELLED + HEARD + THREE)
+case("unlabelled-balanced-people-rising", "stylegan2", "logistic", UNLABELLED + BALANCED + PEOPLE + RISING)
 case("all", "stylegan2", "hinge", THREE + BALANCED + POSITIONS + WEIGHTS + RISING + FIXED + PATH)
 case("path", "stylegan2", "relativistic", PATH)  # not due, then due
 case("path-each-step", "stylegan2", "logistic", (*PATH, "loss.path_length_interval=1"), steps=3)
@@ -143,11 +148,11 @@ ON_A_CARD = {f"{place}-{loss}" for place in ("fade", "stylegan2", "stylegan2-fad
 
 @pytest.fixture(scope="module")
 def slices_root(tmp_path_factory):
-    """Three classes with unlike numbers of slices; heights, some of them equal; ages and sexes, some not known. No two
-    slices are alike."""
+    """Three classes with unlike numbers of slices, slices of none; heights, some of them equal; ages and sexes, some
+    not known. No two slices are alike."""
     root, draw = tmp_path_factory.mktemp("whole") / "slices", np.random.default_rng(1)
     lines = ["path,subject,slice_mm,age,sex"]
-    for name, count in (("CN", 13), ("AD", 7), ("MCI", 9)):
+    for name, count in (("CN", 13), ("AD", 7), ("MCI", 9), ("unlabelled", 11)):
         folder = root / "train" / name
         folder.mkdir(parents=True)
         for i in range(count):
@@ -228,7 +233,7 @@ def compare(reference, slices_root, tiny_overlay, key):
     chosen = [f"network.name={architecture}", f"loss.name={loss}", f"data.root={slices_root}"]
     chosen += ["schedule.resolutions=[16]"] if place == "stylegan2" else []
     config = load_config(overlay=tiny_overlay, overrides=[*BASE, *chosen, *options])
-    data = load_data(config, 16, progress=False).train
+    data = load_data(config, 16, progress=False).learnt
     trainer = Trainer(config, data, "cpu")
     trainer.state.nimg = nimg
     shake(trainer)
