@@ -154,15 +154,12 @@ def test_readings_of_the_leak_are_those_of_the_ellipses():
 def test_the_generator_does_not_learn_the_augmentation():
     """A short training; benchmarks/augment_leak.py has the long one. On the data alone it is learnt: the control.
 
-    After so few steps brightness still spreads without augmentation too: it is only narrower than the control's. The
-    angle is left out: its spread is then 2.2 to 2.6 times the reals' in every arm.
+    The angle is left out: after so few steps it is 2.2 to 2.6 times as wide as the reals' without augmentation too.
     """
-    before = augment_leak.leak("before D", p=0.6, steps=250, seed=0)
-    control = augment_leak.leak("on the data", p=0.6, steps=250, seed=0)
-    for name in ("x", "y"):
-        assert before[f"spread of {name}"] < 2 < control[f"spread of {name}"], name
-    assert before["spread of brightness"] < 0.8 * control["spread of brightness"] > 2
+    before = augment_leak.leak("before D", p=0.6, steps=500, seed=0)
+    control = augment_leak.leak("on the data", p=0.6, steps=500, seed=0)
     for name in ("x", "y", "brightness"):
+        assert before[f"spread of {name}"] < 2 < control[f"spread of {name}"], name
         assert before[f"offset of {name}"] < 2, name
 
 
