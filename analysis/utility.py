@@ -167,9 +167,9 @@ def compare(
     rows = []
     for share, mask, source in _arms(sources, data, plan.shares):
         persons = set(data.train.subjects[mask])
-        given = [[answers(mask, which, number) for number in range(plan.seeds)] for which in (None, source)]
-        real, both = (tuple(classification.auc(test.labels, one) for one in arm) for arm in given)
-        title, of_persons = saw(sources[source], persons), interval_over_persons(test, *given, seed)
+        alone, together = ([answers(mask, which, number) for number in range(plan.seeds)] for which in (None, source))
+        real, both = (tuple(classification.auc(test.labels, one) for one in arm) for arm in (alone, together))
+        title, of_persons = saw(sources[source], persons), interval_over_persons(test, alone, together, seed)
         rows.append(ArmResult(share, len(persons), int(mask.sum()), title, sources[source].own, real, both, of_persons))
         log(
             f"{share:.0%} of the persons ({len(persons)}, {title}): AUC {np.mean(real):.3f} with real slices, "
