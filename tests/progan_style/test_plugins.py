@@ -81,7 +81,7 @@ def test_a_run_whose_architecture_is_ours_is_read_without_its_plugin(
     config = load_config(run / "config.yaml")
     assert config.loss.name == "least-squares" and config.loss.arguments == {"target": 0.9}
     with pytest.raises(ValueError, match=r"loss\.name: least-squares is of a plugin that is not loaded"):
-        Trainer(config, None)
+        Trainer.check(config, torch.device("cpu"))
 
 
 def test_no_file_of_a_run_makes_code_run(my_parts, call_shell, tiny_run, tmp_path):

@@ -4,13 +4,14 @@ import math
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from run_tools import ADA, OF_ARCHITECTURE, same
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from progan_style import Condition, Trainer, load_config
+from progan_style import Condition, Dataset, Trainer, load_config
 from progan_style.networks import ARCHITECTURES, convolution
 from progan_style.training.losses import LOSSES
 from progan_style.training.step import Batch, Critic, CutOff, backward_D, make_critic, make_fakes, parts_of
@@ -34,7 +35,8 @@ def test_a_plain_and_a_penalised_step_at_full_size(resolution, alpha, precision)
         f"schedule.batch_size.{rows[0]}=4",
         f"schedule.batch_size.{rows[1]}=4",
     ]
-    trainer = Trainer(load_config(overrides=overrides), None)
+    slices = {resolution: np.zeros((2, 1, resolution, resolution), np.uint8)}
+    trainer = Trainer(load_config(overrides=overrides), Dataset(slices, np.arange(2), np.full(2, ""), ("CN", "AD")))
     stage = trainer.schedule.stages[1]
     penalised = []
     trainer.state.nimg = stage.start + int(alpha * stage.fade) // 8 * 8  # an even step of the stage
