@@ -314,7 +314,7 @@ def checkpoint(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
     from progan_style.config import parse_config, refuse_changes
     from progan_style.training.upkeep import Upkeep
 
-    trainer = Trainer(load_config(overrides=TINY), EMPTY)  # type: ignore[arg-type]
+    trainer = Trainer(load_config(overrides=TINY), no_slices())
     upkeep = Upkeep(trainer.state, trainer.schedule, folder, {"names": "x"}, "fp32")
     whole = {"format": FORMAT, **upkeep._state_dict()}
     warnings.simplefilter("ignore", hypothesis.errors.HypothesisWarning)  # that a checkpoint is long to show
@@ -355,8 +355,14 @@ TINY = ["network.z_dim=4", "network.w_dim=4", "network.mapping_depth=1", "networ
         "network.channel_max=4", "schedule.resolutions=[8]", "augment.name=ada", "training.precision=fp32"]  # fmt: skip
 
 
-class EMPTY:
-    """No slices: a trainer whose state is loaded takes none."""
+def no_slices() -> Any:
+    """A trainer whose state is loaded takes none."""
+    import numpy as np
+
+    from progan_style import Dataset
+
+    empty = np.zeros((0, 1, 16, 16), np.uint8)
+    return Dataset({8: empty[:, :, :8, :8], 16: empty}, np.zeros(0, np.int64), np.zeros(0, "<U1"), ("CN", "AD"))
 
 
 def network(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
@@ -366,7 +372,7 @@ def network(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
     from progan_style import Trainer, load_config
     from progan_style.checkpoint import load_network, save_network
 
-    state = Trainer(load_config(overrides=TINY), EMPTY).state  # type: ignore[arg-type]
+    state = Trainer(load_config(overrides=TINY), no_slices()).state
     whole = folder / "whole.safetensors"
     save_network(whole, state.G_ema, state.header("generator", 8))
     with safe_open(whole, framework="pt") as file:

@@ -379,11 +379,15 @@ def test_a_rank_that_is_no_number(name, others, run, call_shell, monkeypatch, tm
 @pytest.mark.parametrize("name", ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1"))
 def test_a_signal_is_gathered_where_the_loop_can_stop_and_an_interrupt_before(name):
     number = getattr(signal, name)
-    with Signals() as signals:
-        with pytest.raises(KeyboardInterrupt):
+    before = signal.signal(number, signal.default_int_handler)  # under nohup SIGHUP is ignored, and stays so
+    try:
+        with Signals() as signals:
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), number)
+            signals.polite = True
             os.kill(os.getpid(), number)
-        signals.polite = True
-        os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, before)
     assert signals.asked == [number]
 
 
