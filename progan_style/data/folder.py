@@ -178,7 +178,7 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
                 f"or set data.unlabelled=false"
             )
         for label, name in enumerate(class_names):
-            if (split, label) in present:
+            if (split, label) in present or (name == UNLABELLED and split != "train"):  # in an audit it is a class
                 continue
             for path in folder.class_folders.get(label, ()):
                 if not folder.in_splits or SPLIT_OF[plain(path.split("/")[0])] == split:

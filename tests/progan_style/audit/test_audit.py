@@ -117,3 +117,17 @@ def test_a_calibration_on_wrong_persons_is_an_alarm(tmp_path):
     found = audit_folder(tmp_path, workers=1)
     assert not found.alarm and not found.strangers and found.crosses and not found.persons_stated
     assert audit_folder(tmp_path, names="{subject}_*", workers=1).alarm  # who says so is believed to say so
+
+
+def test_slices_without_a_class_may_lie_in_train_alone(phantoms, tmp_path):
+    """As data.unlabelled reads them: the audit counts them as a class of train."""
+    copy_of(phantoms, tmp_path, manifest=False)
+    unlabelled = tmp_path / "train" / "unlabelled"
+    unlabelled.mkdir()
+    for path in sorted((tmp_path / "train" / "AD").iterdir())[:4]:
+        path.rename(unlabelled / path.name)
+    found = audit_folder(tmp_path, workers=1)
+    assert found.slices["train"]["unlabelled"] == 4 and "unlabelled" not in found.slices["validate"]
+    with pytest.raises(FileNotFoundError, match="no images of class MCI for validate"):
+        unlabelled.rename(tmp_path / "train" / "MCI")
+        audit_folder(tmp_path, workers=1)
