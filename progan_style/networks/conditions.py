@@ -25,9 +25,7 @@ class Condition:
     unknown to the networks.
     """
 
-    class_weights: (
-        Tensor  # [N, K] float, each row of sum 1; 1 and zeros: an image of one class; zeros: of an unknown one
-    )
+    class_weights: Tensor  # [N, K] float, each row of sum 1 (1 and zeros: of one class), or of zeros: of none known
     position: Tensor | None = None  # [N] float, -1 .. 1; None: the middle
     known_labels: Tensor | None = None  # [N] int64, where the weights were made from labels; -1: unlabelled
     values: Tensor | None = None  # [N, C] float; None: all unknown
