@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmarks.audit import alter
 from progan_style.audit import likeness
-from progan_style.audit.audit import audit_folder, is_blank, is_cropped
+from progan_style.audit.audit import audit_folder, bright, is_blank, is_cropped
 
 
 def copy_of(folder, to, manifest=True):
@@ -131,3 +131,11 @@ def test_slices_without_a_class_may_lie_in_train_alone(phantoms, tmp_path):
     with pytest.raises(FileNotFoundError, match="no images of class MCI for validate"):
         unlabelled.rename(tmp_path / "train" / "MCI")
         audit_folder(tmp_path, workers=1)
+
+
+def test_a_few_specks_do_not_decide_where_the_head_is():
+    """1.5 % of the pixels are far brighter than the head, which is still above a tenth of the bright end."""
+    small = np.zeros((32, 32))
+    small[8:24, 8:24] = 50.0
+    small[0, :15] = 1000.0
+    assert np.array_equal(bright(small), small > 0)

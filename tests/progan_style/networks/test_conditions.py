@@ -1,9 +1,16 @@
 """Conditions: what comes in, what is refused, and that rows stay together."""
 
+import numpy as np
 import pytest
 import torch
 
-from progan_style.networks.conditions import CategoryEmbedding, Condition, Embeddings, NumberEmbedding
+from progan_style.networks.conditions import (
+    CategoryEmbedding,
+    Condition,
+    Embeddings,
+    NumberEmbedding,
+    PositionEmbedding,
+)
 
 NAMES = ("CN", "MCI", "AD")
 
@@ -95,6 +102,17 @@ def test_an_unknown_number_is_a_vector_of_its_own_and_the_others_gradients_are_f
     made.backward(grads)
     assert torch.equal(embed.unknown.grad, grads[1]) and torch.equal(embed.dense.bias.grad, grads[0] + grads[2])
     assert embed.dense.weight.grad.isfinite().all()
+
+
+def test_a_position_is_heard_as_four_waves_and_none_is_the_middle():
+    """sin and cos of k pi / 2 times the position, k = 1 .. 4, in numpy."""
+    torch.manual_seed(0)
+    embedding, where = PositionEmbedding(5), np.array([-1.0, 0.3, 0.0])
+    angles = np.pi / 2 * where[:, None] * np.arange(1, 5)
+    waves = torch.tensor(np.concatenate([np.sin(angles), np.cos(angles)], axis=1)).float()
+    heard = embedding(torch.tensor(where).float(), 3)
+    assert torch.allclose(heard, embedding.dense(waves), atol=1e-6)
+    assert torch.equal(embedding(None, 1)[0], embedding(torch.zeros(1), 1)[0])
 
 
 def test_no_two_numbers_are_one_and_the_near_are_alike():

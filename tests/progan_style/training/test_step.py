@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from progan_style import Condition, Dataset, Trainer, load_config
 from progan_style.networks import ARCHITECTURES, convolution
 from progan_style.training.losses import LOSSES
-from progan_style.training.step import Batch, Critic, CutOff, backward_D, make_critic, make_fakes, parts_of
+from progan_style.training.step import Batch, Critic, CutOff, Inputs, backward_D, make_critic, make_fakes, parts_of
 
 
 @pytest.mark.parametrize("resolution", (128, 256))
@@ -326,3 +326,21 @@ def test_what_is_differentiated_twice_has_convolutions_for_it_and_nothing_else_h
         seen.append(bool(made))
         made.clear()
     assert seen == passes
+
+
+def test_inputs_that_are_kept_take_others_values_in_their_own_memory():
+    """As a recorded step does: it reads the memory that it was recorded with."""
+
+    def inputs(value: int) -> Inputs:
+        condition = Condition.of(torch.tensor([value, 0]), ("CN", "AD"), torch.tensor([value / 2, 0.0]))
+        images = torch.full((2, 1, 4, 4), value, dtype=torch.uint8)
+        return Inputs(images, condition, torch.tensor([value, 7]), torch.tensor(value / 4))
+
+    given, other = inputs(0), inputs(1)
+    kept = given.clone()
+    places = [tensor.data_ptr() for tensor in kept._tensors()]
+    assert not set(places) & {tensor.data_ptr() for tensor in given._tensors()}
+    kept.copy_(other)
+    assert [tensor.data_ptr() for tensor in kept._tensors()] == places
+    for mine, theirs, before in zip(kept._tensors(), other._tensors(), given._tensors(), strict=True):
+        assert torch.equal(mine, theirs) and not torch.equal(mine, before)
