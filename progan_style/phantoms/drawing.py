@@ -52,11 +52,12 @@ def draw_slices(
     thinner = sulci + 0.3 * sulci * smooth_field(*grid, 20.0, 1, rng)[0]
     texture = 1.0 + np.float32(person.white_texture) * smooth_field(*grid, 5.0, 1, rng)[0]
 
+    heads = np.ascontiguousarray(tissues[..., :1])
     pictures = np.zeros((len(heights), SIDE, SIDE), np.uint8)
     ratios = np.zeros(len(heights))
     top, left = (SIDE - ROWS) // 2, (SIDE - COLS) // 2
     for k in range(len(heights)):
-        head = np.flatnonzero(sample(tissues[..., :1], points[k])[:, 0] > 0.0)
+        head = np.flatnonzero(sample(heads, points[k])[:, 0] > 0.0)
         here, brain, ratios[k] = atrophied(points[k, head], person, geometry, tissues)
         head = head[brain]
 
@@ -96,9 +97,10 @@ def ratios_at(
     From every third row and column: its mean over slices is that of all pixels.
     """
     points = deform(person, picture_grid(heights, 3), np.random.default_rng([seed, person.index, 1]))
+    heads = np.ascontiguousarray(tissues[..., :1])
     ratios = np.zeros((len(ages), len(heights)))
     for k in range(len(heights)):
-        head = sample(tissues[..., :1], points[k])[:, 0] > 0.0
+        head = sample(heads, points[k])[:, 0] > 0.0
         for i, age in enumerate(ages):
             ratios[i, k] = atrophied(points[k, head], replace(person, age=age), geometry, tissues)[2]
     return ratios

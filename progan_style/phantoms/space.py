@@ -17,6 +17,7 @@ PHANTOM_PLANE, PHANTOM_FIELD_MM = "axial", SIDE * MM_PER_PIXEL  # what a picture
 CENTRE = (0.0, -17.0, 17.0)  # MNI mm, the middle of the brain: the middle of the picture, and the affine's pivot
 ROWS, COLS = 256, 240  # the window that a brain can reach; the rest of a picture is background
 TEMPLATE_ORIGIN = (-98.0, -134.0, -72.0)  # MNI mm of the template's first voxel
+BLOCK = 8192  # points at a time: what they need stays in a core's cache
 SAMPLED = ((-80.0, 80.0), (-116.0, 84.0), (-16.0, 50.0))  # MNI mm: the brain, as high and low as a tilted slice reaches
 
 
@@ -37,23 +38,25 @@ def rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def sample(volume: Array, points: Array) -> Array:
-    """Trilinear: volume [X, Y, Z, C], points [N, 3] in MNI mm -> [N, C]; beyond the edge, the edge."""
-    shape = np.array(volume.shape[:3])
+    """Trilinear: contiguous volume [X, Y, Z, C], points [N, 3] in MNI mm -> [N, C]; beyond the edge, the edge."""
+    shape = volume.shape[:3]
     origin = np.array([lowest for lowest, _ in SAMPLED], np.float32)
-    at = np.clip(points - origin, 0.0, (shape - 1.001).astype(np.float32))
-    cell = at.astype(np.int64)
-    part = (at - cell).astype(np.float32)
-    strides = (int(shape[1] * shape[2]), int(shape[2]), 1)
+    highest = (np.array(shape) - 1.001).astype(np.float32)
+    strides = (shape[1] * shape[2], shape[2], 1)
     flat = volume.reshape(-1, volume.shape[3])
-    first = cell @ np.array(strides)
     out = np.zeros((len(points), volume.shape[3]), np.float32)
-    for corner in range(8):
-        offset, weight = 0, np.ones(len(points), np.float32)
-        for axis in range(3):
-            high = corner >> axis & 1
-            offset += high * strides[axis]
-            weight = weight * (part[:, axis] if high else 1.0 - part[:, axis])
-        out += flat[first + offset] * weight[:, None]
+    for start in range(0, len(points), BLOCK):
+        at = np.clip(points[start : start + BLOCK] - origin, 0.0, highest)
+        cell = at.astype(np.int64)
+        part = np.ascontiguousarray((at - cell).astype(np.float32).T)
+        first = cell @ np.array(strides)
+        for corner in range(8):
+            high = [corner >> axis & 1 for axis in range(3)]
+            offset = sum(one * stride for one, stride in zip(high, strides, strict=True))
+            x, y, z = (share if one else 1.0 - share for one, share in zip(high, part, strict=True))
+            corners = np.take(flat, first + offset, axis=0, mode="clip")  # in range; three times as fast as flat[...]
+            corners *= (x * y * z)[:, None]
+            out[start : start + BLOCK] += corners
     return out
 
 
