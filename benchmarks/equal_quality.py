@@ -3,8 +3,8 @@
     python -m benchmarks.equal_quality ARM SEED [--kimg N] [--json FILE]
 
 ARM is "all" (every lever) or the name of one in levers.py that is taken away. A run grows 8 -> 16 -> 32 on the built-in
-phantoms by configs/demo.yaml; every arm sees the same images in the same order. Printed: KID per class against the
-validate persons, and label fidelity. docs/performance.md holds the table.
+phantoms by configs/demo.yaml with the widths and lengths of recipes.WIDER_DEMO. Every arm sees the same images in the
+same order. Printed: KID per class against the validate persons, and label fidelity. docs/performance.md has the table.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import torch
 
 from analysis import evaluator
 from benchmarks.levers import LEVERS
+from benchmarks.recipes import WIDER_DEMO
 from progan_style import Trainer, load_config, load_data
 from progan_style.training.schedule import last_phase
 
@@ -34,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     args = p.parse_args(argv)
 
     torch.set_num_threads(1)
-    settings = [f"seed={args.seed}", "threads=1", f"schedule.hold_kimg.32={args.kimg}", "loss.name=logistic"]
+    settings = [*WIDER_DEMO, f"seed={args.seed}", "threads=1", f"schedule.hold_kimg.32={args.kimg}"]
+    settings += ["loss.name=logistic"]
     config = load_config(overlay=CONFIG, overrides=settings)  # the loss that the levers are written for
     data = load_data(config, 32)
     trainer = Trainer(config, data.train)

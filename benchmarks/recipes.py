@@ -83,13 +83,19 @@ ADAS = {
     32: 0.0002 * 32**2 / 32,
 }  # StyleGAN2-ADA's, at demo.yaml's batches
 ONE = {8: 1.0, 16: 1.0, 32: 1.0}
+# The demo's widths and lengths when its rows and those of equal_quality and unlabelled were made
+WIDER_DEMO = (
+    "network.channel_base=1024",
+    "network.channel_max=64",
+    "schedule.fade_kimg={8: 0, 16: 8, 32: 12}",
+    "schedule.hold_kimg={8: 12, 16: 14, 32: 60}",
+)
 
 
 def table_of(name: str, gamma: dict[int, float], *more: str) -> Arm:
-    """configs/demo.yaml with a gamma for each resolution."""
-    return Arm(
-        f"demo-{name}", (*(f"schedule.r1_gamma.{r}={value:g}" for r, value in gamma.items()), *more), "", config="demo"
-    )
+    """The wider demo with a gamma for each resolution."""
+    gammas_of = (f"schedule.r1_gamma.{r}={value:g}" for r, value in gamma.items())
+    return Arm(f"demo-{name}", (*WIDER_DEMO, *gammas_of, *more), "", config="demo")
 
 
 def of_cpu(name: str, *settings: str) -> Arm:

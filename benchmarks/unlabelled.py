@@ -3,12 +3,12 @@
     python -m benchmarks.unlabelled [--to DIR] [--seeds S ...] [--only train|judge]
     python -m benchmarks.unlabelled --table [--to DIR]
 
-Three arms on the built-in phantoms, by configs/demo.yaml at other lengths: `labelled` has 10 % of the training persons
-and nobody else, `unlabelled` has them and the slices of the other 90 % without a diagnosis, `all` has everybody's
-diagnosis. All see the same number of images. They are judged alike, on 250 persons whom no training saw, by the
-reference classifier that knows all labels. Then classifiers of the labelled 10 % are trained with and without slices
-of each generator, as the report's section utility does. What is done is kept in DIR (rows.jsonl): the same command goes
-on. docs/experiments/unlabelled.md holds the table.
+Three arms on the built-in phantoms, by configs/demo.yaml, wider and at other lengths: `labelled` has 10 % of the
+training persons and nobody else, `unlabelled` has them and the slices of the other 90 % without a diagnosis, `all` has
+everybody's diagnosis. All see the same number of images. They are judged alike, on 250 persons whom no training saw,
+by the reference classifier that knows all labels. Then classifiers of the labelled 10 % are trained with and without
+slices of each generator, as the report's section utility does. What is done is kept in DIR (rows.jsonl): the same
+command goes on. docs/experiments/unlabelled.md holds the table.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.recipes import WIDER_DEMO
 from progan_style import Config, Data, load_config, load_data
 
 TOP = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ COPIED = ("phantoms.json", "NOTICE.txt")
 
 def whole(to: Path, *more: str) -> Config:
     """The configuration of the arm `all`, on the phantoms as they are drawn."""
-    settings = (f"data.cache={to / 'cache'}", "data.phantom.persons=500", "threads=1", *LENGTHS, *more)
+    settings = (*WIDER_DEMO, f"data.cache={to / 'cache'}", "data.phantom.persons=500", "threads=1", *LENGTHS, *more)
     return load_config(overlay=TOP / "configs" / "demo.yaml", overrides=list(settings))
 
 
