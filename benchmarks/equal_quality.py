@@ -3,7 +3,7 @@
     python -m benchmarks.equal_quality ARM SEED [--kimg N] [--json FILE]
 
 ARM is "all" (every lever) or the name of one in levers.py that is taken away. A run grows 8 -> 16 -> 32 on the built-in
-phantoms by configs/demo.yaml with the widths and lengths of recipes.WIDER_DEMO. Every arm sees the same images in the
+phantoms by configs/demo.yaml as wide and long as recipes.WIDER_DEMO. Every arm sees the same images in the
 same order. Printed: KID per class against the validate persons, and label fidelity. docs/performance.md has the table.
 """
 

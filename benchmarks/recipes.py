@@ -81,14 +81,15 @@ ADAS = {
     8: 0.0002 * 8**2 / 64,
     16: 0.0002 * 16**2 / 64,
     32: 0.0002 * 32**2 / 32,
-}  # StyleGAN2-ADA's, at demo.yaml's batches
+}  # StyleGAN2-ADA's, at the wider demo's batches
 ONE = {8: 1.0, 16: 1.0, 32: 1.0}
-# The demo's widths and lengths when its rows and those of equal_quality and unlabelled were made
+# The demo's widths, lengths and batches when its rows and those of equal_quality and unlabelled were made
 WIDER_DEMO = (
     "network.channel_base=1024",
     "network.channel_max=64",
     "schedule.fade_kimg={8: 0, 16: 8, 32: 12}",
     "schedule.hold_kimg={8: 12, 16: 14, 32: 60}",
+    "schedule.batch_size={8: 64, 16: 64, 32: 32}",
 )
 
 
