@@ -24,6 +24,8 @@ from progan_style.training.state import State
 from progan_style.training.step import Inputs, Kind, Recipe
 from progan_style.training.upkeep import Evaluate, Upkeep
 
+LEAST = 4  # slices of a class: as many as a minibatch-std group holds
+
 
 class Trainer:
     """Built from a Config and Data.learnt. On several processes each has its share of every batch."""
@@ -31,6 +33,7 @@ class Trainer:
     def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
         refuse_uneven(config, distributed.world())
         refuse_other_labels(config, data)
+        refuse_few(config, data)
         device = torch.device(device)
         if device.type == "cpu":
             memory.keep_freed()
@@ -194,6 +197,17 @@ def refuse_other_labels(config: Config, data: Dataset) -> None:
             f"data.unlabelled is {str(asked).lower()}, and {count} of {len(data)} training slices have no class; "
             f"expected Data.learnt of a folder that was loaded with this configuration"
         )
+
+
+def refuse_few(config: Config, data: Dataset) -> None:
+    """Raises ValueError for a class with fewer training slices than a minibatch-std group holds."""
+    counts = np.bincount(data.labels[data.labels >= 0], minlength=len(config.data.classes))
+    for name, count in zip(config.data.classes, counts, strict=True):
+        if count < LEAST:
+            raise ValueError(
+                f"{count} training slices of class {name}; expected {LEAST} or more of each class: add slices, or take "
+                f"{name} out of data.classes"
+            )
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype | None:

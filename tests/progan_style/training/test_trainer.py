@@ -196,3 +196,16 @@ def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(make, monkeypatc
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"batch_size.8: expected a multiple of 16 \(4 processes, .*got 8"):
         make()
+
+
+def test_a_class_with_fewer_slices_than_a_group_is_refused(tiny_overlay, toy_root):
+    config = load_config(overlay=tiny_overlay, overrides=[f"data.root={toy_root}"])
+    train = load_data(config, 16, progress=False).train
+    first_of_ad = train.labels == 1
+    for kept in (3, 4):
+        few = train.subset(~first_of_ad | (first_of_ad.cumsum() <= kept))
+        if kept == 4:
+            Trainer(config, few)
+            continue
+        with pytest.raises(ValueError, match="^3 training slices of class AD; expected 4 or more of each class: add"):
+            Trainer(config, few)
