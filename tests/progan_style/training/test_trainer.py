@@ -207,5 +207,5 @@ def test_a_class_with_fewer_slices_than_a_group_is_refused(tiny_overlay, toy_roo
         if kept == 4:
             Trainer(config, few)
             continue
-        with pytest.raises(ValueError, match="^3 training slices of class AD; expected 4 or more of each class: add"):
+        with pytest.raises(ValueError, match=r"^3 training slices of class AD; expected 4 or more of each class: add"):
             Trainer(config, few)
