@@ -56,6 +56,9 @@ APART = ("data.phantom.overlap=apart",)
 FRONTAL = ("data.phantom.pattern=frontal", "data.phantom.seed=5")
 # A finished arm, for the transfer; where its folder is gone, --arm with its name trains it again.
 FROM = "saved_output/study/projection-{loss}-gamma-{gamma:g}-s0/checkpoint.pt"
+FROM_64 = "saved_output/study/cpu-gamma-0.5-at-64px-s0/checkpoint.pt"
+# The CPU time of configs/cpu.yaml, all of it at 64 px
+LAST_ONLY = ("schedule.resolutions=[64]", "schedule.fade_kimg.64=0", "schedule.hold_kimg.64=150")
 
 
 def recipe(loss: str, gamma: float, *more: str, name: str = "", pace: str = "", size: int = 32, **kind: Any) -> Arm:
@@ -99,9 +102,9 @@ def table_of(name: str, gamma: dict[int, float], *more: str) -> Arm:
     return Arm(f"demo-{name}", (*WIDER_DEMO, *gammas_of, *more), "", config="demo")
 
 
-def of_cpu(name: str, *settings: str) -> Arm:
+def of_cpu(name: str, *settings: str, **kind: Any) -> Arm:
     """configs/cpu.yaml to 64x64 at its own lengths. Its gamma is 1 to 32 px: 4 at 64 px is the same strength there."""
-    return Arm(f"cpu-{name}", settings, "", size=64)
+    return Arm(f"cpu-{name}", settings, "", size=64, **kind)
 
 
 def labels_rise(size: int) -> str:
@@ -180,6 +183,20 @@ QUESTIONS: list[Question] = [
     Question(
         "loss at 64x64",
         (of_cpu("gamma-0.5-at-64px", "schedule.r1_gamma.64=0.5"), of_cpu("logistic-64px", "loss.name=logistic")),
+    ),
+    Question(
+        "augmentation at 64x64, 400 slices",
+        (
+            of_cpu("400-at-64px", few=True),
+            of_cpu("400-fixed-at-64px", "augment.name=fixed", "augment.p=0.2", few=True),
+        ),
+    ),
+    Question(
+        "transfer to frontal atrophy at 64x64, 400 slices",
+        (
+            of_cpu("frontal-400-at-64px", *FRONTAL, few=True),
+            of_cpu("frontal-400-init-at-64px", *FRONTAL, f"init={FROM_64}", *LAST_ONLY, few=True, grows=False),
+        ),
     ),
 ]
 
