@@ -51,6 +51,24 @@ def test_known_areas():
     assert measured[1] == 0.0
 
 
+# v, u in half axes: frontal horns, bodies, trigones, atria of the ventricles; then the fissures, sulci at the side and
+# behind, what lies between the atria.
+INSIDE = ((-0.3, 0.2), (-0.05, 0.15), (0.15, 0.32), (0.34, 0.41))
+OUTSIDE = ((-0.75, 0.0), (-0.3, 0.6), (0.1, 0.65), (0.36, 0.1), (0.65, 0.4))
+
+
+@pytest.mark.parametrize(("place", "share"), [*((p, 1.0) for p in INSIDE), *((p, 0.0) for p in OUTSIDE)])
+def test_dark_is_a_ventricle_where_ventricles_are(place, share):
+    """A dark square of either side, at one place of an ellipse of white matter."""
+    y, x = np.mgrid[:256, :256] - 127.5
+    v, u = y / 100, abs(x) / 80
+    brain = v**2 + u**2 < 1
+    square = (abs(v - place[0]) < 0.04) & (abs(u - place[1]) < 0.04)
+    image = np.where(brain, 200, 0) - np.where(square, 160, 0)
+    measured = ventricle_ratio(image.astype(np.uint8)[None, None])[0]
+    assert measured == pytest.approx(share * square.sum() / brain.sum(), abs=0.05 * square.sum() / brain.sum())
+
+
 def test_pictures_without_a_brain_give_zero():
     images = np.stack([np.zeros((16, 16)), np.full((16, 16), 99), np.eye(16) * 255]).astype(np.uint8)
     assert (ventricle_ratio(images[:, None]) == 0.0).all()
