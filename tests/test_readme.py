@@ -175,7 +175,7 @@ def house(tmp_path_factory, tiny_overlay):
     """A folder with phantoms, a finished run on them, and slices that it generated."""
     folder = tmp_path_factory.mktemp("house")
     with contextlib.chdir(folder):
-        run(["-m", "progan_style.phantoms", "--to", "phantoms", "--persons", "20", "--slices", "1"])
+        run(["-m", "progan_style.phantoms", "--to", "phantoms", "--persons", "20", "--slices", "4"])
         run(["train.py", "--data", "phantoms", "--config", str(tiny_overlay)])
         run(["generate.py", "--count", "20", "--to", "synthetic"])
     return folder

@@ -136,7 +136,7 @@ def folder(root: Path, sizes: dict[str, int]) -> Path:
     for name, side in sizes.items():
         (root / name).mkdir(parents=True)
         if side:
-            for i in range(4):
+            for i in range(5):
                 Image.fromarray(np.full((side, side), 40 * i, np.uint8)).save(root / name / f"p{i}_0.png")
     return root
 

@@ -33,7 +33,6 @@ class Trainer:
     def __init__(self, config: Config, data: Dataset, device: str | torch.device = "cpu"):
         refuse_uneven(config, distributed.world())
         refuse_other_labels(config, data)
-        refuse_few(config, data)
         device = torch.device(device)
         if device.type == "cpu":
             memory.keep_freed()
@@ -65,8 +64,10 @@ class Trainer:
         evaluate: generator and phase -> numbers for the log, called every training.eval_kimg; its "kid" picks the
         generator kept as generator-best.safetensors. stop: asked before each step. forecast: seconds of an image of
         each stage, for the time that is left. Returns whether the end was reached.
-        Raises ValueError if the run diverged, or if the folder holds another one; MemoryError with what to lower.
+        Raises ValueError if the run diverged, if the folder holds another one, or for a class with too few slices;
+        MemoryError with what to lower.
         """
+        refuse_few(self.config, self.data)
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         precision = "bf16" if self.recipe.amp_dtype else "fp32"
         digest = self.data.digest() | self.conditions.digest()

@@ -52,7 +52,7 @@ def test_persons_and_parts():
 
 
 def test_a_training_takes_them(tiny_overlay):
-    trainer = Trainer(load_config(overlay=tiny_overlay), made(np.tile(SLICES, (2, 1, 1)), NAMES * 2))
+    trainer = Trainer(load_config(overlay=tiny_overlay), made())
     trainer.step(*trainer.batch())
     assert trainer.state.nimg == 8
 

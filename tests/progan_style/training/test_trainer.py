@@ -198,14 +198,15 @@ def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(make, monkeypatc
         make()
 
 
-def test_a_class_with_fewer_slices_than_a_group_is_refused(tiny_overlay, toy_root):
+def test_a_class_with_fewer_slices_than_a_group_is_refused(tiny_overlay, toy_root, tmp_path):
     config = load_config(overlay=tiny_overlay, overrides=[f"data.root={toy_root}"])
     train = load_data(config, 16, progress=False).train
-    first_of_ad = train.labels == 1
+    of_ad = train.labels == 1
     for kept in (3, 4):
-        few = train.subset(~first_of_ad | (first_of_ad.cumsum() <= kept))
+        trainer = Trainer(config, train.subset(~of_ad | (of_ad.cumsum() <= kept)))
         if kept == 4:
-            Trainer(config, few)
+            assert not trainer.run(tmp_path / "run", stop=lambda: True)
             continue
         with pytest.raises(ValueError, match=r"^3 training slices of class AD; expected 4 or more of each class: add"):
-            Trainer(config, few)
+            trainer.run(tmp_path / "run")
+        assert not (tmp_path / "run").exists()
