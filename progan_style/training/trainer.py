@@ -206,8 +206,8 @@ def refuse_few(config: Config, data: Dataset) -> None:
     for name, count in zip(config.data.classes, counts, strict=True):
         if count < LEAST:
             raise ValueError(
-                f"{count} training slices of class {name}; expected {LEAST} or more of each class: add slices, or take "
-                f"{name} out of data.classes"
+                f"class {name}: expected {LEAST} training slices or more, got {count}: add some, or take {name} out of "
+                f"data.classes"
             )
 
 
