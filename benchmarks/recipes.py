@@ -185,16 +185,10 @@ QUESTIONS: list[Question] = [
         (of_cpu("gamma-0.5-at-64px", "schedule.r1_gamma.64=0.5"), of_cpu("logistic-64px", "loss.name=logistic")),
     ),
     Question(
-        "augmentation at 64x64, 400 slices",
-        (
-            of_cpu("400-at-64px", few=True),
-            of_cpu("400-fixed-at-64px", "augment.name=fixed", "augment.p=0.2", few=True),
-        ),
-    ),
-    Question(
-        "transfer to frontal atrophy at 64x64, 400 slices",
+        "400 slices at 64x64",
         (
             of_cpu("frontal-400-at-64px", *FRONTAL, few=True),
+            of_cpu("frontal-400-fixed-at-64px", *FRONTAL, "augment.name=fixed", "augment.p=0.2", few=True),
             of_cpu("frontal-400-init-at-64px", *FRONTAL, f"init={FROM_64}", *LAST_ONLY, few=True, grows=False),
         ),
     ),
