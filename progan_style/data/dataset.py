@@ -15,7 +15,7 @@ import numpy as np
 from progan_style.data import arrays
 from progan_style.data.folder import UNLABELLED, some
 from progan_style.data.manifest import MANIFEST
-from progan_style.data.persons import STATED
+from progan_style.data.persons import STATED, crossing
 
 if TYPE_CHECKING:  # torch takes seconds to import and only batch() needs it
     import torch
@@ -242,6 +242,8 @@ class Data:
     upsampled: int = 0  # images that were smaller than the resolution
     skipped: tuple[str, ...] = ()  # unreadable images left out
     unused: tuple[str, ...] = ()  # folders and labels that belong to no class
+    # Who of those whom a manifest names crosses a split, where it does not name all
+    crossing_if_unknown: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     with_unlabelled: Dataset | None = None  # train and after it the unlabelled slices; None where there are none
 
     @property
@@ -270,12 +272,13 @@ class Data:
         return self.splits | {"train": self.learnt}
 
     def shared_subjects(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Who, stated or guessed, has images on both sides of a split: {("train", "test"): ids}. Empty if unknown."""
+        """Who, stated or guessed, has images on both sides of a split: {("train", "test"): ids}."""
         if not self.subjects_known:
-            return {}
-        sets = {name: set(split.subjects.tolist()) for name, split in self._learnt_and_others().items()}
-        pairs = (("train", "validate"), ("train", "test"), ("validate", "test"))
-        return {(a, b): tuple(sorted(sets[a] & sets[b])) for a, b in pairs if sets[a] & sets[b]}
+            return self.crossing_if_unknown
+        parts = self._learnt_and_others()
+        owner = np.repeat(list(parts), [len(part) for part in parts.values()])
+        ids = np.concatenate([part.subjects for part in parts.values()])
+        return crossing(ids, {name: np.flatnonzero(owner == name) for name in parts})
 
     def summary(self) -> str:
         """One screen: classes in order, images, persons, sizes, intensities, whose they are, what is left out."""
@@ -314,7 +317,7 @@ class Data:
         return "\n".join(lines + self._warnings())
 
     def _warnings(self) -> list[str]:
-        people = self.subjects_are
+        people = self.subjects_are if self.subjects_known else f"{STATED} whom {MANIFEST} names"
         lines = [
             f"WARNING   {len(shared)} {people} stand in both {a} and {b} ({some(shared)}): "
             f"numbers on {b} are not numbers on unseen persons"

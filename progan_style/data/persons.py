@@ -8,8 +8,9 @@ OAS2_0001_MR2, OAS30001_MR_d0129).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -87,6 +88,18 @@ class Names:
             raise ValueError(f"--names '{self.text}': {path} is not of this form; change the pattern, or the name")
         read = from_path(path)
         return replace(read, subject=found["subject"], session=found.groupdict().get("session") or read.session)
+
+
+def crossing(ids: np.ndarray, splits: Mapping[str, np.ndarray]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Who has slices on both sides of a split: ids [M], split -> its rows -> ("train", "test") -> ids. "" is nobody."""
+    sets = {name: set(ids[rows].tolist()) - {""} for name, rows in splits.items()}
+    both = {(a, b): tuple(sorted(sets[a] & sets[b])) for a, b in combinations(sets, 2)}
+    return {where: who for where, who in both.items() if who}
+
+
+def named_in_manifest(slices: Sequence[Slice]) -> np.ndarray:
+    """Ids [M] by the manifest's columns, "" where it names nobody; subjects_of has none if it does not name all."""
+    return np.array([item.subject or item.extra.get(GUESSED_SUBJECT, "") for item in slices], dtype=np.str_)
 
 
 def subjects_of(

@@ -73,6 +73,12 @@ def test_a_person_on_both_sides_is_named(phantoms, tmp_path):
     found = audit_folder(tmp_path, workers=1)
     assert found.crosses and found.persons_crossing == {"train/test": [taken[2]]}
     assert any(line.startswith("CROSSING  1 persons stand in both of train/test") for line in found.lines())
+    next(row for row in rows[1:] if row[2] != taken[2])[2] = ""  # one empty cell hides nobody
+    with open(tmp_path / "manifest.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    found = audit_folder(tmp_path, workers=1)
+    assert found.crosses and found.persons_crossing == {"train/test": [taken[2]]} and not found.persons
+    assert any(line.startswith("CROSSING  1 persons whom manifest.csv names stand in") for line in found.lines())
 
 
 def test_blank_cropped_and_unreadable_slices_are_listed(phantoms, tmp_path):

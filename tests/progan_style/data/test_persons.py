@@ -1,7 +1,7 @@
 """Whose a slice is, by its name; and what is stated, what is guessed."""
 
 import pytest
-from data_tools import manifest, save, write
+from data_tools import all_rows, manifest, save, write
 
 from progan_style.data.persons import GUESSED, STATED, Names, Person, from_path, persons_in
 
@@ -99,3 +99,15 @@ def test_a_guess_in_a_manifest_stays_a_guess(root, load):
     assert load().subjects_are == GUESSED and "for 1 of 8 images" in load().why_subjects
     manifest(root, [(path, path[-12:-6]) for path in paths], ("path", "subject"))
     assert load().subjects_are == STATED
+
+
+def test_persons_who_cross_are_told_also_where_the_manifest_leaves_one_out(root, load):
+    """One empty cell makes the persons unknown, and hides nobody."""
+    write(root, ("train/CN", "train/AD", "test/CN", "test/AD"), persons=2)
+    rows = [(*row[:3], row[0].split("/")[0]) for row in all_rows(root)]
+    manifest(root, [(*row[:2], "" if i == 3 else row[2], row[3]) for i, row in enumerate(rows)])
+    data = load()
+    assert data.subjects_are == "unknown" and set(data.shared_subjects()) == {("train", "test")}
+    assert "WARNING   4 persons whom manifest.csv names stand in both train and test" in data.summary()
+    manifest(root, rows)
+    assert load().shared_subjects() == data.shared_subjects()
