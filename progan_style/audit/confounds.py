@@ -1,5 +1,6 @@
 """What differs between the classes besides the disease: age, sex, mean intensity, what the slices are cut about."""
 
+import math
 from collections import defaultdict
 from itertools import combinations
 from typing import Any
@@ -40,9 +41,10 @@ def confounds(found: SliceSet, intensity: Any) -> list[Confound]:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None  # nan is how some tables write an empty cell
 
 
 def _difference(what: str, names: tuple[str, str], first: Any, second: Any, independent: bool) -> Confound:

@@ -50,7 +50,13 @@ def write_manifest(
     for row in rows:
         top, _, rest = str(row["path"]).partition("/")
         top, rest = (top, rest) if "/" in rest else ("", str(row["path"]))  # SPLIT/CLASS/FILE, or CLASS/FILE
-        of_folder.setdefault(top, []).append({"file_name": rest} | {k: str(row.get(k, "")) for k in others})
+        cells = {_column(name): str(row.get(name, "")) for name in others}
+        of_folder.setdefault(top, []).append({"file_name": rest} | cells)
     for top, mine in of_folder.items():
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in mine)
         write_whole(folder / top / METADATA, text.encode(errors="surrogateescape"))
+
+
+def _column(name: str) -> str:
+    """A column's name in metadata.jsonl, whose file_name is the place of the picture."""
+    return "named_file_name" if name == "file_name" else name

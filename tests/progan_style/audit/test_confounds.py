@@ -21,7 +21,8 @@ def test_confounds_between_the_classes(tmp_path):
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(tmp_path / path)
             sex = "F" if name == "AD" else "MF"[p % 2]
-            rows.append(f"{path},{name},{name}{p:02d},train,{age + rng.normal(0, 4):.1f},{sex}")
+            of_person = f"{age + rng.normal(0, 4):.1f}" if p else "nan"  # one is unknown
+            rows.append(f"{path},{name},{name}{p:02d},train,{of_person},{sex}")
     (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
     found = audit_folder(tmp_path, workers=1)
     flagged = {c.what for c in found.confounds if c.flagged}

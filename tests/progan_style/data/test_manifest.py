@@ -132,3 +132,9 @@ def test_imagefolder_reads_all_parts_with_labels_and_persons(root, tmp_path, mon
     assert {name: len(part) for name, part in read.items()} == {"train": 8, "validation": 8, "test": 8}
     for part in read.values():
         assert set(part["label"]) == {"CN", "AD"} and all(name.startswith("0") for name in part["subject"])
+
+
+def test_a_column_that_is_called_file_name_does_not_name_the_pictures(root):
+    write_manifest(root, [dict(path="CN/a.png", label="CN", file_name="orig_17.dcm")])
+    (line,) = [json.loads(line) for line in (root / "metadata.jsonl").read_text().splitlines()]
+    assert line == {"file_name": "CN/a.png", "label": "CN", "named_file_name": "orig_17.dcm"}
