@@ -46,6 +46,7 @@ def match(
         if own is None:
             person = person if names else _one_reading(path, person, by_subject, sheet.name)
             mine = by_subject.get(key(person.subject), []) if person.subject else []
+            person = replace(person, subject=mine[0].person.subject) if mine else person  # one person, one name
             own = _of_visit(person, mine, nearest)
             why = "" if own else _why_not(person, mine, sheet, nearest)
         if own is None:
@@ -94,7 +95,7 @@ def _two_subjects(path: str, readings: Sequence[tuple[Row, str]], sheet: str) ->
 
 def _of_visit(person: Person, mine: Sequence[Row], nearest: int | None) -> Row | None:
     """Of a person's rows the one of this visit: of its session, of its date, else the nearest in time. A row without
-    visit speaks for all, a single row for a scan that names no visit."""
+    visit speaks for all, a single row for a scan that names no visit, or of which it states no other day."""
     mine = [row for row in mine if not row.person.image]
     exact = [row for row in mine if row.person.session and visit(row.person.session) == visit(person.session)]
     exact = exact or [row for row in mine if days_apart(person, row.person) == 0]
@@ -102,7 +103,7 @@ def _of_visit(person: Person, mine: Sequence[Row], nearest: int | None) -> Row |
         return exact[0]
     if general := [row for row in mine if not row.person.session and not row.person.date]:
         return general[0]
-    if not person.session and len(mine) == 1:
+    if not person.session and len(mine) == 1 and days_apart(person, mine[0].person) is None:
         return mine[0]
     apart = [(abs(days), row) for row in mine if row.label and (days := days_apart(person, row.person)) is not None]
     least = min((days for days, _ in apart), default=0)

@@ -104,3 +104,26 @@ def test_a_scan_without_a_row_says_what_was_looked_for(tmp_path):
     why = [who.why_not for who in match(["sub-9_T1w.nii", "scan.nii"], found)]
     assert why[0] == "looked for subject 9 in column PTID, which has 011_S_0002, 011_S_0003"
     assert why[1].startswith("looked for a subject that begins a part of the path in column PTID")
+
+
+def test_a_person_goes_by_the_name_in_the_sheet_at_every_visit(tmp_path):
+    """Also at one that has no row, else the split takes one person for two."""
+    found = sheet(tmp_path, "PTID,VISCODE,DX\n002_S_0295,bl,CN\n")
+    paths = [f"sub-ADNI002S0295/ses-{m}/anat/sub-ADNI002S0295_ses-{m}_T1w.nii.gz" for m in ("M000", "M006")]
+    first, second = match(paths, found)
+    assert first.row and not second.row and second.person.session == "M006"
+    assert first.person.subject == second.person.subject == "002_S_0295" and not second.stated
+
+
+def test_a_persons_only_row_is_of_its_own_day(tmp_path):
+    """Ten years after the scan it says nothing of it. Without a day in path or sheet it is the one."""
+    found = sheet(tmp_path, "PTID,DX,Acq Date\n002_S_0295,AD,2016-04-18\n")
+    path = "002_S_0295/MPRAGE/2006-04-18_08_20_30.0/I13722/a.nii"
+    who = match([path], found, None, 90)[0]
+    assert who.row is None and who.person.subject == "002_S_0295"
+    assert "the nearest is 3653 days away, and --nearest-visit is 90" in who.why_not
+    near = match([path], found, None, 4000)[0]
+    assert near.row.label == "AD" and near.row.columns["visit_days"] == "3653"
+    assert match([path.replace("2006", "2016")], found)[0].row and match(["002_S_0295/a.nii"], found)[0].row
+    dateless = sheet(tmp_path, "PTID,DX\n002_S_0295,AD\n")
+    assert match([path], dateless)[0].row.label == "AD"
