@@ -15,7 +15,7 @@ from progan_style.scans.choosing import Wanted, leave_out, one_per_session, seve
 from progan_style.scans.finding import Scan, apart, find_scans
 from progan_style.scans.formats import SUFFIXES
 from progan_style.scans.matching import Match, match
-from progan_style.scans.participants import Sheet, describe, participants_tsv, read_sheet
+from progan_style.scans.participants import Sheet, describe, key, participants_tsv, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
 
 WITHHELD = "(withheld: it holds the patient's name)"
@@ -28,20 +28,26 @@ def name_scans(
     patients, "" where there is none), unknown persons.
 
     A scan whose path and sheet name nobody is a person of its own, under a running number; so is a person whose name in
-    path or sheet is that of the patient in a DICOM header.
+    path or sheet is that of the patient in a DICOM header, with all scans of that person.
     """
-    named, paths, patients, unknown = [], [], [], 0
+    patients = [dicom.patient_name(root / scan.path) if scan.series else "" for scan in scans]
+    told: dict[str, str] = {}  # a person -> what the headers of the scans call them
+    for who, name in zip(matches, patients, strict=True):
+        told[key(who.person.subject)] = f"{told.get(key(who.person.subject), '')} {name}".strip()
+    patients = [
+        told[key(who.person.subject)] if who.person.subject else name
+        for who, name in zip(matches, patients, strict=True)
+    ]
+    named, paths, unknown = [], [], 0
     number_of: dict[str, int] = {}  # a person whose name may not be written -> the number of the first scan
-    for number, (scan, who) in enumerate(zip(scans, matches, strict=True), 1):
-        name = dicom.patient_name(root / scan.path) if scan.series else ""
-        patients.append(name)
+    for number, (scan, who, name) in enumerate(zip(scans, matches, patients, strict=True), 1):
         paths.append(WITHHELD if dicom.carries_name(scan.path, name) else printable(scan.path))
         person = who.person
         if not person.subject or dicom.carries_name(person.subject, name):
             unknown += not person.subject
             # Series in one folder are of one patient, unless their headers say otherwise
             of_folder = f"{Path(scan.path).parent}/{dicom.patient(root / scan.path)}" if scan.files else ""
-            who_else = person.subject or of_folder
+            who_else = key(person.subject) or of_folder
             own = number_of.setdefault(who_else, number) if who_else else number
             person = replace(person, subject=f"p{own:04d}")
         if dicom.carries_name(person.session, name):
@@ -107,7 +113,7 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
         used = [i for i, label in enumerate(classes) if label]
         one_per_session([scans[i] for i in used], [found_by[i] for i in used])
     if left:
-        kinds = Counter(re.sub(r"(made from|of FreeSurfer, beside) .*", r"\1 another", why) for _, why in left)
+        kinds = Counter(_without_paths(why) for _, why in left)
         counted = ", ".join(f"{why} ({count})" for why, count in kinds.items())
         remarks.append(f"{len(left)} other volumes are left out: {counted}")
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
@@ -129,8 +135,14 @@ def _choose(found: Sequence[Scan], root: Path, settings: PrepareSettings) -> tup
     for scan, why in zip(found, reasons, strict=True):
         if why:
             patient = dicom.patient_name(root / scan.path) if scan.series else ""
-            left.append((WITHHELD if dicom.carries_name(scan.path, patient) else printable(scan.path), printable(why)))
+            hidden = dicom.carries_name(scan.path, patient)
+            why = _without_paths(why) if hidden or dicom.carries_name(why, patient) else why
+            left.append((WITHHELD if hidden else printable(scan.path), printable(why)))
     return [scan for scan, why in zip(found, reasons, strict=True) if not why], left
+
+
+def _without_paths(why: str) -> str:
+    return re.sub(r"(made from|of FreeSurfer, beside) .*", r"\1 another", why)
 
 
 def _label_maps(scans: Sequence[Scan], matches: Sequence[Match], root: Path) -> set[str]:

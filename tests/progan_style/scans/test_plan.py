@@ -2,6 +2,7 @@
 
 import pytest
 
+from progan_style.data.persons import Person
 from progan_style.scans.finding import Scan
 from progan_style.scans.matching import Match
 from progan_style.scans.plan import WITHHELD, make_plan, name_scans
@@ -42,8 +43,6 @@ def test_a_scan_that_names_nobody_is_a_person_of_its_own(tmp_path):
 
 def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(monkeypatch, tmp_path):
     monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
-    from progan_style.scans.participants import Person
-
     who = Match(Person("doe_jane", "jane"), None)
     named, paths, patients, unknown = name_scans([Scan("doe_jane/t1", series=True)], [who], tmp_path)
     assert named[0].person.subject == "p0001" and named[0].person.session == ""
@@ -52,8 +51,6 @@ def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(monkeypatc
 
 def test_two_scans_of_one_patient_whose_name_is_withheld_stay_one_person(monkeypatch, tmp_path):
     monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
-    from progan_style.scans.participants import Person
-
     scans = [Scan(f"{k}/t1", series=True) for k in "ab"]
     named, *_ = name_scans(scans, [Match(Person("Jane Doe"), None, stated=True)] * 2, tmp_path)
     assert [who.person.subject for who in named] == ["p0001", "p0001"] and all(who.stated for who in named)
@@ -63,3 +60,24 @@ def test_a_folder_without_scans_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no scans; expected volumes \(.nii, .nii.gz, .* or folders of DICOM"):
         make_plan(tmp_path / "in")
+
+
+def test_a_withheld_name_is_withheld_of_all_scans_of_that_person(monkeypatch, tmp_path):
+    """Also of those whose header does not tell it, which would be another person beside."""
+    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
+    scans = [Scan("DOE_1.nii.gz"), Scan("DOE/t1", series=True), Scan("ROE.nii.gz")]
+    whose = [
+        Match(Person("doe"), None, why_not="of subject doe"),
+        Match(Person("DOE"), None),
+        Match(Person("ROE"), None),
+    ]
+    named, paths, patients, _ = name_scans(scans, whose, tmp_path)
+    assert [who.person.subject for who in named] == ["p0001", "p0001", "ROE"] and not named[0].why_not
+    assert paths == [WITHHELD, WITHHELD, "ROE.nii.gz"] and patients == ["Doe^Jane", "Doe^Jane", ""]
+
+
+def test_why_a_volume_is_left_out_names_no_patient(scan_tools, tmp_path):
+    for name in ("T1", "T1_ND"):
+        scan_tools.write_dicom(tmp_path / "in" / "DOE_JANE" / name, *scan_tools.head(12.0))
+    plan = make_plan(tmp_path / "in")
+    assert plan.left == [(WITHHELD, "made from another")]
