@@ -103,7 +103,7 @@ def read_folder(
     slices = list(scan.slices.values())
     other_labels: list[str] = []
     if header:
-        slices, other_labels = _apply_manifest(root, scan.slices, lines, label_of, names, subject_column, apart)
+        slices, other_labels = apply_manifest(root, scan.slices, lines, label_of, names, subject_column, apart)
     for item in slices:
         item.split = item.split or "train"
         item.label = -1 if item.label == apart else item.label
@@ -269,7 +269,7 @@ def _stat(entry: "os.DirEntry[str]") -> tuple[int, int]:
 # ----------------------------------------------------------------------------------------------------- manifest
 
 
-def _apply_manifest(
+def apply_manifest(
     root: str,
     found: dict[str, Slice],
     lines: Sequence[tuple[int, dict[str, str]]],

@@ -1,7 +1,7 @@
 """An existing folder of slices: which classes it has, whose slices they are; and the same slices split by person."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +9,16 @@ import numpy as np
 
 from progan_style.data.classes import (
     GROUPS,
+    LEAVE_OUT,
     alias_table,
     find_classes,
     folders_inside,
     has_pictures,
     not_read,
 )
-from progan_style.data.folder import SPLITS, UNLABELLED, Slice, plain, read_folder, some
+from progan_style.data.folder import SPLITS, UNLABELLED, Slice, apply_manifest, plain, read_folder, some
 from progan_style.data.gray import SUFFIXES, read_gray
-from progan_style.data.manifest import MANIFEST, write_manifest
+from progan_style.data.manifest import MANIFEST, read_manifest, write_manifest
 from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED, UNKNOWN, Names, from_path, subjects_of
 from progan_style.files import new_folder, refuse_inside, refuse_used
 from progan_style.scans import writing
@@ -59,7 +60,7 @@ def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = (), names
     Raises FileNotFoundError or ValueError, one line, if there are none or if manifest and folders disagree.
     """
     root = os.fspath(root).rstrip("/") or "/"
-    class_of = find_classes(root, aliases)
+    class_of = {name: label for name, label in find_classes(root, aliases).items() if label != LEAVE_OUT}
     named = [name for name in class_of if not name.isdigit()]  # StyleGAN's folders are numbers
     if not named and not has_pictures(root) and (unread := not_read(root)):
         raise ValueError(f"{root}: no folder of slices{unread}")
@@ -70,16 +71,28 @@ def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = (), names
             raise FileNotFoundError(
                 f"{root}: no slices; expected SPLIT/CLASS/, CLASS/ or pictures ({', '.join(SUFFIXES)}){hint}"
             )
-        shown = (name for name in os.listdir(root) if name[0] != "." and name.lower().endswith(SUFFIXES))
-        files = sorted(name for name in shown if os.path.isfile(os.path.join(root, name)))
-        stats = [os.stat(os.path.join(root, name)) for name in files]
-        flat = [Slice(n, s.st_size, s.st_mtime_ns, "train", 0) for n, s in zip(files, stats, strict=True)]
-        return _with_subjects(root, (UNLABELLED,), flat, False, (), names)
+        flat, has_subjects = _flat(root)
+        return _with_subjects(root, (UNLABELLED,), flat, has_subjects, (), names)
     known = [name for name in GROUPS if name in class_of.values()]
     class_names = (*known, *sorted(set(class_of.values()) - set(known)))
     others = {name: label for name, label in class_of.items() if plain(name) != plain(label)}
     folder = read_folder(root, class_names, others, "subject")
     return _with_subjects(root, class_names, folder.slices, folder.has_subjects, folder.unused, names)
+
+
+def _flat(root: str) -> tuple[list[Slice], bool]:
+    """The pictures of a folder without classes, with the words of its manifest, and whether that names persons."""
+    shown = (name for name in os.listdir(root) if name[0] != "." and name.lower().endswith(SUFFIXES))
+    files = sorted(name for name in shown if os.path.isfile(os.path.join(root, name)))
+    stats = [os.stat(os.path.join(root, name)) for name in files]
+    found = {n: Slice(n, s.st_size, s.st_mtime_ns, "", 0) for n, s in zip(files, stats, strict=True)}
+    header, lines = read_manifest(root)
+    slices = list(found.values())
+    if header:
+        slices, _ = apply_manifest(root, found, lines, {}, (UNLABELLED,), "subject", None)
+    for item in slices:
+        item.split = item.split or "train"
+    return slices, "subject" in header
 
 
 def _with_subjects(
@@ -120,18 +133,23 @@ def prepare_slices(
     say(f"source    {source}: {len(found.slices)} slices of {', '.join(found.class_names)}")
     if found.unused:
         say(f"not used  {some(found.unused)}")
-    pictures = [_picture(found, i, names) for i in range(len(found.slices))]
+    pictures = {item.path: _picture(found, i, names) for i, item in enumerate(found.slices)}
     told: list[str] = []
     if settings.labels is not None:
         sheet = read_sheet(settings.labels, alias_table(settings.aliases))
         for line in describe(sheet):
             say(line)
-        _ask_sheet(sheet, found, pictures, settings)
-        people = counted([*{(picture.subject, picture.session): picture.columns for picture in pictures}.values()])
+        pictures, left = _ask_sheet(sheet, found, pictures, settings)
+        for line in left:
+            say(line)
+        columns = {(picture.subject, picture.session): picture.columns for picture in pictures.values()}
+        people = counted([*columns.values()])
         told = [*sheet.demographics.remarks(with_cells=False), *people]
         for line in people:
             say(f"people    {line}")
-    if not all(picture.subject for picture in pictures):
+    if not pictures:
+        raise ValueError(f"{source}: none of the {len(found.slices)} slices has a row with a group in the sheet")
+    if not all(picture.subject for picture in pictures.values()):
         raise ValueError(
             f"{source}: persons unknown ({found.why}), so nothing can be split by person; say where a name tells its "
             f"person with --names '{{subject}}_*', add a {MANIFEST} with the columns path and subject, or give a sheet "
@@ -139,17 +157,17 @@ def prepare_slices(
         )
     why = found.why if found.known else "the sheet"
     if found.subjects_are == GUESSED and settings.labels is not None:
-        of_sheet = sum(not picture.guessed for picture in pictures)
+        of_sheet = sum(not picture.guessed for picture in pictures.values())
         why = f"{why}, the sheet for {of_sheet} of {len(pictures)} slices" if of_sheet < len(pictures) else "the sheet"
-    say(writing.persons_line(pictures, why))
-    bad = unreadable(found)
+    say(writing.persons_line([*pictures.values()], why))
+    bad = {path: fault for path, fault in unreadable(found).items() if path in pictures}
     if bad and settings.strict:
         name = next(iter(bad))
         raise ValueError(f"{name}: {bad[name]} (--strict: nothing was written)")
     with new_folder(to) as making:
-        good = [picture for picture, item in zip(pictures, found.slices, strict=True) if item.path not in bad]
+        good = [picture for path, picture in pictures.items() if path not in bad]
         if not good:
-            raise ValueError(f"{source}: none of the {len(found.slices)} slices can be read")
+            raise ValueError(f"{source}: none of the {len(pictures)} slices can be read")
         rows = writing.place(good, writing.split_of_persons(good, shares, settings.seed), making, move=False)
         writing.write_sheets(making, rows, "")
         card = {"slices": "copied as they were", "persons": why, "split": settings.split, "seed": settings.seed}
@@ -171,23 +189,46 @@ def _picture(found: SliceSet, i: int, names: Names | None) -> writing.Picture:
     )
 
 
-def _ask_sheet(sheet: Sheet, found: SliceSet, pictures: Sequence[writing.Picture], settings: PrepareSettings) -> None:
-    """Give the pictures the sheet's persons, classes and columns. Raises ValueError where it contradicts a folder."""
+def _ask_sheet(
+    sheet: Sheet, found: SliceSet, pictures: Mapping[str, writing.Picture], settings: PrepareSettings
+) -> tuple[dict[str, writing.Picture], list[str]]:
+    """Give the pictures the sheet's persons, classes and columns -> those that stay, and what is told of the others.
+
+    A slice whose class neither folder nor sheet tells is left out, where the sheet has groups; so is a group that the
+    user leaves out. Raises ValueError where the sheet contradicts a folder.
+    """
     names = Names(settings.names) if settings.names else None
     matches = match([item.path for item in found.slices], sheet, names, settings.nearest_visit)
-    for item, picture, who in zip(found.slices, pictures, matches, strict=True):
+    without, left = [], []
+    for (path, picture), who in zip(pictures.items(), matches, strict=True):
+        unknown = sheet.has_groups and picture.label == UNLABELLED
         row = who.row
         if row is None:
+            if not found.stated and who.person.subject:
+                picture.subject = who.person.subject  # as the sheet spells it, where it has another visit
+            without.append((path, unknown))
             continue
         picture.subject, picture.guessed = row.person.subject, not who.stated
         picture.columns |= row.columns
-        if row.label and picture.label == UNLABELLED:
+        if row.label == LEAVE_OUT or (unknown and not row.label):
+            left.append(path)
+            continue
+        if row.label and unknown:
             picture.label = row.label
         if row.label not in ("", picture.label):
             raise ValueError(
                 f"{sheet.name} line {row.line}: {row.person.subject} is {row.label}, but "
-                f"{item.path} lies in {picture.label}: correct one of them"
+                f"{path} lies in {picture.label}: correct one of them"
             )
+    gone = [path for path, unknown in without if unknown]
+    lines = [f"NO ROW    {len(gone)} slices have no row in {sheet.name}, left out: {some(gone)}"] if gone else []
+    if used := [path for path, unknown in without if not unknown]:
+        lines.append(
+            f"NO ROW    {len(used)} slices have no row in {sheet.name}, used without its columns: {some(used)}"
+        )
+    if left:
+        lines.append(f"LEFT OUT  {len(left)} slices whose row has no group in use: {some(left)}")
+    return {path: picture for path, picture in pictures.items() if path not in {*gone, *left}}, lines
 
 
 def unreadable(found: SliceSet) -> dict[str, str]:

@@ -1,9 +1,13 @@
 """A folder of slices, split by person."""
 
+import numpy as np
 import pytest
 from data_tools import write_noise, write_repeats
 from PIL import Image
 from shell_tools import manifest_rows, refused
+
+from progan_style.scans.settings import PrepareSettings
+from progan_style.scans.slices import open_slices, prepare_slices
 
 
 def test_a_folder_of_slices_is_grouped_and_split_anew(call_shell, tiny_overlay, tmp_path):
@@ -130,3 +134,62 @@ def test_a_pattern_states_whose_slices_they_are(call_shell, tmp_path):
     assert len({row["subject"] for row in manifest_rows(tmp_path / "out")}) == 8
     assert "No person stands in two splits." in (tmp_path / "out" / "DATASET.md").read_text()
     refused(call_shell("prepare.py", source, "--to", tmp_path / "no", "--names", "{subject}-*"), "is not of this form")
+
+
+def flat(root, persons=6, slices=2):
+    rng = np.random.default_rng(0)
+    root.mkdir(parents=True)
+    for p in range(persons):
+        for k in range(slices):
+            Image.fromarray(rng.integers(0, 255, (24, 32), np.uint8)).save(root / f"p{p}_{k}.png")
+    return root
+
+
+def test_slices_without_a_row_and_groups_that_are_not_wanted_are_left_out(call_shell, tmp_path):
+    source = flat(tmp_path / "in")
+    sheet = tmp_path / "labels.csv"
+    sheet.write_text("subject,group\np0,AD\np1,AD\np2,CN\np3,CN\np4,FTD\n")
+    prepare = ("prepare.py", source, "--labels", sheet, "--alias", "FTD=-", "--to")
+    done = call_shell(*prepare, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = manifest_rows(tmp_path / "out")
+    assert {row["label"] for row in rows} == {"AD", "CN"} and {row["subject"] for row in rows} == {
+        "p0",
+        "p1",
+        "p2",
+        "p3",
+    }
+    assert "NO ROW    2 slices have no row in" in done.stdout and "left out: p5_0.png, p5_1.png" in done.stdout
+    assert "LEFT OUT  2 slices whose row has no group in use: p4_0.png, p4_1.png" in done.stdout
+    classes = write_noise(tmp_path / "classes", splits=())
+    done = call_shell("prepare.py", classes, "--alias", "AD=-", "--to", tmp_path / "other")
+    assert done.returncode == 0 and {row["label"] for row in manifest_rows(tmp_path / "other")} == {"CN"}, done.stderr
+    sheet.write_text("subject,group\nq,AD\nr,CN\n")
+    refused(call_shell(*prepare, tmp_path / "none"), "none of the 12 slices has a row with a group in the sheet")
+
+
+def test_a_manifest_of_pictures_without_classes_is_read(call_shell, tmp_path):
+    source = flat(tmp_path / "in")
+    lines = [f"{p.name},x{p.name[1]},{'test' if p.name[1] == '5' else ''}" for p in sorted(source.glob("*.png"))]
+    (source / "manifest.csv").write_text("\n".join(["path,subject,split", *lines]))
+    found = open_slices(source)
+    assert found.stated and set(found.subjects) == {f"x{k}" for k in range(6)}
+    assert {item.path for item in found.slices if item.split == "test"} == {"p5_0.png", "p5_1.png"}
+    done = call_shell("prepare.py", source, "--to", tmp_path / "out")
+    assert done.returncode == 0 and {row["subject"] for row in manifest_rows(tmp_path / "out")} == set(found.subjects)
+    (source / "manifest.csv").write_text("\n".join(["path,subject,split", *lines[1:]]))
+    refused(call_shell("prepare.py", "--audit", source), "manifest.csv does not list 1 of 12 images (p0_0.png)")
+
+
+def test_a_person_has_one_name_at_visits_with_and_without_a_row(tmp_path):
+    source = tmp_path / "in"
+    for visit in ("M000", "M006"):
+        for name in ("002S0295", "002S0413"):
+            write = source / f"sub-ADNI{name}_ses-{visit}_T1w_080.png"
+            write.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.random.default_rng(len(name)).integers(0, 255, (24, 32), np.uint8)).save(write)
+    sheet = tmp_path / "labels.csv"
+    sheet.write_text("PTID,VISCODE,age\n002_S_0295,bl,70\n002_S_0413,bl,71\n")
+    _, rows, _ = prepare_slices(source, tmp_path / "out", PrepareSettings(labels=sheet))
+    people = {row.get("subject") or row.get("guessed_subject") for row in rows}
+    assert len(rows) == 4 and people == {"002_S_0295", "002_S_0413"}
