@@ -3,6 +3,7 @@
 The command never sees a name of the study: the scan is written as scan.nii.gz into a folder that is removed afterwards.
 """
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -27,9 +28,10 @@ def parse_command(text: str) -> tuple[str, ...]:
     joined = " ".join(words)
     if "{scan}" not in joined or not ("{mask}" in joined or "{brain}" in joined):
         raise ValueError(f"--strip: {FORM}, got {text!r}")
-    if shutil.which(words[0]) is None:
+    program = shutil.which(words[0])
+    if program is None:
         raise ValueError(f"--strip: no program {words[0]} on this machine; install it, or give its path")
-    return words
+    return (os.path.abspath(program), *words[1:])
 
 
 def find_brain(volume: Volume, command: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -47,11 +49,9 @@ def find_brain(volume: Volume, command: tuple[str, ...]) -> NDArray[np.bool_]:
         words = list(command)
         for name, path in files.items():
             words = [word.replace(name, str(path)) for word in words]
-        words[0] = shutil.which(command[0]) or command[0]
         try:
             done = subprocess.run(
                 words,
-                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -89,3 +89,13 @@ def test_no_shell_reads_the_command(tool, volume, tmp_path):
     with pytest.raises(BadScan, match="ended with exit code"):
         find_brain(volume, (*tool("mask"), f"; touch {made}", f"$(touch {made})"))
     assert not made.exists()
+
+
+def test_a_tool_and_its_files_are_found_from_where_the_command_was_typed(tool, volume, tmp_path, monkeypatch):
+    tool("mask")
+    script = tmp_path / "strip.sh"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "a tool.py" "$@" mask\n')
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    for command in ("./strip.sh {scan} {mask}", f"{sys.executable} 'a tool.py' {{scan}} {{mask}} mask"):
+        assert np.array_equal(find_brain(volume, parse_command(command)), volume.data > 500)
