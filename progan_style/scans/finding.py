@@ -1,11 +1,12 @@
 """Which files and folders under SOURCE are scans, and which brain mask belongs to which."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from progan_style.data.classes import ARCHIVES
+from progan_style.data.folder import some
 from progan_style.scans import dicom
 from progan_style.scans.formats import NOT_READ, SUFFIXES
 
@@ -39,8 +40,8 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
             raise ValueError(f"{source}: an archive; unpack it, and name the folder")
         return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
     scans, masks, archives, unread = [], 0, 0, 0
-    for here, folders, files in os.walk(source):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    closed: list[str] = []
+    for here, files in _folders(source, closed):
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
         files = sorted(n for n in files if not n.startswith(".") and _is_file_or_dead_link(os.path.join(here, n)))
@@ -63,12 +64,41 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
     used = len({mask for scan in scans for mask in scan.masks})
-    remarks = [f"{masks} brain masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
+    remarks = [f"{masks} masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
+    if closed:
+        remarks.append(f"{len(closed)} folders cannot be read ({some(closed)})")
     if unread:
         remarks.append(f"{unread} files are of formats that are not read ({', '.join(NOT_READ)})")
     if archives:
         remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
     return sorted(scans, key=lambda scan: scan.path), remarks
+
+
+def _folders(source: Path, closed: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Every folder from `source` on, with its files; one behind a link too, but each once, for links may lead around.
+
+    closed: takes those that cannot be read, with the reason.
+    """
+
+    def note(error: OSError) -> None:
+        closed.append(f"{os.path.relpath(error.filename, source)}: {error.strerror}")
+
+    seen = {_inode(source)}
+    for here, folders, files in os.walk(source, followlinks=True, onerror=note):
+        links = {name for name in folders if os.path.islink(os.path.join(here, name))}
+        kept: dict[
+            tuple[int, int], str
+        ] = {}  # links last, so that a folder goes by its own name where it has one beside them
+        for name in sorted((n for n in folders if not n.startswith(".")), key=lambda n: (n in links, n)):
+            kept.setdefault(_inode(os.path.join(here, name)), name)
+        folders[:] = [name for inode, name in kept.items() if inode not in seen]
+        seen |= kept.keys()
+        yield here, files
+
+
+def _inode(path: str | Path) -> tuple[int, int]:
+    stat = os.stat(path)
+    return stat.st_dev, stat.st_ino
 
 
 def _is_file_or_dead_link(path: str) -> bool:
@@ -103,17 +133,23 @@ def holds_scans(source: str | os.PathLike[str]) -> bool:
 
 
 def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, ...]:
-    """The masks that belong to a scan: NAME_mask.nii.gz, NAME_brain_mask.nii.gz, or for BIDS
+    """The brain masks that belong to a scan: NAME_mask.nii.gz, NAME_brain_mask.nii.gz, or for BIDS
     sub-01_desc-brain_mask.nii.gz with sub-01_T1w and with sub-01_desc-preproc_T1w."""
     base = stem(name)
     masks = [other for other in beside if other.lower().endswith(SUFFIXES) and stem(other).endswith(MASK)]
     own = [other for other in masks if stem(other) == base + MASK]
     own = own or [other for other in masks if stem(other) in [f"{base}_{made}{MASK}" for made in MASKED_BY]]
     if not own and base.startswith("sub-") and "_" in base:
-        own = [other for other in masks if _entities(other) == _entities(name)]
+        own = [other for other in masks if _entities(other) == _entities(name) and _of_brain(other)]
     return tuple(prefix + other for other in sorted(own))
 
 
 def _entities(name: str) -> list[str]:
     """What a BIDS name says of its scan, without desc- (what was made of it) and the suffix: sub-01, ses-1, space-x."""
     return [part for part in stem(name).split("_")[:-1] if not part.startswith(("desc-", "label-"))]
+
+
+def _of_brain(mask: str) -> bool:
+    """Whether a mask with a BIDS name is the brain's: no lesion's (label-L), no ribbon's (desc-ribbon)."""
+    said = [part.partition("-")[2].lower() for part in stem(mask).split("_") if part.startswith(("desc-", "label-"))]
+    return all(word in MASKED_BY for word in said)

@@ -1,5 +1,7 @@
 """Which files are scans, and which mask belongs to which; files are empty, for names alone decide."""
 
+import os
+
 import pytest
 
 from progan_style import Cut, prepare_study
@@ -37,7 +39,7 @@ def test_a_mask_is_no_scan_and_belongs_to_its_own(tmp_path):
     make(tmp_path, "p1.nii.gz", "p1_mask.nii.gz", "p2.nii.gz", "p11_mask.nii.gz")
     scans, remarks = find_scans(tmp_path)
     assert {scan.path: scan.masks for scan in scans} == {"p1.nii.gz": ("p1_mask.nii.gz",), "p2.nii.gz": ()}
-    assert remarks == ["2 brain masks (*_mask) beside the scans, 1 of them for a scan"]
+    assert remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_of_a_bids_folder_the_t1_is_used_with_its_masks(tmp_path):
@@ -45,7 +47,7 @@ def test_of_a_bids_folder_the_t1_is_used_with_its_masks(tmp_path):
     scans, remarks = find_scans(make(tmp_path / "anat", *names).parent)
     assert [scan.path for scan in scans] == ["anat/sub-01_T1w.nii.gz", "anat/sub-01_bold.nii.gz"]
     assert scans[0].masks == ("anat/sub-01_desc-brain_mask.nii.gz",)
-    assert remarks == ["2 brain masks (*_mask) beside the scans, 1 of them for a scan"]
+    assert remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_a_folder_of_dicom_files_is_one_scan(scan_tools, tmp_path):
@@ -101,3 +103,48 @@ def test_archives_are_told_and_not_taken_for_damaged_scans(call_shell, tmp_path)
     assert find_scans(tmp_path / "in")[1] == ["2 archives (.zip, .tar, ...) are not unpacked"]
     done = call_shell("prepare.py", tmp_path / "in" / "more.zip", "--to", tmp_path / "out")
     assert done.returncode == 2 and "more.zip: an archive; unpack it, and name the folder" in done.stderr
+
+
+def test_a_mask_of_something_else_than_the_brain_is_none(tmp_path):
+    """A lesion's, as ATLAS has them, and a ribbon's; beside them the brain's is not one of two."""
+    kinds = ("T1w", "label-L_desc-T1lesion_mask", "desc-ribbon_mask", "label-GM_mask")
+    scans, remarks = find_scans(make(tmp_path, *(f"sub-01_space-MNI_{kind}.nii.gz" for kind in kinds)))
+    assert [scan.masks for scan in scans] == [()]
+    assert remarks == ["3 masks (*_mask) beside the scans, 0 of them for a scan"]
+    brain = make(tmp_path, "sub-01_space-MNI_desc-brain_mask.nii.gz") / "sub-01_space-MNI_desc-brain_mask.nii.gz"
+    assert find_scans(tmp_path)[0][0].masks == (brain.name,)
+    brain.rename(tmp_path / "sub-01_space-MNI_label-brain_mask.nii.gz")
+    assert find_scans(tmp_path)[0][0].masks == ("sub-01_space-MNI_label-brain_mask.nii.gz",)
+
+
+def test_folders_behind_links_are_read_once_and_those_that_cannot_be_are_told(tmp_path, monkeypatch):
+    make(tmp_path, "store/sub-02/sub-02_T1w.nii.gz", "in/sub-01/sub-01_T1w.nii.gz", "in/sub-03/sub-03_T1w.nii.gz")
+    (tmp_path / "in" / "sub-02").symlink_to(tmp_path / "store" / "sub-02")
+    (tmp_path / "in" / "sub-01" / "again").symlink_to(tmp_path / "in")  # would never end
+    (tmp_path / "in" / "same").symlink_to(tmp_path / "in" / "sub-03")
+    walk = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("sub-03"):
+            raise PermissionError(13, "Permission denied", path)
+        return walk(path)
+
+    make(tmp_path, "in/T1.nii.gz")
+    assert paths(tmp_path / "in") == ["T1.nii.gz", *(f"sub-0{k}/sub-0{k}_T1w.nii.gz" for k in (1, 2, 3))]
+    monkeypatch.setattr(os, "scandir", scandir)
+    scans, remarks = find_scans(tmp_path / "in")
+    assert [scan.path[:6] for scan in scans] == ["T1.nii", "sub-01", "sub-02"]
+    assert remarks == ["1 folders cannot be read (sub-03: Permission denied)"]
+
+
+def test_a_few_files_of_another_series_are_a_scan_apart(scan_tools, tmp_path):
+    """Three pictures of a localizer among 64 of a T1, at names that are not asked at first."""
+    kinds = (("1.1", 64, "T1_{k:03d}.dcm"), ("1.2", 3, "T1_{k:03d}x.dcm"))
+    for uid, count, name in kinds:
+        data, affine = scan_tools.head(4.0)
+        made = scan_tools.write_dicom(tmp_path / uid, data[..., :count], affine, SeriesInstanceUID=uid)
+        for k, path in enumerate(sorted(made.iterdir()), 1):
+            (tmp_path / "in").mkdir(exist_ok=True)
+            path.rename(tmp_path / "in" / name.format(k=k))
+    found = apart(find_scans(tmp_path / "in")[0], tmp_path / "in")
+    assert sorted(len(scan.files) for scan in found) == [3, len(list((tmp_path / "in").iterdir())) - 3]
