@@ -86,9 +86,8 @@ def _folders(source: Path, closed: list[str]) -> Iterator[tuple[str, list[str]]]
     seen = {_inode(source)}
     for here, folders, files in os.walk(source, followlinks=True, onerror=note):
         links = {name for name in folders if os.path.islink(os.path.join(here, name))}
-        kept: dict[
-            tuple[int, int], str
-        ] = {}  # links last, so that a folder goes by its own name where it has one beside them
+        # Links last, so that a folder goes by its own name where it has one beside them
+        kept: dict[tuple[int, int], str] = {}
         for name in sorted((n for n in folders if not n.startswith(".")), key=lambda n: (n in links, n)):
             kept.setdefault(_inode(os.path.join(here, name)), name)
         folders[:] = [name for inode, name in kept.items() if inode not in seen]
