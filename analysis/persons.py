@@ -7,13 +7,14 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 HALVES = 40  # half-samples of persons behind an interval
+FEWEST_OF_CLASS = 6  # persons of a class: of fewer, halves are so alike that an interval over them says too little
 Rng = np.random.Generator
 
 
@@ -39,6 +40,12 @@ def count_persons(groups: NDArray[Any]) -> int | None:
 def independent(groups: NDArray[Any]) -> int:
     """How many independent draws a set of images is: its persons, and every image that belongs to nobody."""
     return len(np.unique(named(groups)))
+
+
+def fewest_of_class(groups: NDArray[Any], labels: NDArray[Any]) -> int:
+    """How many independent draws the class has that has the fewest of them."""
+    groups, labels = np.asarray(groups), np.asarray(labels)
+    return min(independent(groups[labels == label]) for label in np.unique(labels))
 
 
 def strangers(count: int, groups: NDArray[Any] | None) -> NDArray[np.bool_]:
@@ -133,15 +140,46 @@ def half_sample_intervals(
     x_groups: NDArray[Any],
     y_groups: NDArray[Any],
     whole: dict[str, float],
+    of_pairs: Collection[str] = (),
+    x_labels: NDArray[Any] | None = None,
     draws: int = HALVES,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """The middle 95 % of each number of statistic(rows of x, rows of y), over random halves of the persons.
 
-    Half of the persons of each side are drawn without replacement: a repeated person would be a copy, which distances
-    notice. The variance of a mean of half of n persons, drawn so, is that of the mean of n: (1 - 1/2) s^2 / (n / 2) =
-    s^2 / n. A half has another bias than the whole, so the values are moved to have `whole` as their mean.
+    The persons of each side are parted in two halves, without replacement: a repeated person would be a copy, which
+    distances notice. The variance of a mean of half of n persons, drawn so, is that of the mean of n: (1 - 1/2) s^2 /
+    (n / 2) = s^2 / n. A half has another bias than the whole, so the values are moved to have `whole` as their mean.
+    of_pairs: the numbers that are distances of two samples, whose halves vary more (spread_of_pairs). x_labels: classes
+    of x, whose persons are halved class by class. A number that some half does not have has no interval.
     """
     rng = np.random.default_rng(seed)
-    values = [statistic(half(x_groups, rng), half(y_groups, rng)) for _ in range(draws)]
-    return {name: middle_95(np.array([value[name] for value in values]), whole[name]) for name in whole}
+    values = []
+    for _ in range(draws // 2):
+        x = half(x_groups, rng) if x_labels is None else np.flatnonzero(half_of_each_class(x_groups, x_labels, rng))
+        y = half(y_groups, rng)
+        values.append((statistic(x, y), statistic(others(x, x_groups), others(y, y_groups))))
+    ends = {}
+    for name in (name for name in whole if all(name in numbers for pair in values for numbers in pair)):
+        first, second = (np.array([pair[side][name] for pair in values]) for side in (0, 1))
+        spread = spread_of_pairs(first, second) if name in of_pairs else 1.0
+        ends[name] = middle_95(spread * np.concatenate([first, second]), whole[name])
+    return ends
+
+
+def others(rows: NDArray[np.int64], groups: NDArray[Any]) -> NDArray[np.int64]:
+    """The rows that are not among these, of all."""
+    return np.setdiff1d(np.arange(len(groups)), rows)
+
+
+def spread_of_pairs(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """The spread of a distance of two samples over that of its halves, from the values of both halves of each parting.
+
+    A distance such as KID is a mean over pairs. Its variance is a / n of what each person adds, and b / n^2 of what
+    pairs add (Hoeffding 1948). A half, about the whole, has a / n + 3 b / n^2: too much by what pairs add, which is
+    all there is where the distributions are equal. Half the difference of two halves has a / n + 2 b / n^2, their mean
+    about the whole b / n^2. So the variance sought is that of half the difference, less that of the mean.
+    """
+    both = np.concatenate([first, second]).var()
+    sought = ((first - second) ** 2).mean() / 4 - ((first + second) / 2).var()
+    return float(np.sqrt(np.clip(sought / both, 1 / 3, 1.0))) if both > 0 else 1.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis import distances, pixels, plots, spectra, style
 from analysis.context import Context
 from analysis.numbers import BASELINE, INTERVAL, NO_GENERATOR, Number, Numbers
-from analysis.persons import count_persons, half_sample_intervals, independent, of_many_persons
+from analysis.persons import count_persons, half_sample_intervals, independent, known, of_many_persons
 from analysis.plots import ReportFigure
 from analysis.slices import SliceTable
 from analysis.sources import SOURCES, FeatureTable
@@ -127,7 +127,7 @@ NUMBERS = (
             f"spectrum.<CLASS>.{which}",
             f"  {which} half octave <CLASS>",
             f"power over the held-out reals' in the half octave where it is {least}, and that half octave in cycles "
-            "per image",
+            "per image. The baseline is of the same half octave",
             beside=("real-vs-real baseline {.baseline}", "from {.from} to {.to} cycles per image"),
             also={".from": TOO_FEW, ".to": TOO_FEW, ".baseline": TOO_FEW},
             unless=TOO_FEW,
@@ -179,14 +179,21 @@ def same_size(context: Context, label: int) -> Sets:
     made, real = np.flatnonzero(fakes.labels == label), np.flatnonzero(train.labels == label)
     people = count_persons(fakes.subjects[made])
     if people is not None:
-        some = np.random.default_rng(0).permutation(np.unique(train.subjects[real]))[:people]
-        real = real[np.isin(train.subjects[real], some)]
+        people = min(people, count_persons(train.subjects[real]) or people)
+        made, real = (_of_persons(table.subjects, rows, people) for table, rows in ((fakes, made), (train, real)))
     real = real[of_many_persons(train.subjects[real], len(made), seed=0)]
-    sets = {"": fakes.take(made[: len(real)]), ".baseline": train.take(real)}
+    made = made[: len(real)] if people is None else made[of_many_persons(fakes.subjects[made], len(real), seed=0)]
+    sets = {"": fakes.take(made), ".baseline": train.take(real)}
     if context.untrained is not None:
         rows = np.flatnonzero(context.untrained.labels == label)[: len(real)]
         sets[".untrained"] = context.untrained.take(rows)
     return sets
+
+
+def _of_persons(subjects: NDArray[Any], rows: NDArray[np.int64], people: int) -> NDArray[np.int64]:
+    """The rows of so many persons, drawn; all of them where persons are unknown."""
+    some = np.random.default_rng(0).permutation(np.unique(subjects[rows]))[:people]
+    return rows[np.isin(subjects[rows], some)] if known(subjects[rows]) else rows
 
 
 def _distances(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Numbers:
@@ -242,7 +249,7 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
 
     if min(independent(x.subjects), independent(y.subjects)) // 2 < FEWEST_IN_HALF:
         return {}
-    found = half_sample_intervals(statistic, x.subjects, y.subjects, whole)
+    found = half_sample_intervals(statistic, x.subjects, y.subjects, whole, of_pairs=("frechet", "kid"))
     tops = {"frechet": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
     bounded = {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items()}
     return found | bounded
@@ -254,19 +261,21 @@ def _pixels(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Nu
     for suffix, slices in ((".real", held_out), ("", sets[""]), (".baseline", sets[".baseline"])):
         numbers |= _had(context, f"ms_ssim.{name}{suffix}", pixels.ms_ssim, slices.images, slices.subjects)
     levels, power = pixels.histogram(held_out.images), pixels.radial_spectrum(held_out.images)
+    bands: dict[str, list[tuple[int, int, float]]] = {}
     for suffix in ("", ".baseline"):
         slices = sets[suffix]
         rings = pixels.radial_spectrum(slices.images)
+        bands[suffix] = pixels.bands(rings, power)
         numbers |= {
             f"histogram.{name}{suffix}": pixels.histogram_distance(levels, pixels.histogram(slices.images)),
             f"spectrum.{name}{suffix}": pixels.spectrum_distance(power, rings),
-            f"spectrum.{name}.finest{suffix}": float(rings[-1] / power[-1]),
+            f"spectrum.{name}.finest{suffix}": float((rings[-1] + 1e-12) / (power[-1] + 1e-12)),
         }
-        ratios = sorted(pixels.bands(rings, power), key=lambda band: band[2])
-        for which, (first, last, ratio) in (("weakest", ratios[0]), ("strongest", ratios[-1])):
-            numbers[f"spectrum.{name}.{which}{suffix}"] = ratio
-            if not suffix:
-                numbers |= {f"spectrum.{name}.{which}.from": first, f"spectrum.{name}.{which}.to": last}
+    order = np.argsort([ratio for _, _, ratio in bands[""]])
+    for which, place in (("weakest", order[0]), ("strongest", order[-1])):
+        key, (first, last, ratio) = f"spectrum.{name}.{which}", bands[""][place]
+        real = bands[".baseline"][place][2]
+        numbers |= {key: ratio, f"{key}.from": first, f"{key}.to": last, f"{key}.baseline": real}
     return numbers
 
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from analysis.numbers import check_made
 from analysis.sections import similarity
+from analysis.slices import SliceTable
 from analysis.sources import FeatureTable
 
 
@@ -28,7 +30,6 @@ def test_a_baseline_has_an_interval_and_a_sample_of_the_same_lies_in_it(monkeypa
         low, high = numbers[f"{key}.CN.baseline.low"], numbers[f"{key}.CN.baseline.high"]
         assert low < numbers[f"{key}.CN.baseline"] < high
         assert f"{key}.CN.untrained.low" not in numbers
-    assert numbers["kid.CN.baseline.low"] < numbers["kid.CN"] < numbers["kid.CN.baseline.high"]
     picture = similarity._similarity_picture(
         SimpleNamespace(class_names=("CN",), judge=SimpleNamespace(name="", hash="")), numbers
     )
@@ -57,3 +58,50 @@ def test_few_people_of_one_class_cost_its_own_numbers_alone(context_of, made, ti
         assert {key for key in counted if f"{key}.AD{'.real' if key == 'ms_ssim' else ''}" in numbers} == has
         assert {key for key in counted if f"{key}.CN" in numbers} == counted and "histogram.AD" in numbers
         assert len(pictures) == 2 and any("coverage of AD left out: " in note for note in context.notes)
+
+
+def folder(slices, people, label=0):
+    """So many slices of so many people each, in file order, as a folder of generated slices may have them."""
+    subjects = np.array([f"{people}-{p}" if people else "" for p in np.repeat(np.arange(max(people, 1)), slices)])
+    return table_of(np.zeros((len(subjects), 1, 8, 8), np.uint8), subjects)
+
+
+def table_of(images, subjects):
+    n = len(images)
+    labels, seeds = np.zeros(n, np.int64), np.full(n, -1)
+    return SliceTable(images, labels, np.full(n, True), subjects, seeds, ("CN",), np.full(n, ""))
+
+
+@pytest.mark.parametrize(
+    ("train", "fakes", "slices", "people"),
+    [
+        ((1, 100), (10, 40), 40, 40),
+        ((4, 40), (10, 40), 160, 40),
+        ((20, 10), (5, 40), 50, 10),
+        ((4, 40), (100, 0), 100, 40),
+    ],
+)
+def test_both_sides_have_as_many_slices_and_as_many_people(train, fakes, slices, people):
+    context = SimpleNamespace(fakes=folder(*fakes), train=folder(*train), untrained=None)
+    sets = similarity.same_size(context, 0)
+    assert len(sets[""]) == len(sets[".baseline"]) == slices
+    assert len(set(sets[".baseline"].subjects)) == people
+    assert len(set(sets[""].subjects)) == (people if fakes[1] else 1)
+
+
+def test_the_baseline_of_a_band_is_of_the_same_band():
+    """Training reals are weak where the generated are not, which excuses nothing."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 40, (20, 1, 32, 32))
+
+    def table(scale):
+        spectrum = np.fft.rfft2(noise)
+        rings = np.hypot(*np.meshgrid(np.fft.fftfreq(32) * 32, np.fft.rfftfreq(32) * 32, indexing="ij"))
+        images = np.fft.irfft2(spectrum * scale(rings)) + 128
+        return table_of(images.clip(0, 255).astype(np.uint8), np.full(20, ""))
+
+    held_out = table(lambda r: np.ones_like(r))
+    sets = {"": table(lambda r: np.where(r > 11, 0.3, 1)), ".baseline": table(lambda r: np.where(r < 3, 0.5, 1))}
+    numbers = similarity._pixels(SimpleNamespace(note=print), "CN", held_out, sets)
+    assert numbers["spectrum.CN.weakest"] < 0.2 and numbers["spectrum.CN.weakest.from"] >= 11
+    assert numbers["spectrum.CN.weakest.baseline"] > 0.9
