@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from analysis.persons import half_of_each_class, known
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, known
 
 VALIDATED = 0.9  # rank correlation with truth, on held-out persons, below which a ruler says nothing
 DRAWS = 200  # of shuffled labels, of persons
@@ -64,7 +64,8 @@ def atrophy(
     of the real persons without replacement (the variance of such a draw is that of the whole sample); .shuffled the
     mean with generated labels permuted, 0 expected, .shuffled.high what the luckiest 2.5 % of them reach.
     spread.AD, spread.CN: distance of the quartiles, generated over real: below 1 the generator draws types.
-    made, real [N]; persons [N], "" if unknown (then no interval). Raises ValueError if the real classes do not differ.
+    made, real [N]; persons [N], "" if unknown; then there is no interval, nor with few of a class. Raises ValueError if
+    the real classes do not differ.
     """
 
     def apart(values: NDArray[np.float64], labels: NDArray[Any]) -> float:
@@ -87,7 +88,7 @@ def atrophy(
         numbers[f"atrophy.spread.{name}"] = quartile_distance(made[made_labels == label]) / quartile_distance(
             real[real_labels == label]
         )
-    if known(persons):
+    if known(persons) and fewest_of_class(persons, real_labels) >= FEWEST_OF_CLASS:
         ratios = []
         for _ in range(DRAWS):
             some = half_of_each_class(persons, real_labels, rng)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from analysis.persons import half_of_each_class, middle_95
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, middle_95, permuted
 
 
 def auc(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
@@ -32,20 +32,27 @@ def auc(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
 
 def auc_interval(
     labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any], seed: int = 0, draws: int = 500
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
     """The middle 95 % of an AUC over 500 random halves of each class's persons, without replacement.
 
-    See persons.half_sample_intervals for why.
+    See persons.half_sample_intervals for why. None where a class has fewer persons than FEWEST_OF_CLASS.
 
     Slices of one person are no independent draws: an interval over slices would be far too narrow.
     groups [M], "" where an image stands for itself. Raises ValueError as auc does.
     """
     labels, probabilities = _judged(labels, probabilities)
     whole = auc(labels, probabilities)
+    if fewest_of_class(groups, labels) < FEWEST_OF_CLASS:
+        return None
     rng = np.random.default_rng(seed)
     halves = (half_of_each_class(groups, labels, rng) for _ in range(draws))
     low, high = middle_95(np.array([auc(labels[some], probabilities[some]) for some in halves]), whole)
     return max(0.0, low), min(1.0, high)
+
+
+def ends(key: str, interval: tuple[float, float] | None) -> dict[str, float]:
+    """An interval as numbers, `key`.low and `key`.high; none where there is none."""
+    return {} if interval is None else {f"{key}.low": interval[0], f"{key}.high": interval[1]}
 
 
 def accuracy(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
@@ -61,11 +68,15 @@ def confusion(labels: NDArray[Any], probabilities: NDArray[Any]) -> NDArray[np.i
 
 
 def shuffled_auc(
-    labels: NDArray[Any], probabilities: NDArray[Any], seed: int = 0, draws: int = 100
+    labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any], seed: int = 0, draws: int = 100
 ) -> tuple[float, float]:
-    """The control of an AUC: its mean over permuted labels, and what the luckiest 2.5 % of them reach."""
+    """The control of an AUC: its mean over permuted labels of persons, and what the luckiest 2.5 % of them reach.
+
+    groups [M], "" where an image stands for itself.
+    """
     rng = np.random.default_rng(seed)
-    values = [auc(rng.permutation(np.asarray(labels)), probabilities) for _ in range(draws)]
+    labels = np.asarray(labels)
+    values = [auc(permuted(labels, groups, rng), probabilities) for _ in range(draws)]
     return float(np.mean(values)), float(np.quantile(values, 0.975))
 
 

@@ -174,10 +174,11 @@ def of_category(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], N
         labels, answers = values[some].astype(np.int64), probabilities[some]
         numbers[name] = classification.auc(labels, answers)
         if known(groups[1]):
-            low, high = classification.auc_interval(labels, answers, np.asarray(of)[some], seed)
-            numbers |= {f"{name}.low": low, f"{name}.high": high}
+            interval = classification.auc_interval(labels, answers, np.asarray(of)[some], seed)
+            numbers |= classification.ends(name, interval)
         if name == key:
-            numbers[f"{key}.shuffled"] = classification.shuffled_auc(labels, answers, seed)[0]
+            shuffled = classification.shuffled_auc(labels, answers, np.asarray(of)[some], seed)
+            numbers[f"{key}.shuffled"] = shuffled[0]
     return numbers
 
 

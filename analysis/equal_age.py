@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from analysis.conditional import effects
-from analysis.persons import half_sample_intervals
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_sample_intervals, known
 from progan_style import Category, Dataset, Generator, Number, generate
 
 STEP = 10.0  # years between the ages that are compared
@@ -130,10 +130,14 @@ def measured(made: Made, real: Real, people: NDArray[np.int64], seeds: NDArray[n
 
 
 def with_intervals(made: Made, real: Real, persons: NDArray, seed: int = 0) -> dict[str, float]:
-    """`measured` of all, with .low and .high of the shares: the middle 95 % over halves of the persons and seeds."""
+    """`measured` of all, with .low and .high of the shares: the middle 95 % over halves of the persons and seeds.
+
+    Without them where people are unknown, or too few of a class.
+    """
     count = made.raw.shape[1]
     whole = measured(made, real, np.arange(len(persons)), np.arange(count))
-    if (np.asarray(persons) == "").any():
+    of_two = np.isfinite(real.is_high)
+    if not known(persons) or fewest_of_class(persons[of_two], real.is_high[of_two]) < FEWEST_OF_CLASS:
         return whole
     names = {name: value for name, value in whole.items() if ".of_" in name}
     ends = half_sample_intervals(
@@ -143,6 +147,7 @@ def with_intervals(made: Made, real: Real, persons: NDArray, seed: int = 0) -> d
         persons,
         np.arange(count).astype(str),
         names,
+        x_labels=np.where(of_two, real.is_high, -1),
         seed=seed,
     )
     for name, (low, high) in ends.items():

@@ -29,6 +29,7 @@ PLACES = {
 
 # Why a number may not be there; each goes on from "left out ..."
 FEW = "with fewer than 20 people on a side"
+FEW_OF_CLASS = "with fewer than 6 people of a class"
 NO_GENERATOR = "with two folders, which have no generator"
 UNKNOWN = "where the people are unknown"
 
@@ -107,8 +108,14 @@ def column_of(text: str) -> str:
 
 
 def check_declarations(declared: Mapping[str, Sequence[Number]]) -> None:
-    """Raises DeclarationError for a key that is declared twice or is read beside an undeclared one. By section."""
+    """Raises DeclarationError for a key or words declared twice, and for a key read beside an undeclared one. By
+    section."""
     owner: dict[str, str] = {}
+    named: dict[str, str] = {}
+    for number in (number for numbers in declared.values() for number in numbers if number.words):
+        if number.words in named:  # reports side by side have a row for each of the words
+            raise DeclarationError(f"{number.key} and {named[number.words]} are both called '{number.words.strip()}'")
+        named[number.words] = number.key
     for section, numbers in declared.items():
         for key in [key for number in numbers for key in number.reasons()]:
             if key in owner:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from analysis import classification
 from analysis.judge import JudgeNetwork, fit
-from analysis.persons import half_of_each_class, middle_95
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, middle_95
 from progan_style import (
     Data,
     Dataset,
@@ -196,7 +196,12 @@ def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
     if not len(data.validate) or not len(data.test):
         missing = "validate" if not len(data.validate) else "test"
         raise ValueError(f"utility needs a train, a validate and a test part, {data.root} has no {missing} part")
+    if (fewest := fewest_of_class(data.test.subjects, data.test.labels)) < FEWEST_OF_CLASS:
+        raise ValueError(f"utility needs {FEWEST_OF_CLASS} test people of each class or more, a class has {fewest}")
     everyone = set(data.train.subjects)
+    shares = [f"{len(source.persons) / len(everyone):.0%}" for source in sources[1:]]
+    if len(set(shares)) < len(shares):
+        raise ValueError(f"utility: several --own runs of one share ({', '.join(shares)}); give one of each share")
     for source in sources:
         if tuple(source.G.class_names) != tuple(data.class_names):
             raise ValueError(

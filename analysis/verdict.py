@@ -19,6 +19,7 @@ ORDER = (GOOD, UNCLEAR, BAD)  # from the best
 CORNERS = (1.0, 3.0)  # gray levels above the reals' corners; from 3 on a frame is seen on a dark screen
 SIZE = (0.85, 1.15)  # difference of the classes' ventricles over the real one
 COPIED = (0.02, 0.05)  # share of slices nearer to one person than to others, above the false alarms
+PEOPLE = 20  # held-out ones, of fewer of which the false alarms are not known
 FOUND = 0.9  # of planted copies: below, the check sees too little to call anything good
 
 
@@ -86,7 +87,15 @@ def caveats(numbers: Numbers) -> list[str]:
 def _realism(numbers: Numbers) -> Iterable[Finding]:
     """Without a KID nothing is good: dark corners and a level spectrum alone make nothing real."""
     distance = any(f"kid.{name}.baseline" in numbers for name in numbers["class_names"])
-    return [finding for finding in _seen(numbers) if distance or finding.grade != GOOD]
+    seen = [finding for finding in _seen(numbers) if distance or finding.grade != GOOD]
+    return [*seen, *_not_measured(numbers, "kid", "KID")]
+
+
+def _not_measured(numbers: Numbers, key: str, words: str) -> Iterable[Finding]:
+    """The classes that lack a number which others have: what was not measured is not good."""
+    lacking = [name for name in numbers["class_names"] if f"{key}.{name}.baseline" not in numbers]
+    if 0 < len(lacking) < len(numbers["class_names"]):
+        yield Finding(UNCLEAR, f"{words} {' and '.join(lacking)} not measured, too few people")
 
 
 def _seen(numbers: Numbers) -> Iterable[Finding]:
@@ -124,6 +133,7 @@ def _variety(numbers: Numbers) -> Iterable[Finding]:
         for name in numbers["class_names"]:
             if f"{key}.{name}" in numbers and f"{key}.{name}.baseline" in numbers:
                 yield _share(numbers, f"{key}.{name}", f"{key} {name}")
+        yield from _not_measured(numbers, key, key)
 
 
 def _share(numbers: Numbers, key: str, words: str) -> Finding:
@@ -138,21 +148,26 @@ def _share(numbers: Numbers, key: str, words: str) -> Finding:
 
 
 def _class(numbers: Numbers) -> Iterable[Finding]:
+    """With too few people of a class for intervals nothing is good, and chance alone is bad."""
     if "fidelity.auc" not in numbers:
         return
     auc, real = numbers["fidelity.auc"], numbers["fidelity.real"]
     words = f"AUC {auc:.3f}, real people {real:.3f}"
+    low, high = (numbers.get(f"fidelity.real.{end}") for end in ("low", "high"))
     if auc <= numbers["fidelity.shuffled.high"]:
         yield Finding(BAD, f"{words}, no more than shuffled labels")
-    elif numbers["fidelity.high"] < numbers["fidelity.real.low"]:
+    elif low is None or high is None or "fidelity.high" not in numbers:
+        yield Finding(UNCLEAR, f"{words}, too few people to judge")
+    elif numbers["fidelity.high"] < low:
         yield Finding(BAD, words)
-    elif auc > numbers["fidelity.real.high"]:
+    elif auc > high:
         yield Finding(UNCLEAR, f"{words}: clearer cases than people are")
     else:
-        yield Finding(GOOD if auc >= numbers["fidelity.real.low"] else UNCLEAR, words)
+        yield Finding(GOOD if auc >= low else UNCLEAR, words)
     student = f"a classifier trained on them {numbers['tstr.auc']:.3f}, on reals {real:.3f}"
-    low = numbers["tstr.auc"] <= numbers["tstr.shuffled"]
-    yield Finding(BAD if low else GOOD if numbers["tstr.high"] >= real else UNCLEAR, student)
+    chance = numbers["tstr.auc"] <= numbers["tstr.shuffled.high"]
+    as_good = numbers.get("tstr.high", 0.0) >= real
+    yield Finding(BAD if chance else GOOD if as_good else UNCLEAR, student)
 
 
 def _disease(numbers: Numbers) -> Iterable[Finding]:
@@ -172,6 +187,9 @@ def _copies(numbers: Numbers) -> Iterable[Finding]:
     above = numbers["copies.relative.share"] - numbers["copies.relative.false_alarms"]
     share, alarms = numbers["copies.share"], numbers["copies.false_alarms"]
     words = f"{numbers['copies.relative.share']:.1%} of the slices nearer to one person than to others"
+    people = numbers.get("held_out.persons")
+    if people is not None and people < PEOPLE:
+        yield Finding(UNCLEAR, f"{people} held-out people, whose false alarms say too little")
     yield Finding(
         GOOD if above <= COPIED[0] else UNCLEAR if above <= COPIED[1] else BAD,
         f"{words}, of held-out people's {numbers['copies.relative.false_alarms']:.1%}",
@@ -199,7 +217,7 @@ ASPECTS = (
         "good: KID of each class within the 95 % of two real samples, power in every half octave of the spectrum "
         f"{POWER[0]:g} to {POWER[1]:g} of the reals', corners at most {CORNERS[0]:g} gray level above "
         f"theirs. Bad: KID's own interval beyond it, the power beyond {POWER[0] ** 2:.2f} to {POWER[1] ** 2:.2f} "
-        "(unless that of training reals is too), "
+        "(unless that of training reals is too, in the same half octave), "
         f"corners more than {CORNERS[1]:g} above",
         "the section similarity was not made, or has too few people",
         "Train longer (schedule.hold_kimg of the last size), and look at the samples of each size: the fault is as old "
@@ -234,8 +252,8 @@ ASPECTS = (
         "copies",
         _copies,
         f"good: at most {COPIED[0]:.0%} more slices than of held-out people lie nearer to one training person than to "
-        f"others, and planted copies are found ({FOUND:.0%}). Bad: more than {COPIED[1]:.0%}, or half of all slices "
-        "as near as copies",
+        f"others, planted copies are found ({FOUND:.0%}), and there are {PEOPLE} held-out people. Bad: more than "
+        f"{COPIED[1]:.0%}, or half of all slices as near as copies",
         "the section copies was not made",
         "Look at the closest pairs before a slice leaves the lab; more people or augment.name=ada copy less",
     ),

@@ -13,7 +13,7 @@ from analysis.atrophy import rank_correlation
 from analysis.conditional import Reader, Told, asked_for, effects, of_category, of_number, told_of, train_reader
 from analysis.context import Context, NotHereError
 from analysis.equal_age import Made, Real
-from analysis.numbers import UNKNOWN, Number, Numbers
+from analysis.numbers import FEW_OF_CLASS, UNKNOWN, Number, Numbers
 from analysis.plots import ReportFigure
 from analysis.ruler import ventricle_ratio
 
@@ -27,12 +27,13 @@ NO_TRUTH = "where age is no condition over ten years, or the slices are no phant
 NO_RULER = "where the ventricles cannot be measured"
 NO_SIZES = "without phantoms with people, whose truth is known"
 ONE_CLASS = "with one class, or without conditions that the held-out slices know"
-REAL = {".real": "", ".real.low": UNKNOWN, ".real.high": UNKNOWN}
+NO_INTERVAL = f"{UNKNOWN}, or {FEW_OF_CLASS}"
+REAL = {".real": "", ".real.low": NO_INTERVAL, ".real.high": NO_INTERVAL}
 
 
 def _read(key: str, words: str, meaning: str, why: str) -> Number:
     """A number of what the reference model reads, with its ceiling, intervals and control."""
-    ends = {".low": UNKNOWN, ".high": UNKNOWN, ".shuffled": ""}
+    ends = {".low": NO_INTERVAL, ".high": NO_INTERVAL, ".shuffled": ""}
     return Number(
         key,
         words,
@@ -50,7 +51,7 @@ def _read(key: str, words: str, meaning: str, why: str) -> Number:
 
 
 def _share(key: str, words: str, meaning: str, why: str, ends: bool = True) -> Number:
-    also = {".low": why, ".high": why} if ends else {}
+    also = dict.fromkeys((".low", ".high"), f"{why}, or {FEW_OF_CLASS}") if ends else {}
     beside = ("95 % {.low} to {.high}",) if ends else ()
     return Number(key, words, meaning, beside=beside, also=also, unless=why)
 
@@ -108,7 +109,7 @@ NUMBERS = (
     ),
     _share(
         "equal_age.disease.of_real",
-        "  over real slices'",
+        "disease at equal age, over real slices'",
         "the same over that of held-out slices by least squares on class, age and the other conditions",
         NO_AGE,
     ),
@@ -120,7 +121,7 @@ NUMBERS = (
     ),
     _share(
         "equal_age.ten_years.of_real",
-        "  over real slices'",
+        "ten years of age, over real slices'",
         "the same over that of held-out slices by least squares",
         NO_AGE,
     ),
@@ -133,7 +134,7 @@ NUMBERS = (
     ),
     _share(
         "equal_age.raw.of_real",
-        "  over real slices' at equal age",
+        "raw difference, over real slices' at equal age",
         "the same over the disease at equal age of held-out slices by least squares",
         NO_RULER,
     ),

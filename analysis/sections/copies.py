@@ -32,7 +32,8 @@ NUMBERS = (
     Number(
         "copies.false_alarms",
         meaning="false-alarm rate of the copy check. The held-out people are split in two, and one half is tested with "
-        "the threshold of the other. It is about 1 % by construction",
+        "the threshold of the other. With many people it is about 1 %, with few it is more: a few slices of one "
+        "person then make the threshold",
     ),
     Number("copies.features.false_alarms", meaning="the same in features"),
     Number("copies.threshold", meaning="the 1st percentile of held-out people's distances. Below it is called a copy"),

@@ -59,7 +59,7 @@ def measure(context: Context) -> tuple[Numbers, NDArray[np.int64]]:
     numbers: Numbers = {
         "discriminator.accuracy": classification.accuracy(held_out.labels, probabilities),
         "discriminator.auc": classification.auc(held_out.labels, probabilities),
-        "discriminator.shuffled": classification.shuffled_auc(held_out.labels, probabilities)[0],
+        "discriminator.shuffled": classification.shuffled_auc(held_out.labels, probabilities, held_out.subjects)[0],
         "discriminator.majority": float(np.bincount(held_out.labels).max() / len(held_out)),
         "discriminator.confusion": counts.tolist(),
         **as_classifier("discriminator.fidelity", (held_out, fakes), (probabilities, made), context.options.seed),

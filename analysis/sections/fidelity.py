@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import classification, plots, style
+from analysis.classification import auc_interval
 from analysis.context import Context, NotHereError
-from analysis.numbers import Number, Numbers
+from analysis.numbers import FEW_OF_CLASS, Number, Numbers
 from analysis.plots import ReportFigure
 from analysis.slices import SliceTable
 
@@ -30,8 +31,8 @@ def as_classifier_numbers(key: str, who: str, words: dict[str, str]) -> tuple[Nu
             ),
             within=(f"{key}.real.low", f"{key}.real.high"),
         ),
-        Number(f"{key}.low", meaning="the lower end of the 95 % interval of this AUC"),
-        Number(f"{key}.high", meaning="its upper end"),
+        Number(f"{key}.low", meaning="the lower end of the 95 % interval of this AUC", unless=FEW_OF_CLASS),
+        Number(f"{key}.high", meaning="its upper end", unless=FEW_OF_CLASS),
         Number(
             f"{key}.accuracy",
             words.get("accuracy", ""),
@@ -47,11 +48,11 @@ def as_classifier_numbers(key: str, who: str, words: dict[str, str]) -> tuple[Nu
         Number(
             f"{key}.real",
             meaning="the same AUC, interval, accuracy and calibration error on held-out real people",
-            also={".low": "", ".high": "", ".accuracy": "", ".calibration": ""},
+            also={".low": FEW_OF_CLASS, ".high": FEW_OF_CLASS, ".accuracy": "", ".calibration": ""},
         ),
         Number(
             f"{key}.shuffled",
-            meaning="AUC with shuffled labels: the mean, and what the luckiest 2.5 % reach",
+            meaning="AUC with people's labels shuffled: the mean, and what the luckiest 2.5 % reach",
             also={".high": ""},
         ),
     )
@@ -73,10 +74,14 @@ NUMBERS = (
         "a classifier that was trained on generated slices only, tested on held-out reals",
         beside=("95 % {tstr.low} to {tstr.high}", "trained on reals {trtr.auc}", "shuffled labels {tstr.shuffled}"),
     ),
-    Number("tstr.low", meaning="the interval of this AUC over held-out people"),
-    Number("tstr.high", meaning="its upper end"),
+    Number("tstr.low", meaning="the interval of this AUC over held-out people", unless=FEW_OF_CLASS),
+    Number("tstr.high", meaning="its upper end", unless=FEW_OF_CLASS),
     Number("tstr.accuracy", meaning="its accuracy on held-out reals"),
-    Number("tstr.shuffled", meaning="its AUC with shuffled labels"),
+    Number(
+        "tstr.shuffled",
+        meaning="its AUC with people's labels shuffled: the mean, and what the luckiest 2.5 % reach",
+        also={".high": ""},
+    ),
     Number("tstr.slices", meaning="generated slices that it was trained on"),
     Number("trtr.auc", meaning="trained on real slices instead, which is fidelity.real: what TSTR is read beside"),
     Number("trtr.slices", meaning="real slices that this one was trained on"),
@@ -94,13 +99,13 @@ def measure(context: Context) -> tuple[Numbers, Answers]:
     numbers["fidelity.more_typical_than_real"] = numbers["fidelity.auc"] > numbers["fidelity.real"]
     student = context.trained_on(fakes)
     answers = student.probabilities(held_out.images)
-    low, high = classification.auc_interval(held_out.labels, answers, held_out.subjects, seed)
+    shuffled, luckiest = classification.shuffled_auc(held_out.labels, answers, held_out.subjects, seed)
+    numbers |= classification.ends("tstr", auc_interval(held_out.labels, answers, held_out.subjects, seed))
     numbers |= {
         "tstr.auc": classification.auc(held_out.labels, answers),
-        "tstr.low": low,
-        "tstr.high": high,
         "tstr.accuracy": classification.accuracy(held_out.labels, answers),
-        "tstr.shuffled": classification.shuffled_auc(held_out.labels, answers, seed)[0],
+        "tstr.shuffled": shuffled,
+        "tstr.shuffled.high": luckiest,
         "tstr.slices": len(fakes),
         "trtr.auc": numbers["fidelity.real"],
         "trtr.slices": len(context.train),
@@ -111,14 +116,12 @@ def measure(context: Context) -> tuple[Numbers, Answers]:
 def as_classifier(key: str, slices: tuple[SliceTable, SliceTable], answers: Answers, seed: int) -> Numbers:
     """A classifier's answers on held-out real and on generated slices, with intervals and with shuffled labels."""
     (held_out, fakes), (real, made) = slices, answers
-    shuffled, luckiest = classification.shuffled_auc(fakes.labels, made, seed)
+    shuffled, luckiest = classification.shuffled_auc(fakes.labels, made, fakes.subjects, seed)
     numbers: Numbers = {f"{key}.shuffled": shuffled, f"{key}.shuffled.high": luckiest}
     for start, auc, some, given in ((f"{key}.real", f"{key}.real", held_out, real), (key, f"{key}.auc", fakes, made)):
-        low, high = classification.auc_interval(some.labels, given, some.subjects, seed)
+        numbers |= classification.ends(start, auc_interval(some.labels, given, some.subjects, seed))
         numbers |= {
             auc: classification.auc(some.labels, given),
-            f"{start}.low": low,
-            f"{start}.high": high,
             f"{start}.accuracy": classification.accuracy(some.labels, given),
             f"{start}.calibration": classification.calibration_error(some.labels, given),
         }
@@ -129,6 +132,8 @@ def in_words(numbers: Numbers) -> str:
     """What label fidelity means beside real people's."""
     if not numbers["fidelity.more_typical_than_real"]:
         return "Label fidelity is not above that of held-out real people."
+    if "fidelity.low" not in numbers or "fidelity.real.high" not in numbers:
+        return "Label fidelity is above that of held-out real people, who are too few to say by how much."
     if numbers["fidelity.low"] > numbers["fidelity.real.high"]:
         return (
             "Label fidelity is above that of held-out real people, which is no success. Generated slices are more "
@@ -154,6 +159,9 @@ def show(context: Context, numbers: Numbers, findings: Answers) -> list[ReportFi
         for which, slices, answers in (("real", held_out, real), ("generated", fakes, made))
     ]
     title = "the reference classifier's answers"
+    over = ""
+    if "fidelity.real.low" in numbers:
+        over = f" ({numbers['fidelity.real.low']:.3f} to {numbers['fidelity.real.high']:.3f} over people)"
     plots.histograms(figure.add_subplot(1, 2, 1), groups, title, f"probability of {last}, as it answers")
     sets = [
         (which, answers.max(axis=1), answers.argmax(axis=1) == slices.labels, style.look(which != "generated"))
@@ -169,8 +177,7 @@ def show(context: Context, numbers: Numbers, findings: Answers) -> list[ReportFi
             f"Generated slices are right in {numbers['fidelity.accuracy']:.0%}, with an AUC of "
             f"{numbers['fidelity.auc']:.3f}. A classifier trained on generated slices alone reaches "
             f"{numbers['tstr.auc']:.3f} on held-out reals (TSTR).",
-            f"held-out real people, AUC {numbers['fidelity.real']:.3f} "
-            f"({numbers['fidelity.real.low']:.3f} to {numbers['fidelity.real.high']:.3f} over people), and shuffled "
+            f"held-out real people, AUC {numbers['fidelity.real']:.3f}{over}, and shuffled "
             f"labels, AUC {numbers['fidelity.shuffled']:.3f}",
             private=False,
             alt=f"Left, outlines of histograms of the probability of {last}, of real and of generated slices of each "

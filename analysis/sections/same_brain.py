@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from analysis import latents, plots, two_classes
 from analysis.context import Context
-from analysis.numbers import Number, Numbers
-from analysis.persons import half_of_each_class, known, permuted
+from analysis.numbers import FEW_OF_CLASS, Number, Numbers
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, known, permuted
 from analysis.plots import ReportFigure
 from analysis.two_classes import TwoClasses
 
@@ -56,7 +56,7 @@ NUMBERS = (
     Number(
         "difference.correlation.halves",
         meaning="two halves of the real people against each other, which is what their number allows",
-        unless=NO_PEOPLE,
+        unless=f"{NO_PEOPLE}, or {FEW_OF_CLASS}",
     ),
 )
 Maps = dict[str, NDArray[np.float32]]
@@ -102,13 +102,15 @@ def _agreement(context: Context, two: TwoClasses, maps: Maps) -> Numbers:
     rng = np.random.default_rng(context.options.seed)
     lots = [permuted(labels, people, rng) for _ in range(LOTS)]
     shuffled = [latents.correlation(maps["mean"], _apart(reals, lot, two)) for lot in lots]
-    first = half_of_each_class(people, labels, rng)
-    halves = latents.correlation(*(_apart(reals[half], labels[half], two) for half in (first, ~first)))
-    return numbers | {
+    numbers |= {
         "difference.correlation.shuffled": float(np.mean(shuffled)),
         "difference.correlation.shuffled.high": float(np.quantile(shuffled, 0.975)),
-        "difference.correlation.halves": halves,
     }
+    if fewest_of_class(people, labels) >= FEWEST_OF_CLASS:
+        first = half_of_each_class(people, labels, rng)
+        halves = latents.correlation(*(_apart(reals[half], labels[half], two) for half in (first, ~first)))
+        numbers["difference.correlation.halves"] = halves
+    return numbers
 
 
 # ------------------------------------------------------------------ shown
@@ -264,14 +266,17 @@ def _real_picture(context: Context, two: TwoClasses, numbers: Numbers, maps: Map
     plots.signed_rows(left, [made[None]], [""], limit, "generated, same latents", bar=False)
     plots.signed_rows(right, [real[None]], [""], limit, f"real, {context.held_out_split}")
     bounds, warning = "People are unknown, so there is no control over people.", ""
-    if "difference.correlation.halves" in numbers:
+    if "difference.correlation.shuffled" in numbers:
         if numbers["difference.correlation"] <= numbers["difference.correlation.shuffled.high"]:
             warning = " Shuffled labels reach that by chance too: these people are too few to say that it agrees."
         bounds = (
             f"With the real people's labels permuted it is {numbers['difference.correlation.shuffled']:.2f} on "
-            f"average, luckiest {numbers['difference.correlation.shuffled.high']:.2f}. Two halves of the real people "
-            f"against each other give {numbers['difference.correlation.halves']:.2f}, which is what their number "
-            "allows."
+            f"average, luckiest {numbers['difference.correlation.shuffled.high']:.2f}."
+        )
+    if "difference.correlation.halves" in numbers:
+        bounds += (
+            f" Two halves of the real people against each other give {numbers['difference.correlation.halves']:.2f}, "
+            "which is what their number allows."
         )
     return ReportFigure(
         name="difference_real",

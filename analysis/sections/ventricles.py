@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis import atrophy, plots, style, two_classes
 from analysis.context import Context, NotHereError
-from analysis.numbers import UNKNOWN, Number, Numbers
+from analysis.numbers import FEW_OF_CLASS, UNKNOWN, Number, Numbers
 from analysis.plots import ReportFigure
 from analysis.ruler import ventricle_ratio
 from analysis.two_classes import TwoClasses
@@ -33,7 +33,7 @@ NUMBERS = (
             "shuffled labels {atrophy.shuffled}",
             "the ruler's rank correlation with truth {ruler.spearman}",
         ),
-        also={".low": UNKNOWN, ".high": UNKNOWN},
+        also=dict.fromkeys((".low", ".high"), f"{UNKNOWN}, or {FEW_OF_CLASS}"),
     ),
     Number(
         "atrophy.shuffled",

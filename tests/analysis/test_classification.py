@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.classification import accuracy, auc, auc_interval, calibration_error, confusion, shuffled_auc
+from analysis.classification import accuracy, auc, auc_interval, calibration_error, confusion, ends, shuffled_auc
 
 
 def two(probabilities):
@@ -49,9 +49,27 @@ def test_accuracy_moves_with_the_threshold_and_auc_does_not():
 
 def test_shuffled_labels_are_at_chance():
     labels = np.repeat([0, 1], 200)
-    mean, high = shuffled_auc(labels, two(np.linspace(0, 1, 400)))
+    mean, high = shuffled_auc(labels, two(np.linspace(0, 1, 400)), np.full(400, ""))
     assert mean == pytest.approx(0.5, abs=0.02)
     assert mean < high < 0.6
+
+
+def test_labels_of_persons_are_shuffled_not_of_slices():
+    """Eight people of 100 slices each, with answers of their own: chance alone has them far apart."""
+    rng, above = np.random.default_rng(3), 0
+    labels, people = np.repeat([0, 1], 400), np.repeat(np.arange(8).astype(str), 100)
+    for seed in range(20):
+        answers = two(1 / (1 + np.exp(-np.repeat(rng.normal(size=8), 100) - rng.normal(0, 0.3, 800))))
+        above += auc(labels, answers) > shuffled_auc(labels, answers, people, seed=seed)[1]
+    assert above <= 3  # 12 of 20, where slices are shuffled
+
+
+def test_an_auc_of_few_people_of_a_class_has_no_interval():
+    labels, answers = np.repeat([0, 1], [40, 10]), two(np.linspace(0.1, 0.9, 50))
+    people = np.array([f"p{k}" for k in [*range(40), *np.repeat(np.arange(40, 45), 2)]])
+    assert auc_interval(labels, answers, people) is None and ends("a", None) == {}
+    assert auc_interval(labels, answers, np.full(50, "")) is not None
+    assert ends("a", (0.1, 0.2)) == {"a.low": 0.1, "a.high": 0.2}
 
 
 def test_confusion_has_the_true_class_in_rows():

@@ -92,3 +92,16 @@ def test_the_map_at_equal_age_is_the_disease_and_not_the_age(people):
     found = adjusted_map(images, real)
     assert found[0, 0] == pytest.approx(40, abs=1) and abs(found[7, 7]) < 0.5
     assert images[real.is_high == 1, 0, 7, 7].mean() - images[real.is_high == 0, 0, 7, 7].mean() > 10
+
+
+@pytest.mark.parametrize("sick", [2, 4, 6])
+def test_few_people_of_a_class_have_no_interval_and_end_nothing(people, sick):
+    real, persons = people
+    kept = np.isin(persons, [*persons[real.is_high == 0][:60], *persons[real.is_high == 1][: 2 * sick]])
+    some = Real(
+        *(real.sizes[kept], real.is_high[kept], real.age[kept], {"sex": real.others["sex"][kept]}),
+        *(real.at[:, kept], real.truth[kept]),
+    )
+    for seed in range(5):
+        found = with_intervals(made(), some, persons[kept], seed=seed)
+        assert ("disease.of_true.low" in found) == (sick >= 6) and "disease.of_true" in found

@@ -113,3 +113,10 @@ def test_lines_are_of_each_class_and_leave_out_what_is_not_there():
         ("KID AD", "0.500", ("baseline 0.250",)),
         ("at 25.own %", "2", ("saw all",)),
     ]
+
+
+def test_two_numbers_are_not_called_the_same():
+    """Side by side one would stand in the other's row."""
+    twins = (Number("a.of_real", "  over real slices'"), Number("b.of_real", "  over real slices'"))
+    with pytest.raises(DeclarationError, match=r"b\.of_real and a\.of_real are both called 'over real slices''"):
+        check_declarations({"x": twins[:1], "y": twins[1:]})

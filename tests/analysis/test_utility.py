@@ -101,11 +101,15 @@ def test_what_cannot_be_compared_is_refused(tiny_run, whole, G):
         (replace(data, test=nobody), "has no test part"),
         (replace(data, class_names=("AD", "CN")), "a generator of classes CN, AD for data of AD, CN"),
         (replace(data, class_names=("CN",)), "needs two classes or more"),
+        (replace(data, test=few_people(data.test)), "6 test people of each class or more, a class has 5"),
     ):
         with pytest.raises(ValueError, match=words):
             compare([whole], broken, 16)
     with pytest.raises(ValueError, match="a generator of 16 pixels for slices of 32"):
         compare([whole], data, 32)
+    quarters = [Source(G, frozenset(sorted(whole.persons)[k : k + 4]), own=True) for k in (0, 4)]
+    with pytest.raises(ValueError, match=r"several --own runs of one share \(.*\); give one of each share"):
+        compare([whole, *quarters], data, 16)
     with pytest.raises(ValueError, match="trained on 1 persons who are not in the train part") as error:
         compare([whole, Source(G, frozenset({"somebody"}), own=True)], data, 16)
     assert "somebody" not in str(error.value)  # a public page prints it
@@ -116,3 +120,9 @@ def test_a_runs_own_persons_are_read_from_its_data(tiny_run):
     assert source.own and source.persons == frozenset(tiny_run.data.train.subjects.tolist())
     with pytest.raises(ValueError, match="size 64 is not trained yet"):
         utility.own_source(tiny_run.run_dir, 64)
+
+
+def few_people(part):
+    """All of CN, and five people of AD."""
+    sick = sorted(set(part.subjects[part.labels == 1]))[:5]
+    return part.subset((part.labels == 0) | np.isin(part.subjects, sick))

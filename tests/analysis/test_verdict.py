@@ -18,7 +18,7 @@ REAL = {  # as two samples of real people have it
     "fidelity.shuffled.high": 0.53,
     "tstr.auc": 0.9,
     "tstr.high": 0.93,
-    "tstr.shuffled": 0.5,
+    "tstr.shuffled.high": 0.54,
     "atrophy.ratio": 0.97,
     "atrophy.ratio.low": 0.85,
     "atrophy.ratio.high": 1.1,
@@ -71,6 +71,7 @@ def test_real_people_are_good_in_all():
         ("class", UNCLEAR, {"fidelity.auc": 0.96, "fidelity.low": 0.93, "fidelity.high": 0.98}),
         ("class", UNCLEAR, {"tstr.auc": 0.85, "tstr.high": 0.9}),
         ("class", BAD, {"tstr.auc": 0.49, "tstr.high": 0.55}),
+        ("class", BAD, {"tstr.auc": 0.53, "tstr.high": 0.6}),  # what the luckiest of shuffled labels reach
         ("disease size", BAD, {"atrophy.ratio": 0.37, "atrophy.ratio.low": 0.3, "atrophy.ratio.high": 0.45}),
         ("disease size", UNCLEAR, {"atrophy.ratio": 0.8, "atrophy.ratio.low": 0.7, "atrophy.ratio.high": 0.95}),
         ("copies", BAD, {"copies.share": 1.0, "copies.relative.share": 0.9}),
@@ -115,3 +116,30 @@ def test_where_people_are_unknown_the_verdict_says_what_it_cannot_say():
 def test_dark_corners_alone_are_not_called_realistic():
     corners = {"class_names": ["CN"], "corners": 0.1, "corners.real": 0.0}
     assert verdict(corners)[0].grade == UNKNOWN and verdict(corners | {"corners": 9.0})[0].grade == BAD
+
+
+def test_a_class_that_was_not_measured_is_not_good():
+    """Five people of AD: no neighbours' metrics. One: no KID either."""
+    five = {key: value for key, value in REAL.items() if not key.startswith(("coverage.AD", "recall.AD"))}
+    told = {j.aspect: j for j in verdict(five)}
+    assert told["variety"].grade == UNCLEAR and told["realism"].grade == GOOD
+    assert told["variety"].because == (
+        "coverage AD not measured, too few people, recall AD not measured, too few people"
+    )
+    one = {key: value for key, value in five.items() if not key.startswith("kid.AD")}
+    assert [j.grade for j in verdict(one)][:2] == [UNCLEAR, UNCLEAR]
+    assert verdict(one)[0].because == "KID AD not measured, too few people"
+
+
+def test_a_class_line_without_intervals_is_neither_good_nor_bad_unless_by_chance():
+    few = {key: value for key, value in REAL.items() if key[-4:] not in ("high", ".low") or "shuffled" in key}
+    assert grades()["class"] == GOOD and {j.aspect: j.grade for j in verdict(few)}["class"] == UNCLEAR
+    broken = {j.aspect: j.grade for j in verdict(few | {"fidelity.auc": 0.5})}
+    assert broken["class"] == BAD
+
+
+def test_few_people_cannot_say_that_nothing_is_copied():
+    assert (
+        grades(**{"held_out.persons": 12})["copies"] == UNCLEAR and grades(**{"held_out.persons": 20})["copies"] == GOOD
+    )
+    assert grades(**{"held_out.persons": 12, "copies.relative.share": 0.9})["copies"] == BAD
