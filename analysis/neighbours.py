@@ -34,6 +34,13 @@ def purity(labels: NDArray[Any], nearest: NDArray[np.int64]) -> float:
     return float((labels[nearest] == labels[:, None]).mean())
 
 
+def purity_expected(labels: NDArray[Any], groups: NDArray[Any]) -> float:
+    """Purity of equal distributions: the mean share of an image's strangers that have its own label."""
+    labels, others = np.asarray(labels), strangers(len(labels), groups)
+    own = others & (labels[:, None] == labels[None, :])
+    return float((own.sum(axis=1) / others.sum(axis=1)).mean())
+
+
 def silhouette(features: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any]) -> float:
     """Mean of (b - a) / max(a, b) (Rousseeuw 1987) with the person's own slices left out.
 

@@ -91,15 +91,3 @@ def off_profile(stack: Stack, usual: NDArray[np.float64]) -> float:
     """Root mean square distance of a stack's profile from the usual one, as a share of the mean area."""
     off = profile(stack) - np.polyval(usual, stack.heights)
     return float(np.sqrt((off**2).mean()))
-
-
-def mixed(stacks: Sequence[Stack], first: int) -> Stack:
-    """Each slice of another stack of the same class: what slices that have nothing to do with each other give.
-
-    Only of stacks of as many slices; the heights are the first one's.
-    """
-    own = stacks[first]
-    others = [s for s in stacks if s.label == own.label and len(s.heights) == len(own.heights)]
-    start = next(i for i, stack in enumerate(others) if stack is own)
-    images = [others[(start + k) % len(others)].images[k] for k in range(len(own.heights))]
-    return Stack(np.stack(images), own.heights, own.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ NUMBERS = (
         "stack.profile",
         "  area off its profile",
         "how far the area of the head lies from what the height makes of it in real training slices (root mean square, "
-        "a share of the stack's mean area). Other seeds: each slice of a stack from another seed",
+        "a share of the stack's mean area). Another latent: each slice of a stack from another seed",
         beside=BESIDE,
         also={".real": "", ".others": "", **INTERVAL},
     ),
@@ -72,7 +73,7 @@ def measure(context: Context) -> tuple[Numbers, Made]:
         len(context.class_names),
     )
     made = [like(G, stack, FIRST_SEED + i) for i, stack in enumerate(real)]
-    others = [stacks.mixed(made, i) for i in range(len(made))]
+    others = strangers_of(G, real)
     usual = stacks.usual_profile(training(context) or real)
     numbers: Numbers = {"stack.persons": len(real)}
     for name, pairs_of in (("near", stacks.near_pairs), ("far", stacks.far_pairs)):
@@ -107,6 +108,16 @@ def like(G: Generator, stack: Stack, seed: int) -> Stack:
     """A synthetic person of the same class at the same heights."""
     images = generate_stack(G, stack.label, seed, stack.heights.tolist()).numpy()
     return Stack(images, stack.heights, stack.label)
+
+
+def strangers_of(G: Generator, real: Sequence[Stack]) -> list[Stack]:
+    """At the heights of each real person slices that have nothing to do with each other: every one of another seed."""
+    seeds = itertools.count(FIRST_SEED + len(real))
+    found = []
+    for stack in real:
+        slices = [generate_stack(G, stack.label, next(seeds), [height]).numpy() for height in stack.heights.tolist()]
+        found.append(Stack(np.concatenate(slices), stack.heights, stack.label))
+    return found
 
 
 def training(context: Context) -> list[Stack]:

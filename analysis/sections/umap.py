@@ -167,7 +167,7 @@ def _numbers(context: Context, held_out: FeatureTable, fakes: FeatureTable, trai
         subjects = np.concatenate([held_out.subjects[pair[0]], other.subjects[pair[1]]])
         sides = np.repeat([0, 1], count)
         numbers[f"umap.realness{suffix}"] = neighbours.purity(sides, neighbours.neighbours(features, subjects))
-        numbers[f"umap.realness.expected{suffix}"] = (count - 1) / (2 * count - 1)
+        numbers[f"umap.realness.expected{suffix}"] = neighbours.purity_expected(sides, subjects)
     return numbers
 
 

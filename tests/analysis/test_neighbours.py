@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.neighbours import neighbours, purity, purity_test, silhouette
+from analysis.neighbours import neighbours, purity, purity_expected, purity_test, silhouette
 
 
 def test_neighbours_are_of_other_persons():
@@ -36,3 +36,15 @@ def test_silhouette_is_the_textbooks_where_nobody_has_two_slices():
     assert silhouette(features, labels, nobody) == pytest.approx(silhouette_score(features, labels))
     with pytest.raises(ValueError, match="two classes"):
         silhouette(features, np.zeros(30), nobody)
+
+
+@pytest.mark.parametrize("slices", [1, 5, 40])
+def test_purity_of_equal_sets_is_what_is_expected_whatever_people_have(slices):
+    """Sides of one distribution, people of so many slices: a person's own slices are no neighbours."""
+    rng, found = np.random.default_rng(8), []
+    sides, groups = np.repeat([0, 1], 120), np.repeat(np.arange(240 // slices).astype(str), slices)
+    for _ in range(100):
+        features = rng.normal(size=(240, 3)) + np.repeat(rng.normal(size=(240 // slices, 3)), slices, axis=0)
+        found.append(purity(sides, neighbours(features, groups, 15)))
+    assert np.mean(found) == pytest.approx(purity_expected(sides, groups), abs=0.03)
+    assert purity_expected(sides, groups) == pytest.approx((120 - slices) / (240 - slices))

@@ -57,10 +57,3 @@ def test_a_stack_that_follows_the_usual_profile_is_not_off_it_whatever_its_size(
     assert stacks.off_profile(small, usual) < 0.03
     expected = np.sqrt(np.mean([(a - b) ** 2 for a, b in zip(shape**2 / 0.8, shape[::-1] ** 2 / 0.8, strict=True)]))
     assert stacks.off_profile(upside_down, usual) == pytest.approx(expected, abs=0.03)
-
-
-def test_a_mixed_stack_takes_each_slice_from_another_one_of_its_class():
-    some = [stack([20, 20, 20], texture, label=label) for texture, label in ((0, 0), (1, 1), (2, 0), (3, 0), (4, 1))]
-    made = stacks.mixed(some, 2)
-    sources = [next(i for i, s in enumerate(some) if np.array_equal(s.images[k], made.images[k])) for k in range(3)]
-    assert sources == [2, 3, 0] and made.label == 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from analysis import stacks
 from analysis.context import NotHereError
@@ -91,3 +92,20 @@ def test_too_few_people_and_heights_beyond_the_range_are_left_out():
     ]
     with pytest.raises(NotHereError, match="of each of 4 people of a class; there are 1"):
         stack.chosen(some, (0.0, 5.0), 2)
+
+
+def test_the_control_is_of_another_seed_at_every_height_of_the_same_person(monkeypatch):
+    """Also where people have different numbers of slices, or one alone has as many."""
+    asked = []
+
+    def fake(G, label, seed, heights):
+        asked.append((label, seed, *heights))
+        return torch.zeros(len(heights), 1, 8, 8, dtype=torch.uint8)
+
+    monkeypatch.setattr(stack, "generate_stack", fake)
+    real = [Stack(np.zeros((n, 1, 8, 8), np.uint8), np.arange(n) * 5.0 + i, i % 2) for i, n in enumerate((3, 4, 5, 3))]
+    others = stack.strangers_of(None, real)
+    assert [other.images.shape[0] for other in others] == [3, 4, 5, 3]
+    assert [row[2] for row in asked] == [height for one in real for height in one.heights]
+    seeds = [row[1] for row in asked]
+    assert len(set(seeds)) == 15 and min(seeds) >= stack.FIRST_SEED + len(real)  # none is of the measured stacks
