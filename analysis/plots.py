@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from analysis import style
@@ -72,10 +73,19 @@ def page_bytes(picture: ReportFigure) -> bytes:
 
 def _saved(figure: Figure, suffix: str, dpi: int, about: dict[str, str]) -> bytes:
     dated = {".svg": "Date", ".pdf": "CreationDate"}  # left out, so that the same figure is the same file
+    literal(figure)
     metadata: dict[str, Any] = about | ({dated[suffix]: None} if suffix in dated else {})
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix.removeprefix("."), dpi=dpi, metadata=metadata)
     return buffer.getvalue()
+
+
+def literal(figure: Figure) -> None:
+    """A $ in a name is a $, and no beginning of a formula; ticks of logarithmic axes are formulas of matplotlib's."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if "$" in text.get_text() and not text.get_text().startswith("$\\mathdefault"):
+            text.set_parse_math(False)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +32,7 @@ from progan_style import refuse_used
 STORE = "sections"  # folder of finished sections, in the report's own
 EARLIER_STORE = "parts"  # what it was called in reports of earlier versions
 ALWAYS = "report"  # whose numbers HEAD are
-FORMAT = 2  # of metrics.json: raise it when a number gets another meaning
+FORMAT = 3  # of metrics.json: raise it when a number gets another meaning
 
 RUNS = "with two folders, which have no training"
 NOT_ASKED = "for sections that were not asked for"
@@ -192,8 +193,10 @@ def _run(context: Context, section: ReportSection, key: str, owed: bool) -> dict
     start = time.monotonic()
     try:
         numbers, findings = section.measure(context)
-        pictures = section.show(context, numbers, findings)
-    except ValueError as error:
+        if broken := [key for key, value in numbers.items() if isinstance(value, float) and not math.isfinite(value)]:
+            raise ValueError(f"{', '.join(broken)} came out as no number: are its slices all black, or all alike?")
+        pictures = [_write(context, picture) for picture in section.show(context, numbers, findings)]
+    except (ValueError, ArithmeticError) as error:
         context.note(f"{section.name} left out: {error}")
         fault = owed or not isinstance(error, NotHereError)
         failed = [f"{section.name}: {context.without_places(str(error))}"] if fault else []
@@ -205,7 +208,7 @@ def _run(context: Context, section: ReportSection, key: str, owed: bool) -> dict
     done = {
         "key": key,
         "numbers": numbers | shared | {f"seconds.{section.name}": round(own, 1)},
-        "pictures": [_write(context, picture) for picture in pictures],
+        "pictures": pictures,
         "notes": list(context.notes),
     }
     (context.folder / STORE / f"{section.name}.json").write_text(json.dumps(done, allow_nan=False), encoding="utf-8")

@@ -57,6 +57,8 @@ def png(pair: Pair) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from analysis.plots import literal
+
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Sequence = figure.subplots(1, 3)
@@ -78,6 +80,7 @@ def png(pair: Pair) -> bytes:
         axes[0].text(start, side - 1.6 * start, f"{BAR_MM} mm", color="white", fontsize=9, va="bottom")
     figure.supxlabel(pair.settings, fontsize=7, ha="left", x=0.01, color="0.25")
     buffer = io.BytesIO()
+    literal(figure)
     figure.savefig(buffer, format="png", dpi=120, metadata={"Description": pair.settings})
     return buffer.getvalue()
 

@@ -126,6 +126,7 @@ def save_loss_plot(run_dir: Path, path: Path, schedule: GrowthSchedule, title: s
         if s.fade:
             ax.axvspan(s.start / 1000, min((s.start + s.fade) / 1000, last), color="0.82", zorder=-1)
         ax.text(s.start / 1000, 1.0, f" {s.resolution}px", transform=ax.get_xaxis_transform(), va="top", fontsize=8)
-    ax.set(xlabel="thousand images seen (dark band: fading in)", ylabel="loss", title=title)
+    ax.set(xlabel="thousand images seen (dark band: fading in)", ylabel="loss")
+    ax.set_title(title, parse_math=False)  # a $ in a run's name is a $
     ax.legend(loc="upper right", fontsize=8)
     FigureCanvasAgg(figure).print_figure(path)

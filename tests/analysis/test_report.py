@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from analysis import context as contexts, folder_context, make_report, report, sections, slices as slices_module
+from analysis import context as contexts, folder_context, make_report, plots, report, sections, slices as slices_module
 from analysis.numbers import DeclarationError, Number
 from progan_style import load_folder, load_generator, stage_dir
 
@@ -186,3 +186,26 @@ def test_facts_are_those_of_the_data(predict, run, toy_root, quick, tmp_path):
     assert not (tmp_path / "out" / "model_card.md").exists()
     columns["psi"][0] = "1"
     assert folder_context(real, fake, 16, tmp_path / "out").psi is None
+
+
+def test_a_number_that_is_none_and_a_dollar_in_a_name_end_nothing(predict, run, quick, monkeypatch):
+    """The section is left out with a line; the others, and names that look like formulas, are as they are."""
+    with_measure(monkeypatch, lambda context: ({"kid.CN": float("nan")}, {}))
+    numbers = predict(run, ["similarity", "grid"])
+    assert [line for line in numbers["failed"]] == [
+        "similarity: kid.CN came out as no number: are its slices all black, or all alike?"
+    ]
+    assert "real_vs_fake.png" in numbers["pictures"]
+    with_measure(monkeypatch, lambda context: 1 / 0)
+    assert predict(run, ["similarity"])["failed"] == ["similarity: division by zero"]
+    figure = plots.new_figure(3, 3)
+    figure.suptitle("cost$5_$ and a $ more")
+    figure.add_subplot().set_xscale("log")
+    assert plots.page_bytes(plots.ReportFigure("x", figure, "", "", "", False, "", "")).startswith(b"\x89PNG")
+
+
+def with_measure(monkeypatch, measure):
+    """The section similarity measures so."""
+    found = sections.load()
+    changed = found | {"similarity": replace(found["similarity"], measure=measure)}
+    monkeypatch.setattr(sections, "load", lambda: changed)
