@@ -17,8 +17,8 @@ GLOSSARY = {
     "untrained generator": "A control: the same network before its first step, the other end of the scale.",
     "planted copies": "A control: training slices that are given to the copy check as if they were generated, as they "
     "are or moved, turned, brightened, saved again.",
-    "false alarms|false-alarm rate": "Held-out people's slices that the copy check calls copies. It is about 1 % by "
-    "construction.",
+    "false alarms|false-alarm rate": "Held-out people's slices that the copy check calls copies. It is about 1 % with "
+    "many people, and more with few.",
     "closest training slice": "The training slice that is nearest to a slice.",
     "aligned pixels": "Slices in one pose and contrast, by their own moments, so that a shift or a turn does not hide "
     "a copy.",

@@ -6,6 +6,7 @@ next. Nothing is judged on a point alone where an interval can be had.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -117,15 +118,21 @@ def _seen(numbers: Numbers) -> Iterable[Finding]:
 
 
 def _distance(numbers: Numbers, key: str, words: str) -> Finding:
-    """A distance beside that of two real samples. With too few people for intervals it is never good."""
+    """A distance beside that of two real samples. With too few people for intervals it is never good.
+
+    Both are estimates: of two equal ones the first lies above the second's own 95 % in more than 1 of 40. So what is
+    good is a difference that chance makes, by the two intervals together.
+    """
     value, baseline = numbers[key], numbers[f"{key}.baseline"]
     top = numbers.get(f"{key}.baseline.high")
     if top is None or f"{key}.low" not in numbers:
         noise = numbers.get(f"{key}.untrained")
         bad = noise is not None and value > (baseline + noise) / 2
         return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} beside {baseline:.3f}, too few people to judge")
-    grade = GOOD if value <= top else BAD if numbers[f"{key}.low"] > top else UNCLEAR
-    return Finding(grade, f"{words} {value:.3f}, real samples up to {top:.3f}")
+    low = numbers[f"{key}.low"]
+    limit = baseline + math.hypot(top - baseline, value - low)
+    grade = GOOD if value <= limit else BAD if low > top else UNCLEAR
+    return Finding(grade, f"{words} {value:.3f}, real samples {baseline:.3f}, as good up to {limit:.3f}")
 
 
 def _variety(numbers: Numbers) -> Iterable[Finding]:
@@ -214,10 +221,10 @@ ASPECTS = (
     Aspect(
         "realism",
         _realism,
-        "good: KID of each class within the 95 % of two real samples, power in every half octave of the spectrum "
-        f"{POWER[0]:g} to {POWER[1]:g} of the reals', corners at most {CORNERS[0]:g} gray level above "
-        f"theirs. Bad: KID's own interval beyond it, the power beyond {POWER[0] ** 2:.2f} to {POWER[1] ** 2:.2f} "
-        "(unless that of training reals is too, in the same half octave), "
+        "good: KID of each class above that of two real samples by no more than chance (the 95 % of both together), "
+        f"power in every half octave of the spectrum {POWER[0]:g} to {POWER[1]:g} of the reals', corners at most "
+        f"{CORNERS[0]:g} gray level above theirs. Bad: KID's own 95 % beyond those of real samples, the power beyond "
+        f"{POWER[0] ** 2:.2f} to {POWER[1] ** 2:.2f} (unless that of training reals is too, in the same half octave), "
         f"corners more than {CORNERS[1]:g} above",
         "the section similarity was not made, or has too few people",
         "Train longer (schedule.hold_kimg of the last size), and look at the samples of each size: the fault is as old "

@@ -143,3 +143,12 @@ def test_few_people_cannot_say_that_nothing_is_copied():
         grades(**{"held_out.persons": 12})["copies"] == UNCLEAR and grades(**{"held_out.persons": 20})["copies"] == GOOD
     )
     assert grades(**{"held_out.persons": 12, "copies.relative.share": 0.9})["copies"] == BAD
+
+
+def test_a_kid_is_as_good_as_real_samples_within_the_chance_of_both():
+    """Real samples 0 with 0.15 above; 0.1 below the number's own: 0.18 together, by Pythagoras."""
+    near = {"kid.AD": 0.18, "kid.AD.low": 0.08, "kid.AD.high": 0.3}
+    assert grades(**near)["realism"] == GOOD
+    told = verdict(REAL | near | {"kid.AD": 0.19, "kid.AD.low": 0.09})[0]
+    assert told.grade == UNCLEAR and told.because == "KID AD 0.190, real samples 0.000, as good up to 0.180"
+    assert grades(**near | {"kid.AD": 0.26, "kid.AD.low": 0.16})["realism"] == BAD  # beyond 0.15 with all of its own
