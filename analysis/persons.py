@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-HALVES = 40  # half-samples of persons behind an interval
+HALVES = 200  # half-samples of persons behind an interval
 FEWEST_OF_CLASS = 6  # persons of a class: of fewer, halves are so alike that an interval over them says too little
 Rng = np.random.Generator
 
