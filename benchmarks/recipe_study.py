@@ -315,23 +315,23 @@ def cell(key: str, digits: int, rows: Sequence[dict[str, Any]]) -> str:
 def decide(key: str, sign: int, found: dict[str, list[dict[str, Any]]]) -> str:
     """The winner by one number, or a tie, in which the first arm stays.
 
-    A winner is better than the first arm by more than twice the pooled spread: the root of the arms' mean variance.
+    A winner is better than the first arm, or the first arm than all others, by more than twice the pooled spread: the
+    root of the arms' mean variance.
     """
     values = {n: [row[key] for row in rows if key in row] for n, rows in found.items()}
     values = {name: x for name, x in values.items() if x}
     first = next(iter(found))
     if first not in values or len(values) < 2:
         return "not enough rows"
-    best = max(values, key=lambda name: sign * statistics.fmean(values[name]))
+    order = sorted(values, key=lambda name: sign * statistics.fmean(values[name]), reverse=True)
+    best, other = order[0], order[1] if order[0] == first else first
     several = [statistics.variance(x) for x in values.values() if len(x) > 1]
-    gain = sign * (statistics.fmean(values[best]) - statistics.fmean(values[first]))
-    if best == first:
-        return f"{first} is best"
-    if min(len(values[first]), len(values[best])) < 2:
-        return f"{best} leads {first} by {gain:.3f}, one seed: a pilot"
+    gain = sign * (statistics.fmean(values[best]) - statistics.fmean(values[other]))
+    if min(len(values[other]), len(values[best])) < 2:
+        return f"{best} leads {other} by {gain:.3f}, one seed: a pilot"
     spread = math.sqrt(statistics.fmean(several))
     verdict = "wins" if gain > 2 * spread else f"ties, {first} stays"
-    return f"{best} leads {first} by {gain:.3f}, pooled spread {spread:.3f}: {verdict}"
+    return f"{best} leads {other} by {gain:.3f}, pooled spread {spread:.3f}: {verdict}"
 
 
 def main(argv: list[str] | None = None) -> int:

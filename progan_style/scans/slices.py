@@ -136,17 +136,7 @@ def prepare_slices(
     pictures = {item.path: _picture(found, i, names) for i, item in enumerate(found.slices)}
     told: list[str] = []
     if settings.labels is not None:
-        sheet = read_sheet(settings.labels, alias_table(settings.aliases))
-        for line in describe(sheet):
-            say(line)
-        pictures, left = _ask_sheet(sheet, found, pictures, settings)
-        for line in left:
-            say(line)
-        columns = {(picture.subject, picture.session): picture.columns for picture in pictures.values()}
-        people = counted([*columns.values()])
-        told = [*sheet.demographics.remarks(with_cells=False), *people]
-        for line in people:
-            say(f"people    {line}")
+        pictures, told = _told_by_sheet(settings.labels, found, pictures, settings, say)
     if not pictures:
         raise ValueError(f"{source}: none of the {len(found.slices)} slices has a row with a group in the sheet")
     if not all(picture.subject for picture in pictures.values()):
@@ -187,6 +177,22 @@ def _picture(found: SliceSet, i: int, names: Names | None) -> writing.Picture:
     return writing.Picture(
         found.path(i), found.class_names[item.label], str(found.subjects[i]), session, columns, guessed
     )
+
+
+def _told_by_sheet(
+    labels: str | os.PathLike[str],
+    found: SliceSet,
+    pictures: Mapping[str, writing.Picture],
+    settings: PrepareSettings,
+    say: Callable[[str], None],
+) -> tuple[dict[str, writing.Picture], list[str]]:
+    """The pictures that stay, with what the sheet says of them, and remarks for the card."""
+    sheet = read_sheet(labels, alias_table(settings.aliases))
+    kept, left = _ask_sheet(sheet, found, pictures, settings)
+    people = counted([*{(picture.subject, picture.session): picture.columns for picture in kept.values()}.values()])
+    for line in (*describe(sheet), *left, *(f"people    {line}" for line in people)):
+        say(line)
+    return kept, [*sheet.demographics.remarks(with_cells=False), *people]
 
 
 def _ask_sheet(

@@ -18,7 +18,9 @@ def rows_of(**kids):
 def test_a_winner_needs_more_than_twice_the_pooled_spread():
     assert decide("kid", -1, rows_of(a=[0.5, 0.6], b=[0.1, 0.2])) == "b leads a by 0.400, pooled spread 0.071: wins"
     assert "ties, a stays" in decide("kid", -1, rows_of(a=[0.5, 0.6], b=[0.4, 0.5]))
-    assert decide("kid", -1, rows_of(a=[0.1, 0.2], b=[0.4, 0.5])) == "a is best"
+    assert decide("kid", -1, rows_of(a=[0.1, 0.2], b=[0.4, 0.5])) == "a leads b by 0.300, pooled spread 0.071: wins"
+    assert decide("kid", -1, rows_of(a=[0.1, 0.2], b=[0.9, 1.0], c=[0.2, 0.3])).startswith("a leads c by 0.100, ")
+    assert decide("kid", -1, rows_of(a=[0.1, 0.2], b=[0.2, 0.3])).endswith("ties, a stays")
     assert "one seed: a pilot" in decide("kid", -1, rows_of(a=[0.5], b=[0.4]))
     assert decide("kid", -1, rows_of(a=[0.5])) == "not enough rows"
     assert decide("coverage", 1, rows_of(a=[0.5], b=[0.4])) == "not enough rows"
