@@ -244,7 +244,13 @@ class Discriminator(contract.Discriminator):
             return cast(Tensor, self.class_head(features))
 
     def adapted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Where the other network lacks classes or conditions, theirs begin at 0: the logit is the other one's."""
+        """Where the other network lacks classes or conditions, theirs begin at 0: the logit is the other one's.
+
+        A class head of another kind begins anew: its tensors have the same names and another meaning.
+        """
         mine, parts = self.state_dict(), ("embed.", "position.", "conditions.")
+        heads = [{name for name in some if name.startswith("class_head.")} for some in (mine, weights)]
+        if heads[0] != heads[1]:
+            weights = {name: tensor for name, tensor in weights.items() if name not in heads[1]}
         new = [name for name in mine if name.startswith(parts) and name not in weights]
         return weights | {name: torch.zeros_like(mine[name]) for name in new}

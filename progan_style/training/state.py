@@ -162,8 +162,12 @@ class State:
         new = [f"class {name}" for name in classes if name not in their_classes]
         new += ["positions"] if self.described.position and "mapping.position.dense.weight" not in state["G"] else []
         new += [f"condition {name}" for name in self.described.sizes if name not in theirs.sizes]
+        gone = [f"class {name}" for name in their_classes if name not in classes]
+        gone += ["positions"] if theirs.position and not self.described.position else []
+        gone += [f"condition {name}" for name in theirs.sizes if name not in self.described.sizes]
         tables = tables_of(self.described, theirs)
-        runlog.say(f"the networks begin with {path}" + (f"; new here: {', '.join(new)}" if new else ""))
+        told = [f"{what}: {', '.join(names)}" for what, names in (("new here", new), ("dropped", gone)) if names]
+        runlog.say("; ".join([f"the networks begin with {path}", *told]))
         for name in NETWORKS:
             network: Growing = getattr(self, name)
             rows = tables | dict.fromkeys(network.per_class, (classes, their_classes))

@@ -199,3 +199,16 @@ def test_the_networks_have_the_sizes_of_the_configuration():
     assert "in_logit" not in arguments["generator"] and arguments["discriminator"]["in_logit"] is True
     auxiliary = load_config(overrides=["conditioning.name=auxiliary"])
     assert network_arguments(auxiliary, Conditions())["discriminator"]["in_logit"] is False
+
+
+def test_a_class_head_of_another_kind_begins_anew(make, tiny_run, capsys):
+    """A linear discriminant on raw features and a layer on standardised ones have tensors of the same names."""
+    path = tiny_run.run_dir / "checkpoint.pt"
+    fresh, _ = make("fresh", "conditioning.name=auxiliary")
+    trainer, run_dir = make("run", f"init={path}", "conditioning.name=auxiliary")
+    assert not trainer.run(run_dir, stop=lambda: True)
+    mine, theirs = weights_of(trainer.state.D), weights_of(fresh.state.D)
+    for name in (name for name in mine if name.startswith("class_head.")):
+        assert torch.equal(mine[name], theirs[name]), name
+    assert torch.equal(mine["embed.weight"], load_state(path)["D"]["embed.weight"]) if "embed.weight" in mine else True
+    assert "of D begin anew: class_head.weight" in capsys.readouterr().out
