@@ -149,3 +149,16 @@ def test_a_line_break_in_a_name_makes_no_second_line(capsys):
 
     assert shell.run("prepare.py", work, argparse.Namespace(), "") == 2
     assert capsys.readouterr().err == "prepare.py: manifest.csv line 3: a b is not there\n"
+
+
+def test_a_command_whose_terminal_is_gone_goes_on_without_words(tmp_path):
+    """Without a hangup, as after `disown`: writing fails with EIO then."""
+    pty = pytest.importorskip("pty", reason="no terminals on Windows")
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-c", UNREAD, tmp_path / "made"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    assert process.stdin is not None and os.read(ours, 5) == b"first"
+    os.close(ours)
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0 and (tmp_path / "made").is_file()
