@@ -94,6 +94,7 @@ FREE = {
     "training.precision",
     "data.root",  # where the slices lie; whether they are the same is told by their digest
     "data.cache",
+    "data.allow_upsampling",  # levels above the pictures' own sizes alone differ
     "training.compile",
     "training.graphs",
     "training.log_kimg",

@@ -96,31 +96,41 @@ class Job:
                 f"train --until {until}, or set data.allow_upsampling" if until >= SMALLEST else "too small to train on"
             )
             raise ValueError(f"{name}: {width} x {height} pixels; the last stage is {self.resolution}: {hint}")
+        return self.at(image, self.resolution)
+
+    def at(self, image: np.ndarray, resolution: int) -> np.ndarray:
+        """Gray values [H, W] -> float64 [resolution, resolution] in 0 .. 255, not rounded."""
         square = pad_square(image, self.low)
-        if self.bits == 8 and side == self.resolution:
+        if self.bits == 8 and len(square) == resolution:
             return square.astype(np.float64)
-        return (resize(square, self.resolution) - self.low) * (255 / (self.high - self.low))
+        return (resize(square, resolution) - self.low) * (255 / (self.high - self.low))
 
 
 def _pack_chunk(job: Job, paths: Sequence[str]) -> dict[str, Any]:
     sizes: Counter[str] = Counter()
-    packed, skipped, upsampled = [], [], 0
+    packed: list[np.ndarray] = []
+    skipped: list[str] = []
+    small: dict[int, np.ndarray] = {}  # row -> a picture that is made larger
     for path in paths:
         image = job.read(path)
         if image is None:
             skipped.append(path)
             continue
+        if max(image.shape) < job.resolution:
+            small[len(packed)] = image
         packed.append(job.pack(path, image))
         sizes[f"{image.shape[1]}x{image.shape[0]}"] += 1
-        upsampled += max(image.shape) < job.resolution
     levels = []
     if packed:
         values = np.stack(packed)[:, None]
         levels = [round_half_up(values)]
         while values.shape[-1] > SMALLEST:
             values = halve(values)
+            for row, image in small.items():  # from the picture itself, so that a level is the same whatever was packed
+                if (side := values.shape[-1]) <= max(image.shape) < 2 * side:
+                    values[row, 0] = job.at(image, side)
             levels.append(round_half_up(values))
-    return {"levels": levels, "sizes": sizes, "skipped": skipped, "upsampled": upsampled}
+    return {"levels": levels, "sizes": sizes, "skipped": skipped, "upsampled": len(small)}
 
 
 def _range_chunk(job: Job, paths: Sequence[str]) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """A folder of slices, packed: which bytes, and when the cache is found again."""
 
 import errno
+import json
 import os
 import sys
 from pathlib import Path
@@ -179,3 +180,18 @@ def test_oasis(load):
     people = set(data.train.subjects) | set(data.validate.subjects)
     assert data.subjects_are == "persons" and len(people) == 172 and not data.shared_subjects()
     assert data.source_sizes == {"128x128": 5504} and data.unseen[0] == "validate"
+
+
+def test_a_level_is_the_same_whatever_size_was_packed_of_slices_made_larger_too(root, load):
+    """A run that grows is packed anew for each size, and is told by its lowest level."""
+    rng = np.random.default_rng(0)
+    for i, side in enumerate((12, 16, 20, 31, 40)):
+        for name in ("CN", "AD"):
+            path = root / "train" / name / f"sub-{i:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 255, (side, side - 3), np.uint8)).save(path)
+    packed = {size: load(resolution=size, allow=Allow(upsampling=True)).train for size in (8, 16, 32, 64)}
+    assert len({json.dumps(data.digest()) for data in packed.values()}) == 1
+    assert np.array_equal(packed[16].at(16)[[1, 2]], packed[64].at(16)[[1, 2]])  # 16 and 20 pixels
+    strict = load(resolution=8).train  # so that the key may come with a larger size
+    assert strict.digest() == packed[64].digest()
