@@ -223,6 +223,15 @@ def checked(header: Any, path: Path) -> dict[str, Any]:
     return dict(header)
 
 
+def images_of(path: Path) -> int:
+    """How many images a network's file says that it had seen; 0 if it says nothing that can be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int(json.loads(file.metadata()["progan_style"])["nimg"])
+    except Exception:  # a damaged file is told where it is used
+        return 0
+
+
 def load_network(path: str | Path, kind: str) -> Growing:
     path = Path(path)
     if not path.is_file():

@@ -14,12 +14,13 @@ wild step passes. What healthy and diverged runs measure: docs/experiments/diver
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from progan_style.checkpoint import PREVIOUS, load_state
+from progan_style.checkpoint import PREVIOUS, images_of, load_state
+from progan_style.run import WEIGHTS, stage_dir
 
 MARGIN_PER_PIXEL = 4.0
 GRADIENT_FACTOR = 100.0
@@ -114,3 +115,17 @@ def cannot_go_back(
         + f"; {kept}. Lower schedule.lr_g.{resolution} and schedule.lr_d.{resolution}, or raise "
         + f"schedule.r1_gamma.{resolution}, with --set"
     )
+
+
+def drop_later(run_dir: Path, sizes: Iterable[int], nimg: int, best: dict[int, float]) -> None:
+    """Take away the averages of a run that were made after `nimg` images, on a way that is not gone on with.
+
+    best: lowest KID by size; one whose average goes is forgotten, so that the next evaluation keeps one again.
+    """
+    for r in sizes:
+        for kind, name in WEIGHTS.items():
+            path = stage_dir(run_dir, r) / name
+            if path.exists() and images_of(path) > nimg:
+                path.unlink()
+                if kind == "best":
+                    best.pop(r, None)

@@ -21,12 +21,12 @@ from progan_style.config import Config, parse_config, refuse_changes, save_confi
 from progan_style.files import write_whole
 from progan_style.networks import fir
 from progan_style.networks.contract import Generator
-from progan_style.run import finished_stages, refuse_other_data, refuse_without_checkpoint, stage_dir
+from progan_style.run import WEIGHTS, finished_stages, refuse_other_data, refuse_without_checkpoint, stage_dir
 from progan_style.sampling import save_samples
 from progan_style.training import graphs, runlog
 from progan_style.training.call import describe_call
 from progan_style.training.lock import Lock
-from progan_style.training.recovery import cannot_go_back, last_good, not_finite
+from progan_style.training.recovery import cannot_go_back, drop_later, last_good, not_finite
 from progan_style.training.schedule import GrowthSchedule, Phase, Stage, crossed, last_phase, stage_ended
 from progan_style.training.screen import Pace, Table, brief, legend
 from progan_style.training.state import State
@@ -108,6 +108,7 @@ class Upkeep:
             save_config(self.config, self.run_dir / "config.yaml")
             self.log = runlog.RunLog(self.run_dir, self.state.nimg)
             self.log.begin(describe_call(self.state.device, self.precision), self.state.nimg)
+            drop_later(self.run_dir, self.config.schedule.resolutions, self.state.nimg, self.state.best)
             self.table = Table()
             if len(self.config.data.classes) > 1:
                 runlog.say(f"note: {legend(largest_share)}")
@@ -303,7 +304,7 @@ class Upkeep:
         r, kid = phase.resolution, numbers["kid"]
         if phase.alpha == 1.0 and kid < best.get(r, math.inf):
             best[r] = kid
-            path = stage_dir(self.run_dir, r) / "generator-best.safetensors"
+            path = stage_dir(self.run_dir, r) / WEIGHTS["best"]
             save_network(path, self.state.G_ema, self.state.header("generator", r) | {"kid": kid})
 
     def _finish_stage(self) -> None:
@@ -337,9 +338,7 @@ class Upkeep:
         distributed.any_rank(False)  # all have read what the first now writes
         runlog.say(f"{seen}; back to {self.state.nimg} images with the learning rates times {watchdog.rate:g}")
         if self.log is not None:
-            for stage in self.schedule.stages:
-                if stage.end > self.state.nimg:
-                    (stage_dir(self.run_dir, stage.resolution) / "generator.safetensors").unlink(missing_ok=True)
+            drop_later(self.run_dir, self.config.schedule.resolutions, self.state.nimg, self.state.best)
             save_state(self.path, self._state_dict(), keep=self.saved <= watchdog.good)
             self.log.close()
             self.log = runlog.RunLog(self.run_dir, self.state.nimg)

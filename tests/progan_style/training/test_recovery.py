@@ -1,8 +1,11 @@
 import math
 
 import pytest
+import torch
 
-from progan_style.training.recovery import LINES_KEPT, LINES_NEEDED, Watchdog, not_finite
+from progan_style.checkpoint import save_network
+from progan_style.run import WEIGHTS
+from progan_style.training.recovery import LINES_KEPT, LINES_NEEDED, Watchdog, drop_later, not_finite
 
 HEALTHY = {"loss_d": 1.3, "margin": 0.5, "grad_d": 0.5, "grad_g": 1.0}
 
@@ -59,3 +62,17 @@ def test_each_rollback_halves_the_rate():
     assert dog.rate == 1.0
     dog.went_back(2, 50)
     assert (dog.rate, dog.good, dog.doubts) == (0.25, 50, 0)
+
+
+def test_averages_of_a_way_that_is_left_are_taken_away_and_others_stay(tmp_path):
+    for r, name, nimg in ((8, "last", 400), (8, "best", 152), (16, "last", 500), (16, "best", 460)):
+        path = tmp_path / f"stage-{r:03d}" / WEIGHTS[name]
+        path.parent.mkdir(exist_ok=True)
+        save_network(path, torch.nn.Linear(2, 2), {"nimg": nimg})
+    best = {8: 0.1, 16: 0.2}
+    drop_later(tmp_path, (8, 16, 32), 400, best)
+    kept = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.safetensors"))
+    assert kept == ["stage-008/generator-best.safetensors", "stage-008/generator.safetensors"] and best == {8: 0.1}
+    (tmp_path / "stage-008" / WEIGHTS["best"]).write_bytes(b"damaged")
+    drop_later(tmp_path, (8,), 100, best)
+    assert (tmp_path / "stage-008" / WEIGHTS["best"]).exists() and best == {8: 0.1}

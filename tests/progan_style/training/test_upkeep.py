@@ -257,3 +257,15 @@ def test_a_loss_plot_that_cannot_be_drawn_ends_no_training(make, monkeypatch, ca
     assert trainer.run(run_dir)
     assert "losses.png is not drawn: Key backend: 'module://inline'" in capsys.readouterr().out
     assert (run_dir / "stage-016" / "generator.safetensors").is_file() and (run_dir / "checkpoint.pt").is_file()
+
+
+def test_a_finished_generator_outlives_a_rollback_of_the_run_made_longer(make):
+    trainer, run_dir = make("run", "schedule.resolutions=[8]")
+    assert trainer.run(run_dir)
+    finished = (run_dir / "stage-008" / "generator.safetensors").read_bytes()
+    longer = ("schedule.resolutions=[8]", "training.on_divergence=rollback", "schedule.hold_kimg.8=0.096")
+    again, _ = make("run", *longer)
+    diverge_at(again, 64, 80)
+    again.run(run_dir, stop=lambda: again.state.watchdog.rollbacks == 1)
+    assert again.state.watchdog.rollbacks == 1 and again.state.nimg == 48
+    assert (run_dir / "stage-008" / "generator.safetensors").read_bytes() == finished
