@@ -1,5 +1,6 @@
 """How long the rest of a run will take here, from a few steps of each stage, on a trainer that is then thrown away."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,6 @@ from progan_style.files import SHORT, size_in_words, time_in_words
 from progan_style.training.schedule import Stage
 from progan_style.training.trainer import Trainer
 
-STEPS = 3  # of each stage; the first warms up and is not timed
 SURELY = 2  # what is reckoned of a step's memory is more than it takes, by less than this
 LONG = 24 * 3600  # seconds on a CPU, from which on a smaller configuration is named
 
@@ -86,19 +86,29 @@ def too_large(config: Config, resolution: int, free: int) -> str:
 
 
 def seconds_of_image(trainer: Trainer, stage: Stage) -> float:
-    """Of an image of the last steps of a stage."""
+    """Of an image at the end of a stage: of each kind of step one is timed, and counts as often as the kind comes.
+
+    A step with D's penalty takes a multiple of one without, and the most memory. The first step warms up.
+    """
     n = trainer.schedule.at(stage.start).batch_size
-    first = max(stage.start, stage.end - STEPS * n)
-    times = []
-    for at in range(first, stage.end, n):
-        trainer.state.nimg = at
+    total = -(-(stage.end - stage.start) // n)
+    interval, path_length = trainer.recipe.penalty_interval, trainer.state.path_length
+    period = math.lcm(interval, path_length.interval)
+    kinds: dict[tuple[bool, bool], list[int]] = {}  # whether D's penalty and G's are due -> the turns
+    for turn in range(max(0, total - period), total):
+        kinds.setdefault((turn % interval == 0, path_length.due(turn)), []).append(turn)
+    several = sorted(kinds.values(), key=len, reverse=True)
+    seconds, warm = 0.0, False
+    for turns in (several[0], *several):
+        trainer.state.nimg = stage.start + turns[-1] * n
         start = time.perf_counter()
         trainer.step(*trainer.batch())
         if trainer.state.device.type == "cuda":
             torch.cuda.synchronize(trainer.state.device)
-        times.append(time.perf_counter() - start)
-    timed = times[1:] or times
-    return sum(timed) / len(timed) / n
+        seconds += len(turns) * (time.perf_counter() - start)
+        if turns is several[0] and not warm:
+            seconds, warm = 0.0, True
+    return seconds / sum(map(len, several)) / n
 
 
 def in_words(seconds: dict[int, float]) -> str:

@@ -12,6 +12,7 @@ from progan_style.training.forecast import (
     seconds_of_image_by_stage,
     too_large,
 )
+from progan_style.training.schedule import step_of_stage
 
 
 @pytest.fixture
@@ -121,3 +122,21 @@ def test_a_long_training_on_a_cpu_names_smaller_configurations(make, ticking, mo
     assert not [line for line in forecast(lambda: trainer, 0, 8)[1] if "graphics card" in line]
     monkeypatch.setattr(module, "LONG", 40.0)  # the stage takes 48 seconds by this clock
     assert "configs/cpu.yaml" in forecast(lambda: trainer, 0, 8)[1][-1]
+
+
+def test_a_step_with_a_penalty_is_timed_and_counts_as_often_as_it_comes(make, monkeypatch):
+    """Plain steps of 1 s, one in 4 with D's penalty of 5, one in 8 with G's too of 9: of 8 steps 6, 1 and 1."""
+    now = [0.0]
+
+    def step(self, images, labels):
+        turn = step_of_stage(self.schedule, self.state.nimg)
+        taken.append(turn)
+        now[0] += 9.0 if turn % 8 == 0 else 5.0 if turn % 4 == 0 else 1.0
+
+    taken: list[int] = []
+    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    settings = ("loss.penalty_interval=4", "loss.path_length=2", "loss.path_length_interval=8")
+    trainer, _ = make("run", *settings, "schedule.hold_kimg.8=0.8")
+    seconds, _ = seconds_of_image_by_stage(trainer, 0, 8)
+    assert seconds[8] == pytest.approx((6 * 1 + 5 + 9) / 8 / 8) and len(taken) == 4
