@@ -57,8 +57,6 @@ def png(pair: Pair) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from analysis.plots import literal
-
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Sequence = figure.subplots(1, 3)
@@ -66,7 +64,7 @@ def png(pair: Pair) -> bytes:
     place = (0.0, side, side, 0.0)
     for ax, picture, title in zip(axes, (pair.first, pair.second), pair.names, strict=False):
         ax.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=place, interpolation="nearest")
-        ax.set_title(title)
+        ax.set_title(title, parse_math=False)  # a $ in a name is a $
     change = difference(pair.first, pair.second)
     scale = pair.state.scale
     shown = axes[2].imshow(change, cmap="RdBu_r", vmin=-scale, vmax=scale, extent=place, interpolation="nearest")
@@ -78,9 +76,8 @@ def png(pair: Pair) -> bytes:
         start = 0.04 * side
         axes[0].plot([start, start + BAR_MM], [side - start] * 2, color="white", lw=3, solid_capstyle="butt")
         axes[0].text(start, side - 1.6 * start, f"{BAR_MM} mm", color="white", fontsize=9, va="bottom")
-    figure.supxlabel(pair.settings, fontsize=7, ha="left", x=0.01, color="0.25")
+    figure.supxlabel(pair.settings, parse_math=False, fontsize=7, ha="left", x=0.01, color="0.25")
     buffer = io.BytesIO()
-    literal(figure)
     figure.savefig(buffer, format="png", dpi=120, metadata={"Description": pair.settings})
     return buffer.getvalue()
 

@@ -30,6 +30,8 @@ def test_a_png_is_a_picture_that_says_how_it_was_made(pair):
     for word in ("run, 16x16, 1,000 images", "seed 7, own noise", "CN to AD 0.4 by direction", "slice_mm 3"):
         assert word in pair.settings
     assert png(replace(pair, field=None)) != png(pair)  # without a bar
+    dollars = replace(pair, run="cost$5_$", state=replace(STATE, low="a$_$", high="b$^$"))
+    assert png(dollars).startswith(b"\x89PNG")  # and no formula
 
 
 def test_npz_has_the_arrays_and_the_state(pair):
