@@ -108,7 +108,6 @@ class Upkeep:
             save_config(self.config, self.run_dir / "config.yaml")
             self.log = runlog.RunLog(self.run_dir, self.state.nimg)
             self.log.begin(describe_call(self.state.device, self.precision), self.state.nimg)
-            drop_later(self.run_dir, self.config.schedule.resolutions, self.state.nimg, self.state.best)
             self.table = Table()
             if len(self.config.data.classes) > 1:
                 runlog.say(f"note: {legend(largest_share)}")

@@ -9,7 +9,7 @@ import torch
 from run_tools import log_of
 
 from progan_style import GrowthSchedule, load_config
-from progan_style.checkpoint import load_state, save_state
+from progan_style.checkpoint import images_of, load_state, save_state
 from progan_style.networks import fir
 from progan_style.training.upkeep import Due
 
@@ -85,6 +85,32 @@ def test_the_best_generator_by_kid_is_kept(make):
     assert seen[0] == (8, 8, ("CN", "AD")) and trainer.state.best == {8: 0.1}
     assert (run_dir / "stage-008" / "generator-best.safetensors").is_file()
     assert [line["kid"] for line in log_of(run_dir) if "kid" in line][:3] == [0.5, 0.2, 0.9]
+
+
+def test_what_was_kept_stays_when_a_run_goes_on_from_an_older_checkpoint(make):
+    """The same images come again, so that files of later counts are of this run: a kill, a damaged checkpoint."""
+    trainer, run_dir = make("run", "training.eval_kimg=0.008")
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 40)
+    older = (run_dir / "checkpoint.pt").read_bytes()
+    again, _ = make("run", "training.eval_kimg=0.008")
+    kids = iter([0.5, *[0.1] * 99])
+    assert again.run(run_dir, evaluate=lambda *_: {"kid": next(kids)})
+    made = {path: path.read_bytes() for path in run_dir.rglob("generator*.safetensors")}
+    assert len(made) == 4
+    (run_dir / "checkpoint.pt").write_bytes(older)
+    cut, _ = make("run", "training.eval_kimg=null")
+    cut.run(run_dir, stop=lambda: True)
+    assert {path: path.read_bytes() for path in run_dir.rglob("generator*.safetensors")} == made
+
+
+def test_a_rollback_takes_away_the_best_of_the_way_it_leaves(make):
+    trainer, run_dir = make("run", "training.on_divergence=rollback", "training.eval_kimg=0.008")
+    diverge_at(trainer, 48, 64)
+    kids = iter([0.5, 0.4, 0.3, 0.2, 0.1, *[0.9] * 99])  # at 8, 16 .. 40, 48 ..; back to 24, at 32 again
+    back = trainer.state.watchdog
+    trainer.run(run_dir, None, lambda *_: {"kid": next(kids)}, lambda: back.rollbacks == 1 and trainer.state.nimg == 32)
+    best = run_dir / "stage-008" / "generator-best.safetensors"
+    assert trainer.state.best == {8: 0.9} and images_of(best) == 32
 
 
 def diverge_at(trainer, *counts):
