@@ -127,7 +127,7 @@ def _pack_chunk(job: Job, paths: Sequence[str]) -> dict[str, Any]:
         while values.shape[-1] > SMALLEST:
             values = halve(values)
             for row, image in small.items():  # from the picture itself, so that a level is the same whatever was packed
-                if (side := values.shape[-1]) <= max(image.shape) < 2 * side:
+                if max(image.shape) < 2 * (side := values.shape[-1]):
                     values[row, 0] = job.at(image, side)
             levels.append(round_half_up(values))
     return {"levels": levels, "sizes": sizes, "skipped": skipped, "upsampled": len(small)}
