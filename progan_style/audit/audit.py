@@ -23,7 +23,7 @@ from progan_style.audit.confounds import confounds
 from progan_style.audit.findings import Audit, Near
 from progan_style.audit.page import page
 from progan_style.data.gray import read_gray
-from progan_style.data.persons import Names, crossing, named_in_manifest
+from progan_style.data.persons import Names, crossing, named_in_part
 from progan_style.files import printable, refuse_used, write_whole
 from progan_style.pool import cores
 from progan_style.scans.slices import SliceSet, in_splits, open_slices, unreadable
@@ -97,8 +97,8 @@ def _sizes(result: Audit) -> list[int]:
 
 
 def crossing_persons(found: SliceSet) -> dict[str, list[str]]:
-    """ "train/test" -> persons, stated or guessed, that stand in both; of those whom the manifest names, if not all."""
-    ids = found.subjects if found.known else named_in_manifest(found.slices)
+    """ "train/test" -> persons, stated or guessed, that stand in both; of those who are known, if not all."""
+    ids = found.subjects if found.known else named_in_part(found.slices)
     return {"/".join(where): list(who) for where, who in crossing(ids, in_splits(found)).items()}
 
 

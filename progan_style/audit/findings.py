@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 from progan_style.audit.likeness import HIGHEST, PERSON
 from progan_style.data.folder import some
-from progan_style.data.manifest import MANIFEST
-from progan_style.data.persons import GUESSED, STATED
+from progan_style.data.persons import GUESSED, IN_PART, STATED
 
 UNEVEN = 1.5  # one class has this many times the persons of another
 
@@ -80,7 +79,7 @@ class Audit:
         splits = ", ".join(f"{split} {sum(of.values())}" for split, of in self.slices.items())
         lines = [f"audit     {self.folder}: {total} slices ({splits})", f"persons   {self.persons_are}"]
         for where, ids in self.persons_crossing.items():
-            people = STATED if self.persons_stated else GUESSED if self.persons else f"{STATED} whom {MANIFEST} names"
+            people = STATED if self.persons_stated else GUESSED if self.persons else IN_PART
             lines.append(f"CROSSING  {len(ids)} {people} stand in both of {where}: {some(ids)}")
         names = {"identical": "identical", "copy": "copies, altered or not", "person": "of one person"}
         for kind, count in self.pairs_found.items():

@@ -15,7 +15,7 @@ import numpy as np
 from progan_style.data import arrays
 from progan_style.data.folder import UNLABELLED, some
 from progan_style.data.manifest import MANIFEST
-from progan_style.data.persons import STATED, crossing
+from progan_style.data.persons import IN_PART, STATED, crossing
 
 if TYPE_CHECKING:  # torch takes seconds to import and only batch() needs it
     import torch
@@ -317,7 +317,7 @@ class Data:
         return "\n".join(lines + self._warnings())
 
     def _warnings(self) -> list[str]:
-        people = self.subjects_are if self.subjects_known else f"{STATED} whom {MANIFEST} names"
+        people = self.subjects_are if self.subjects_known else IN_PART
         lines = [
             f"WARNING   {len(shared)} {people} stand in both {a} and {b} ({some(shared)}): "
             f"numbers on {b} are not numbers on unseen persons"

@@ -15,7 +15,7 @@ from progan_style.data.classes import advice
 from progan_style.data.dataset import Data, Dataset
 from progan_style.data.folder import SPLITS, UNLABELLED, Folder, check_classes, read_folder, refuse_unlabelled_class
 from progan_style.data.packing import FORMAT, SMALLEST, STRICT, Allow, Job, open_cache, pack
-from progan_style.data.persons import UNKNOWN, crossing, named_in_manifest, subjects_of
+from progan_style.data.persons import UNKNOWN, crossing, named_in_part, subjects_of
 
 
 def load_folder(
@@ -126,7 +126,7 @@ def _data(
         subjects_are=subjects_are,
         why_subjects=why,
         crossing_if_unknown=crossing(
-            named_in_manifest(folder.slices), {name: np.flatnonzero(split == i) for i, name in enumerate(SPLITS)}
+            named_in_part(folder.slices), {name: np.flatnonzero(split == i) for i, name in enumerate(SPLITS)}
         ),
         class_folders={name: folder.class_folders.get(label, ()) for label, name in enumerate(class_names)},
         source_sizes=index["sizes"],

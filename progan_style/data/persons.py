@@ -18,6 +18,7 @@ from progan_style.data.folder import UNLABELLED, Slice, plain, some
 from progan_style.data.manifest import MANIFEST
 
 STATED, GUESSED, UNKNOWN = "persons", "persons guessed from file names", "unknown"
+IN_PART = "persons, as named or guessed (others are unknown),"  # see named_in_part
 GUESSED_SUBJECT = "guessed_subject"  # column of a manifest; "subject" is for what was stated
 FEWEST_GROUPS = 10  # per class; fewer groups of file names are numbering, not persons
 # What a file name may begin with that names patients as a kind, not one of them: mild_10.jpg, non_12.jpg
@@ -97,9 +98,13 @@ def crossing(ids: np.ndarray, splits: Mapping[str, np.ndarray]) -> dict[tuple[st
     return {where: who for where, who in both.items() if who}
 
 
-def named_in_manifest(slices: Sequence[Slice]) -> np.ndarray:
-    """Ids [M] by the manifest's columns, "" where it names nobody; subjects_of has none if it does not name all."""
-    return np.array([item.subject or item.extra.get(GUESSED_SUBJECT, "") for item in slices], dtype=np.str_)
+def named_in_part(slices: Sequence[Slice]) -> np.ndarray:
+    """Ids [M] by the manifest's columns, else by BIDS, ADNI or OASIS in a path; "" where neither names anybody.
+
+    subjects_of has none where a single one is missing. Whoever crosses a split is told all the same.
+    """
+    ids = (item.subject or item.extra.get(GUESSED_SUBJECT, "") or from_path(item.path).subject for item in slices)
+    return np.array(list(ids), dtype=np.str_)
 
 
 def subjects_of(

@@ -108,6 +108,16 @@ def test_persons_who_cross_are_told_also_where_the_manifest_leaves_one_out(root,
     manifest(root, [(*row[:2], "" if i == 3 else row[2], row[3]) for i, row in enumerate(rows)])
     data = load()
     assert data.subjects_are == "unknown" and set(data.shared_subjects()) == {("train", "test")}
-    assert "WARNING   4 persons whom manifest.csv names stand in both train and test" in data.summary()
+    assert "WARNING   4 persons, as named or guessed (others are unknown), stand in both train and test" in data.summary()
     manifest(root, rows)
     assert load().shared_subjects() == data.shared_subjects()
+
+
+def test_persons_who_cross_are_told_also_where_one_file_name_names_nobody(root, load):
+    for folder in ("train/CN", "train/AD", "test/CN", "test/AD"):
+        for i in range(2):
+            save(root / folder / f"sub-{folder[-2:]}{i}_0.png")
+    save(root / "test" / "AD" / "x.png")
+    data = load()
+    assert data.subjects_are == "unknown"
+    assert data.shared_subjects() == {("train", "test"): ("AD0", "AD1", "CN0", "CN1")}
