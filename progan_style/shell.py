@@ -40,10 +40,12 @@ def run(name: str, work: Callable[[argparse.Namespace], int], args: argparse.Nam
 
 
 class Unread:
-    """A stream whose reader may go (`predict.py | head`): the work goes on without words."""
+    """A stream whose reader may go (`predict.py | head`, a terminal): the work goes on without words."""
 
     def __init__(self, stream: io.TextIOWrapper):
         self._stream = stream
+        # A terminal that is gone is a reader that went; of a file the same error is a disk that fails
+        self._gone = (errno.EPIPE, errno.EIO) if stream.isatty() else (errno.EPIPE,)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -62,7 +64,7 @@ class Unread:
         try:
             yield
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal is gone
+            if error.errno not in self._gone:
                 raise
             nobody = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nobody, self._stream.fileno())

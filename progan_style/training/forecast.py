@@ -88,7 +88,7 @@ def too_large(config: Config, resolution: int, free: int) -> str:
 def seconds_of_image(trainer: Trainer, stage: Stage) -> float:
     """Of an image at the end of a stage: of each kind of step one is timed, and counts as often as the kind comes.
 
-    A step with D's penalty takes a multiple of one without, and the most memory. The first step warms up.
+    A step with D's penalty takes a multiple of one without, and the most memory. The first of each kind warms up.
     """
     n = trainer.schedule.at(stage.start).batch_size
     total = -(-(stage.end - stage.start) // n)
@@ -97,18 +97,18 @@ def seconds_of_image(trainer: Trainer, stage: Stage) -> float:
     kinds: dict[tuple[bool, bool], list[int]] = {}  # whether D's penalty and G's are due -> the turns
     for turn in range(max(0, total - period), total):
         kinds.setdefault((turn % interval == 0, path_length.due(turn)), []).append(turn)
-    several = sorted(kinds.values(), key=len, reverse=True)
-    seconds, warm = 0.0, False
-    for turns in (several[0], *several):
-        trainer.state.nimg = stage.start + turns[-1] * n
-        start = time.perf_counter()
-        trainer.step(*trainer.batch())
-        if trainer.state.device.type == "cuda":
-            torch.cuda.synchronize(trainer.state.device)
-        seconds += len(turns) * (time.perf_counter() - start)
-        if turns is several[0] and not warm:
-            seconds, warm = 0.0, True
-    return seconds / sum(map(len, several)) / n
+    seconds = 0.0
+    for turns in kinds.values():
+        once = 0.0
+        for _ in ("warms up", "is timed"):
+            trainer.state.nimg = stage.start + turns[-1] * n
+            start = time.perf_counter()
+            trainer.step(*trainer.batch())
+            if trainer.state.device.type == "cuda":
+                torch.cuda.synchronize(trainer.state.device)
+            once = time.perf_counter() - start
+        seconds += len(turns) * once
+    return seconds / sum(map(len, kinds.values())) / n
 
 
 def in_words(seconds: dict[int, float]) -> str:

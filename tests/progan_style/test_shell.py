@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import shutil
 import subprocess
@@ -162,3 +163,15 @@ def test_a_command_whose_terminal_is_gone_goes_on_without_words(tmp_path):
     os.close(ours)
     process.stdin.close()
     assert process.wait(timeout=60) == 0 and (tmp_path / "made").is_file()
+
+
+def test_a_log_on_a_disk_that_fails_is_told(tmp_path):
+    """The error of a terminal that is gone, EIO, is of a file one that nobody may miss."""
+
+    class Fails(io.FileIO):
+        def write(self, text):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    stream = shell.Unread(io.TextIOWrapper(Fails(tmp_path / "log", "w"), write_through=True))
+    with pytest.raises(OSError, match="Input/output error"):
+        stream.write("a line")

@@ -17,15 +17,16 @@ from progan_style.training.schedule import step_of_stage
 
 @pytest.fixture
 def ticking(monkeypatch):
-    """A clock by which a step takes as many seconds as its images have pixels per side, and the first one more."""
+    """A clock by which a step takes as many seconds as its images have pixels per side, the first of each kind more."""
     now = [0.0]
 
     def step(self, images, labels):
-        first = images.shape[-1] not in seen
-        seen.add(images.shape[-1])
-        now[0] += images.shape[-1] + 1000.0 * first
+        turn = step_of_stage(self.schedule, self.state.nimg)
+        kind = images.shape[-1], turn % self.recipe.penalty_interval == 0
+        now[0] += images.shape[-1] + 1000.0 * (kind not in seen)
+        seen.add(kind)
 
-    seen: set[int] = set()
+    seen: set[tuple[int, bool]] = set()
     monkeypatch.setattr(Trainer, "step", step)
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
 
@@ -139,4 +140,4 @@ def test_a_step_with_a_penalty_is_timed_and_counts_as_often_as_it_comes(make, mo
     settings = ("loss.penalty_interval=4", "loss.path_length=2", "loss.path_length_interval=8")
     trainer, _ = make("run", *settings, "schedule.hold_kimg.8=0.8")
     seconds, _ = seconds_of_image_by_stage(trainer, 0, 8)
-    assert seconds[8] == pytest.approx((6 * 1 + 5 + 9) / 8 / 8) and len(taken) == 4
+    assert seconds[8] == pytest.approx((6 * 1 + 5 + 9) / 8 / 8) and len(taken) == 6

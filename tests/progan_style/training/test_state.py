@@ -210,5 +210,7 @@ def test_a_class_head_of_another_kind_begins_anew(make, tiny_run, capsys):
     mine, theirs = weights_of(trainer.state.D), weights_of(fresh.state.D)
     for name in (name for name in mine if name.startswith("class_head.")):
         assert torch.equal(mine[name], theirs[name]), name
-    assert torch.equal(mine["embed.weight"], load_state(path)["D"]["embed.weight"]) if "embed.weight" in mine else True
+    before = load_state(path)["D"]
+    kept = [name for name in before if name in mine and not name.startswith("class_head.")]
+    assert len(kept) > 5 and all(torch.equal(mine[name], before[name]) for name in kept)
     assert "of D begin anew: class_head.weight" in capsys.readouterr().out
