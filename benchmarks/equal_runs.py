@@ -39,7 +39,7 @@ from torch import Tensor
 
 TINY = {
     "threads": 1,
-    "network": {"z_dim": 8, "w_dim": 8, "mapping_depth": 2, "channel_base": 64, "channel_max": 8},
+    "network": {"name": "stylegan1", "z_dim": 8, "w_dim": 8, "mapping_depth": 2, "channel_base": 64, "channel_max": 8},
     "schedule": {
         "resolutions": [8, 16],
         "fade_kimg": {8: 0, 16: 0.064},

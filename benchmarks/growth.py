@@ -59,7 +59,8 @@ class MomentsKept(Trainer):
 def without_fade(config: Config) -> Config:
     """The new layers count in full from their first step; the stages end where they ended."""
     schedule = config.schedule
-    hold = {r: schedule.hold_kimg[r] + schedule.fade_kimg[r] for r in schedule.hold_kimg}
+    stages = GrowthSchedule(**schedule.model_dump()).stages  # each part of them is whole batches
+    hold = {stage.resolution: (stage.end - stage.start) / 1000 for stage in stages}
     changed = schedule.model_copy(update={"hold_kimg": hold, "fade_kimg": dict.fromkeys(hold, 0.0)})
     return config.model_copy(update={"schedule": changed})
 
@@ -156,8 +157,8 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
             for arm in arms:
                 here = (row for row in rows if (row["arm"], row["to"], row["at"]) == (arm, to, at))
                 values = [row[what] for row in here if what in row]
-                each = f" ({', '.join(f'{v:.2f}' for v in values)})" if len(values) > 1 else ""
-                cells.append(f"{statistics.fmean(values):.2f}{each}" if values else "")
+                each = f" ({', '.join(f'{v:.3f}' for v in values)})" if len(values) > 1 else ""
+                cells.append(f"{statistics.fmean(values):.3f}{each}" if values else "")
             lines.append(f"| {to} | {at} | {what} | " + " | ".join(cells) + " |")
     return lines
 

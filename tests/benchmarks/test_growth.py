@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import growth
-from progan_style import GrowthSchedule
+from progan_style import GrowthSchedule, load_config
 from progan_style.training import step as step_module
 
 
@@ -38,6 +38,14 @@ def test_points_are_whole_batches_at_shares_of_each_fade():
         (32, 200, "1"),
         (32, 220, "end"),
     ]
+
+
+def test_the_stages_of_all_arms_end_alike():
+    """Fade and hold are rounded to whole batches each, which a stage of one piece is not."""
+    config = load_config(overlay=growth.CONFIG, overrides=growth.SHORT)
+    without = growth.without_fade(config)
+    ends = [[s.end for s in GrowthSchedule(**c.schedule.model_dump()).stages] for c in (config, without)]
+    assert ends[0] == ends[1] and sum(without.schedule.fade_kimg.values()) == 0
 
 
 def test_each_control_takes_one_thing_away(tiny_run, monkeypatch):
@@ -99,4 +107,5 @@ def test_the_table_has_a_mean_and_the_seeds(tmp_path, capsys):
     assert growth.main(["--table", "--rows", str(tmp_path / "rows.jsonl")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| to px | at | measure | as-it-is | no-fade |"
-    assert lines[2] == "| 16 | 0.5 | kid | 1.50 (1.00, 2.00) | 3.00 |" and lines[4].endswith("0.50 (0.50, 0.50) |  |")
+    assert lines[2] == "| 16 | 0.5 | kid | 1.500 (1.000, 2.000) | 3.000 |"
+    assert lines[4].endswith("0.500 (0.500, 0.500) |  |")
