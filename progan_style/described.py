@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from progan_style.files import check_part
 
@@ -34,13 +34,21 @@ def unit_of(column: str) -> str | None:
     return last if last in UNITS else None
 
 
+def check_column(name: str) -> str:
+    """Raises ValueError for a name that a file's name or an option cannot hold."""
+    check_part(name, "condition")
+    if set(name) & set(".="):
+        raise ValueError(f"expected a column whose name has no . and no =, got {name}; rename it in manifest.csv")
+    return name
+
+
+Column = Annotated[str, AfterValidator(check_column)]
+
+
 def check_kinds(kinds: dict[str, Kind]) -> dict[str, Kind]:
-    """Columns and what each is for (data.conditions). Raises ValueError for names that a file's name or an option
-    cannot hold, and for a second position."""
+    """Columns and what each is for (data.conditions). Raises ValueError for a second position too."""
     for name in kinds:
-        check_part(name, "condition")
-        if set(name) & set(".="):
-            raise ValueError(f"expected a column whose name has no . and no =, got {name}; rename it in manifest.csv")
+        check_column(name)
     if len(twice := [name for name, kind in kinds.items() if kind == "position"]) > 1:
         raise ValueError(f"expected one position at most, got {' and '.join(twice)}")
     return kinds
@@ -53,7 +61,7 @@ class Record(BaseModel):
 class Ranged(Record, ABC):
     """A condition whose values are numbers, in a unit of their own."""
 
-    column: str = Field(min_length=1)
+    column: Column
     unit: str | None = None
 
     @property
@@ -132,7 +140,7 @@ class Category(Record):
     """Encoded as the place among its names."""
 
     kind: Literal["category"] = "category"
-    column: str = Field(min_length=1)
+    column: Column
     unit: None = None
     names: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(min_length=2, max_length=MOST)
 

@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ def write_whole(path: Path, content: bytes, before: Path | None = None) -> None:
     before: where the old one is kept. Raises OSError, in one line, if the new one could not be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise OSError(f"{path}: is a folder; expected the name of a file")
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
@@ -47,15 +49,21 @@ def write_whole(path: Path, content: bytes, before: Path | None = None) -> None:
 
 
 LONGEST_PART = 80  # characters
+WINDOWS = os.name == "nt"
+DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
 
 
 def check_part(name: str, what: str) -> str:
-    """The name, if it can be one part of a path on every system: of a folder, a file, or in the name of one.
+    """The name, if it can be one part of a path: of a folder, a file, or in the name of one.
+
+    On every system, but for the names of devices, which Windows alone refuses: CON is a name of controls.
 
     Names of classes come out of files (manifest.csv, spreadsheets, YAML, networks), and folders are made of them: this
     is their door. what: the name is, and where it came from. Raises ValueError for any other name.
     """
     # isprintable: no line break, no other control character, no byte that is not text
+    if WINDOWS and isinstance(name, str) and name.partition(".")[0].rstrip().upper() in DEVICES:
+        raise ValueError(f"{what} {name!r}: no file or folder of Windows can be called so; expected another name")
     if (
         not isinstance(name, str)
         or not name.isprintable()
@@ -125,8 +133,11 @@ def new_folder(to: Path) -> Iterator[Path]:
             os.replace(entry, to / entry.name)
         making.rmdir()
     except BaseException as error:
-        for entry in [made[-1]] if made else list(to.iterdir()):
+        for entry in list(to.iterdir()) if to.is_dir() else []:
             shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder above that somebody else has filled meanwhile stays, and all above it
+            for folder in made:
+                folder.rmdir()
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OSError(f"{to}: the disk is full; free space, or name another folder with --to") from None
         raise

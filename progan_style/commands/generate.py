@@ -52,7 +52,7 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="whole persons: --count of each class, each with --slices slices from the lowest to the highest of the "
         "training slices' heights (or --given slice_mm=LOW:HIGH:STEP), as PNG and as one NIfTI volume",
     )
-    p.add_argument("--slices", metavar="N", type=int, default=20, help="heights of a stack (default: %(default)s)")
+    p.add_argument("--slices", metavar="N", type=int, help="for --stack: its heights (default: 20)")
     p.add_argument(
         "--as",
         dest="form",
@@ -153,6 +153,8 @@ def check_numbers(args: argparse.Namespace) -> None:
         raise ValueError(f"--seed: expected less than 2^62, got {args.seed}")
     if not 0 <= args.psi <= 1:
         raise ValueError(f"--psi: expected 0 to 1, got {args.psi}")
+    if args.slices is not None and not args.stack:
+        raise ValueError("--slices: is for --stack; how many images there are of a class is --count")
 
 
 def generate_folder(args: argparse.Namespace) -> int:
@@ -174,7 +176,9 @@ def generate_folder(args: argparse.Namespace) -> int:
     G = load_generator(args.run, size, args.weights).to(choose_device(args.device))
     wanted = choose_labels(args.label, G.class_names)
     heights, given = (
-        split_heights(G.described, args.given, args.slices, args.position) if args.stack else ([], args.given)
+        split_heights(G.described, args.given, 20 if args.slices is None else args.slices, args.position)
+        if args.stack
+        else ([], args.given)
     )
     series = read_given(G, given, args.position)
 
@@ -215,14 +219,14 @@ def generate_folder(args: argparse.Namespace) -> int:
 def flat(G: "Generator", label: int, seeds: range, one: "Asked", psi: float) -> "list[Picture]":
     """A slice of each seed."""
     from progan_style.asking import asked, conditions_in_words, draw_conditions
-    from progan_style.commands.given import Picture, height_of
+    from progan_style.commands.given import Picture
     from progan_style.sampling import generate
 
     condition, index = asked(G, label, seeds, one.given)
     images = generate(G, condition, index, psi)[:, 0].numpy()
     words = conditions_in_words(G, draw_conditions(G, condition, index))
-    height = height_of(G.described, one.given)
-    return [
-        Picture(seed, image, one.in_name, height, {column: cells[row] for column, cells in words.items()})
-        for row, (seed, image) in enumerate(zip(seeds, images, strict=True))
-    ]
+    position, made = G.described.position, []
+    for row, (seed, image) in enumerate(zip(seeds, images, strict=True)):
+        said = {column: cells[row] for column, cells in words.items()} | one.numbers
+        made.append(Picture(seed, image, one.in_name, said[position.column] if position else None, said))
+    return made

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from progan_style.networks.contract import Generator
 
 MOST = 1000  # values of a series
+DIGITS = 10  # of a number that is asked for, in names and cells too
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Asked:
 
     given: dict[str, Any]
     in_name: str = ""
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Those that are numbers, as they were asked for: what a network is told of them has fewer digits."""
+        return {name: value for name, value in self.given.items() if isinstance(value, float) and math.isfinite(value)}
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,7 @@ def read_given(G: "Generator", options: Sequence[str], position: float | None) -
 
 
 def in_cell(value: Any) -> str:
-    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"
-
-
-def height_of(described: Conditions, given: dict[str, Any]) -> float | None:
-    """The height that is asked for, in the unit of its column."""
-    height = given.get(described.position.column) if described.position else None
-    return None if height is None else float(height)
+    return "" if value is None else value if isinstance(value, str) else f"{value:.{DIGITS}g}"
 
 
 def _each(described: Conditions, values: dict[str, list[Any]], series: Sequence[str]) -> Iterator[Asked]:
@@ -83,7 +83,7 @@ def _each(described: Conditions, values: dict[str, list[Any]], series: Sequence[
         given = dict(zip(values, chosen, strict=True))
         for name, value in given.items():
             described.named(name).encoded(value)  # what is beyond the range is told now, before anything is made
-        yield Asked(given, "".join(f"_{name}{given[name]:g}" for name in series))
+        yield Asked(given, "".join(f"_{name}{in_cell(given[name])}" for name in series))
 
 
 def values_of(described: Conditions, name: str, text: str) -> list[Any]:
@@ -109,4 +109,7 @@ def values_of(described: Conditions, name: str, text: str) -> list[Any]:
         raise ValueError(
             f"--given {name}={text}: expected LOW:HIGH:STEP that rises, of at most {MOST} values, as in {name}=60:85:5"
         )
-    return [float(f"{low + k * step:.10g}") for k in range(int((high - low) / step + 1e-9) + 1)]
+    found = [float(f"{low + k * step:.{DIGITS}g}") for k in range(int((high - low) / step + 1e-9) + 1)]
+    if len(set(found)) < len(found):
+        raise ValueError(f"--given {name}={text}: expected a larger step; these values are alike in {DIGITS} digits")
+    return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from progan_style.commands.given import Asked, Picture, values_of
+from progan_style.commands.given import Asked, Picture, in_cell, values_of
 from progan_style.described import Category, Conditions
 from progan_style.files import as_text
 from progan_style.training.call import of
@@ -81,7 +81,7 @@ class Stacks:
             raise ValueError(f"two of these persons would be called sub-{name}; ask for one class or value at a time")
         condition, index = asked(G, label, seed, one.given)
         words = conditions_in_words(G, draw_conditions(G, condition, index))
-        person = {column: cells[0] for column, cells in words.items() if column != self.column}
+        person = {column: cells[0] for column, cells in words.items() if column != self.column} | one.numbers
         images = generate_stack(G, label, seed, self.heights, psi, one.given)[:, 0].numpy()
         said = {"class": G.class_names[label], "seed": seed, "psi": psi} | person
         self.lines[name] = {"participant_id": f"sub-{name}"} | said
@@ -131,4 +131,6 @@ def in_bids(text: str) -> str:
 
 
 def in_tsv(cell: Any) -> str:
-    return "n/a" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else str(as_text(cell))
+    """A number or a word without what would end its cell."""
+    words = in_cell(cell)
+    return " ".join(as_text(words).split()) or "n/a"

@@ -85,7 +85,10 @@ def export_generator(G: Generator, path: str | Path) -> float:
     except Exception as error:  # what stops it has many types, and pages of words
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"this generator cannot be exported: {why}") from None
-    about = {"class_names": ",".join(G.class_names), "resolution": str(G.resolution), "nimg": str(G.nimg)}
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # lines of code, with the places on this machine where they lie
+    about = {"class_names": json.dumps(G.class_names), "resolution": str(G.resolution), "nimg": str(G.nimg)}
     about["conditions"] = json.dumps([one.model_dump() for one in G.described.all])
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={f"{name}.txt": text for name, text in about.items()})

@@ -71,6 +71,8 @@ WRONG = (
     ({"others": [{"kind": "place", "column": "age"}]}, "number"),
     ({"others": [AGE.model_dump(), AGE.model_dump()]}, "different columns"),
     ({"others": [{"kind": "category", "column": "s", "names": ["F", "F"]}]}, "different names"),
+    ({"position": HEIGHT.model_dump() | {"column": "/../../evil"}}, "expected a name that a folder can have"),
+    ({"others": [SEX.model_dump() | {"column": "a.b"}]}, "expected a column whose name has no ."),
     ({"position": {"column": "z", "quantiles": [1.0, 0.0]}}, "from the lowest to the highest"),
     ({"position": {"column": "z", "quantiles": [0.0, math.nan]}}, "finite"),
     ({"position": {"column": 3, "quantiles": [0.0, 1.0]}}, "string"),

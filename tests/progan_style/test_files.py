@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from progan_style import files
 from progan_style.files import (
     as_text,
+    check_part,
     data_uri,
     from_text,
     new_folder,
@@ -18,6 +20,7 @@ from progan_style.files import (
     refuse_used,
     size_in_words,
     write_table,
+    write_whole,
 )
 
 
@@ -74,6 +77,30 @@ def test_a_fault_leaves_what_was_there_and_a_full_disk_is_named(tmp_path):
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["train", "whole.png"] and not at.exists()
     with pytest.raises(ValueError, match="not empty"), new_folder(tmp_path / "new"):
         pass
+
+
+def test_a_fault_leaves_what_others_have_made_beside_meanwhile(tmp_path):
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "synth" / "AD" / "a"):
+        with new_folder(tmp_path / "synth" / "CN") as other:
+            (other / "whole.png").touch()
+        raise KeyboardInterrupt
+    assert [path.name for path in (tmp_path / "synth").rglob("*")] == ["CN", "whole.png"]
+
+
+def test_a_file_is_not_written_in_the_place_of_a_folder(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(OSError, match=r"there: is a folder; expected the name of a file"):
+        write_whole(tmp_path / "there", b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_names_of_devices_are_refused_where_no_folder_can_have_them(monkeypatch):
+    assert check_part("CON", "class") == "CON"
+    monkeypatch.setattr(files, "WINDOWS", True)
+    for name in ("CON", "nul", "Com1.x"):
+        with pytest.raises(ValueError, match="no file or folder of Windows can be called so"):
+            check_part(name, "class")
+    assert check_part("CONTROL", "class") == "CONTROL"
 
 
 def test_sizes_in_words():

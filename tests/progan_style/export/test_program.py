@@ -1,11 +1,15 @@
 """An exported generator makes the images of generate(), for any number of them, without the generator."""
 
 import json
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from network_tools import build, people
 
+import progan_style
 from progan_style import condition_for, generate, latents, to_uint8
 from progan_style.export.program import Sampler, export_generator
 
@@ -28,7 +32,16 @@ def test_an_exported_generator_makes_the_images_of_generate(G, tmp_path):
         apart = images.int() - generate(G, "AD", seeds, psi).int()
         assert apart.abs().max() <= 1  # one where a value lies between two gray levels: matrix products of other sizes
         assert (apart != 0).float().mean() < 0.02
-    assert error <= 1e-5 and about["class_names.txt"] == "CN,MCI,AD" and about["resolution.txt"] == "8"
+    assert error <= 1e-5 and json.loads(about["class_names.txt"]) == ["CN", "MCI", "AD"]
+    assert about["resolution.txt"] == "8"
+
+
+def test_a_program_names_no_place_on_the_machine(G, tmp_path):
+    export_generator(G, tmp_path / "G.pt2")
+    with zipfile.ZipFile(tmp_path / "G.pt2") as archive:
+        found = b"".join(archive.read(name) for name in archive.namelist())
+    places = (str(Path(progan_style.__file__).parent), str(Path(torch.__file__).parent), str(Path.cwd()))
+    assert not [place for place in places if place.encode() in found]
 
 
 def test_a_program_takes_the_conditions_of_its_generator(tmp_path):
@@ -63,7 +76,7 @@ def test_a_generator_that_decides_by_values_is_refused_in_one_line(G, tmp_path):
 def test_a_program_whose_images_differ_is_not_written(G, tmp_path, monkeypatch):
     from progan_style.export import program
 
-    monkeypatch.setattr(torch.export, "export", lambda module, *a, **k: module)
+    monkeypatch.setattr(torch.export, "export", lambda *a, **k: SimpleNamespace(graph_module=torch.nn.Module()))
     monkeypatch.setattr(torch.export, "save", lambda module, buffer, **k: None)
     monkeypatch.setattr(torch.export, "load", lambda buffer: type("P", (), {"module": lambda self: wrong})())
     sampler = Sampler(G)
