@@ -93,5 +93,6 @@ def metadata(numbers: Numbers) -> dict[str, Any]:
     of_data = {"name": str(numbers["data"]), "type": "image-folder", "split": numbers["held_out.split"] or "none"}
     result = {"task": {"type": "unconditional-image-generation"}, "dataset": of_data, "metrics": metrics}
     about |= {"library_name": "progan-style", "pipeline_tag": "unconditional-image-generation"}
-    about |= {"tags": [*TAGS, "gan", "stylegan2", "class-conditional"]}
+    conditional = ["class-conditional"] if len(numbers["class_names"]) > 1 else []
+    about |= {"tags": [*TAGS, "gan", numbers["network"], *conditional]}
     return about | ({"model-index": [{"name": title, "results": [result]}]} if metrics else {})

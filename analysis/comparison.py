@@ -41,8 +41,9 @@ class Report:
     numbers: Numbers
 
 
-def find_report(path: Path, size: int | None) -> Path:
-    """The folder of a report: of a run, that of this size (default: its last finished stage); or the folder itself.
+def find_report(path: Path, size: int | None, weights: str = "last") -> Path:
+    """The folder of a report: of a run, that of this size (default: its last finished stage) and of these weights; or
+    the folder itself.
 
     Raises FileNotFoundError, in one line, if there is none.
     """
@@ -54,10 +55,12 @@ def find_report(path: Path, size: int | None) -> Path:
     if not finished:
         raise FileNotFoundError(f"--compare: {path}: expected a run with a finished stage, or the folder of a report")
     stage = size or finished[-1]
-    folder = path / f"analysis-{stage:03d}"
+    of_weights = "" if weights == "last" else f"-{weights}"
+    folder = path / f"analysis-{stage:03d}{of_weights}"
     if not (folder / "metrics.json").is_file():
+        asked = f"--size {stage}" + (f" --weights {weights}" if of_weights else "")
         raise FileNotFoundError(
-            f"--compare: {path}: size {stage} has no report; python predict.py --run {path} --size {stage} makes one"
+            f"--compare: {path}: there is no report of {asked}; python predict.py --run {path} {asked} makes one"
         )
     return folder
 
@@ -103,11 +106,14 @@ def _said(value: Any) -> str:
 
 
 def told_apart(reports: list[Report]) -> list[Report]:
-    """Names that differ: where two are one, the folders' own paths."""
+    """Names that differ: where two are one, as much of the folders' paths as tells them apart, and no more."""
+    parts = [report.folder.absolute().parts for report in reports]
     names = [report.name for report in reports]
-    if len(set(names)) == len(names):
-        return reports
-    return [Report(report.folder, str(report.folder), report.numbers) for report in reports]
+    for count in range(2, max(map(len, parts)) + 1):
+        if len(set(names)) == len(names):
+            break
+        names = ["/".join(path[-count:]) for path in parts]
+    return [Report(report.folder, name, report.numbers) for report, name in zip(reports, names, strict=True)]
 
 
 def side_by_side(reports: list[Report]) -> list[Row]:

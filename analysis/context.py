@@ -39,7 +39,7 @@ from progan_style import (
 T = TypeVar("T")
 PSI = 1.0  # truncation of what a report generates: none
 # An absolute path, of Windows too, and its last part
-PLACE = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:;,'\"()]+[/\\])+([^\s/\\:;,'\"()]*)")
+PLACE = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:|\.{1,2}|~|\\)?[/\\](?:[^\s/\\:;,'\"()]+[/\\])+([^\s/\\:;,'\"()]*)")
 
 
 class NotHereError(ValueError):

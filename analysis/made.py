@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 
 import torch
+import yaml
 
 from analysis.context import Context
 
@@ -36,4 +38,13 @@ def configuration(context: Context) -> str:
     file = context.run_dir / "config.yaml" if context.run_dir is not None else None
     if file is None or not file.is_file():
         return ""
-    return context.without_places(file.read_text(encoding="utf-8"))
+    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for section, key in ((tree, "init"), (tree["data"], "root"), (tree["data"], "cache")):
+        if section.get(key):
+            section[key] = last_part(section[key])
+    return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+
+
+def last_part(place: str) -> str:
+    """Of a path of any system: no other rule knows where one ends, with blanks and quotes in its folders."""
+    return re.split(r"[/\\]", place.rstrip("/\\"))[-1]

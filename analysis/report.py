@@ -42,6 +42,7 @@ HEAD = (
     Number("title", meaning="the run or the folder"),
     Number("resolution", meaning="pixels per side"),
     Number("nimg", meaning="images seen in training", unless=RUNS),
+    Number("network", meaning="the name of its networks (network.name)", unless=RUNS),
     Number("weights", meaning="of the end of the stage (last) or of its lowest KID (best)", unless=RUNS),
     Number("psi", meaning="truncation of the generated slices, null if a folder does not say it or holds several"),
     Number("data", meaning="name of the folder of the real slices"),
@@ -177,7 +178,8 @@ def _head(context: Context) -> Numbers:
         "persons.are": context.persons_are,
     }
     if context.generator is not None:
-        numbers |= {"nimg": int(context.generator.nimg), "weights": context.options.weights}
+        network = context.generator.header["architecture"]
+        numbers |= {"nimg": int(context.generator.nimg), "network": network, "weights": context.options.weights}
     numbers |= {f"generated.{name}": n for name, n in zip(context.class_names, context.counts, strict=True)}
     for name, slices in (("train", context.train), ("held_out", context.held_out)):
         numbers[f"{name}.slices"] = len(slices)

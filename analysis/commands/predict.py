@@ -9,6 +9,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+# Options of a report that is made, which say nothing of reports that are there
+OF_A_REPORT = (
+    "run",
+    "data",
+    "samples_per_label",
+    "parts",
+    "public",
+    "inception",
+    "unseen_phantoms",
+    "own",
+    "device",
+)
+
 
 def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     from progan_style import add_plugin_option
@@ -61,7 +74,9 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add_plugin_option(p)
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    args.asked = [name for name in OF_A_REPORT if vars(args)[name] != p.get_default(name)]
+    return args
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "predict.py") -> int:
@@ -77,7 +92,10 @@ def compare(args: argparse.Namespace) -> int:
     """One table, one figure, one page of the reports of several runs."""
     from analysis.comparison import check_alike, find_report, printed, read_report, told_apart, write_comparison
 
-    reports = told_apart([read_report(find_report(path, args.size)) for path in args.compare])
+    if args.asked:
+        option = args.asked[0].replace("_", "-")
+        raise ValueError(f"--{option}: is for a report that is made; --compare takes those that are there")
+    reports = told_apart([read_report(find_report(path, args.size, args.weights)) for path in args.compare])
     check_alike(reports)
     first = reports[0].folder
     to = args.to or (first.parent if "nimg" in reports[0].numbers else first) / "comparison"

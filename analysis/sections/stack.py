@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from analysis.numbers import Number, Numbers
 from analysis.plots import ReportFigure
 from analysis.slices import HEIGHT
 from analysis.stacks import Stack
-from progan_style import Generator, generate_stack
+from progan_style import Generator, generate, generate_stack
 
 QUESTION = "Do slices of one seed at several heights make one brain?"
 MOST = 60  # persons of each class
@@ -112,12 +111,15 @@ def like(G: Generator, stack: Stack, seed: int) -> Stack:
 
 def strangers_of(G: Generator, real: Sequence[Stack]) -> list[Stack]:
     """At the heights of each real person slices that have nothing to do with each other: every one of another seed."""
-    seeds = itertools.count(FIRST_SEED + len(real))
-    found = []
-    for stack in real:
-        slices = [generate_stack(G, stack.label, next(seeds), [height]).numpy() for height in stack.heights.tolist()]
-        found.append(Stack(np.concatenate(slices), stack.heights, stack.label))
-    return found
+    assert G.described.position is not None
+    heights = np.concatenate([stack.heights for stack in real])
+    labels = np.repeat([stack.label for stack in real], [len(stack.heights) for stack in real])
+    first = FIRST_SEED + len(real)
+    given = {G.described.position.column: heights.tolist()}
+    images = generate(G, labels, range(first, first + len(heights)), given=given).numpy()  # at once, in whole blocks
+    ends = np.cumsum([len(stack.heights) for stack in real])
+    parts = np.split(images, ends[:-1])
+    return [Stack(part, stack.heights, stack.label) for part, stack in zip(parts, real, strict=True)]
 
 
 def training(context: Context) -> list[Stack]:

@@ -22,6 +22,7 @@ NUMBERS = {
 }
 OF_A_RUN = NUMBERS | {
     "nimg": 5000,
+    "network": "stylegan1",
     "weights": "best",
     "psi": 1.0,
     "plane": None,

@@ -81,7 +81,7 @@ def test_a_stage_without_a_report_a_damaged_one_and_one_alone_are_refused(tmp_pa
     one, two = report(tmp_path / "one"), report(tmp_path / "two")
     (two / "analysis-064" / "metrics.json").unlink()
     for arguments, message in (
-        ((one, two), f"size 64 has no report; python predict.py --run {two} --size 64 makes one"),
+        ((one, two), f"there is no report of --size 64; python predict.py --run {two} --size 64 makes one"),
         ((one, tmp_path / "none"), "no such folder"),
         ((one,), "expected two runs or more, got 1"),
         ((one, tmp_path), "expected a run with a finished stage"),
@@ -93,8 +93,16 @@ def test_a_stage_without_a_report_a_damaged_one_and_one_alone_are_refused(tmp_pa
     assert call(one, two) == 2 and "got a damaged file" in capsys.readouterr().err
     assert shell.main(["--run", str(one), "--to", str(tmp_path / "x")]) == 2
     assert "--to: is for --compare" in capsys.readouterr().err
+    for more in (["--data", "x"], ["--public"], ["--unseen-phantoms", "9"], ["--run", "x"], ["--own", "x"]):
+        assert call(one, one, *more) == 2
+        error = capsys.readouterr().err
+        assert f"{more[0]}: is for a report that is made; --compare takes those that are there" in error
+    assert call(one, one, "--weights", "best") == 2
+    assert f"no report of --size 64 --weights best; python predict.py --run {one} --size" in capsys.readouterr().err
 
 
 def test_two_of_one_name_go_by_their_folders(tmp_path):
     found = [comparison.read_report(report(tmp_path / name) / "analysis-064") for name in ("a", "b")]
-    assert [r.name for r in comparison.told_apart(found)] == [str(r.folder) for r in found]
+    assert [r.name for r in comparison.told_apart(found)] == ["a/analysis-064", "b/analysis-064"]
+    deep = [comparison.read_report(report(tmp_path / name / "run") / "analysis-064") for name in ("a", "b")]
+    assert [r.name for r in comparison.told_apart(deep)] == ["a/run/analysis-064", "b/run/analysis-064"]

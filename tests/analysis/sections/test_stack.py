@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from network_tools import people
 
 from analysis import stacks
 from analysis.context import NotHereError
@@ -98,14 +99,17 @@ def test_the_control_is_of_another_seed_at_every_height_of_the_same_person(monke
     """Also where people have different numbers of slices, or one alone has as many."""
     asked = []
 
-    def fake(G, label, seed, heights):
-        asked.append((label, seed, *heights))
-        return torch.zeros(len(heights), 1, 8, 8, dtype=torch.uint8)
+    def fake(G, labels, seeds, given):
+        asked.extend(zip(labels.tolist(), seeds, given["slice_mm"], strict=True))
+        return torch.arange(len(seeds), dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 8, 8)
 
-    monkeypatch.setattr(stack, "generate_stack", fake)
+    monkeypatch.setattr(stack, "generate", fake)
     real = [Stack(np.zeros((n, 1, 8, 8), np.uint8), np.arange(n) * 5.0 + i, i % 2) for i, n in enumerate((3, 4, 5, 3))]
-    others = stack.strangers_of(None, real)
-    assert [other.images.shape[0] for other in others] == [3, 4, 5, 3]
+    others = stack.strangers_of(people(), real)
+    assert [other.images[:, 0, 0, 0].tolist() for other in others] == [
+        *map(list, (range(3), range(3, 7), range(7, 12), range(12, 15)))
+    ]
+    assert [row[0] for row in asked] == [0] * 3 + [1] * 4 + [0] * 5 + [1] * 3
     assert [row[2] for row in asked] == [height for one in real for height in one.heights]
     seeds = [row[1] for row in asked]
     assert len(set(seeds)) == 15 and min(seeds) >= stack.FIRST_SEED + len(real)  # none is of the measured stacks

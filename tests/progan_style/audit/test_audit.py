@@ -78,7 +78,10 @@ def test_a_person_on_both_sides_is_named(phantoms, tmp_path):
         csv.writer(file).writerows(rows)
     found = audit_folder(tmp_path, workers=1)
     assert found.crosses and found.persons_crossing == {"train/test": [taken[2]]} and not found.persons
-    assert any(line.startswith("CROSSING  1 persons, as named or guessed (others are unknown), stand in") for line in found.lines())
+    assert any(
+        line.startswith("CROSSING  1 persons, as named or guessed (others are unknown), stand in")
+        for line in found.lines()
+    )
 
 
 def test_blank_cropped_and_unreadable_slices_are_listed(phantoms, tmp_path):

@@ -108,7 +108,9 @@ def test_persons_who_cross_are_told_also_where_the_manifest_leaves_one_out(root,
     manifest(root, [(*row[:2], "" if i == 3 else row[2], row[3]) for i, row in enumerate(rows)])
     data = load()
     assert data.subjects_are == "unknown" and set(data.shared_subjects()) == {("train", "test")}
-    assert "WARNING   4 persons, as named or guessed (others are unknown), stand in both train and test" in data.summary()
+    assert (
+        "WARNING   4 persons, as named or guessed (others are unknown), stand in both train and test" in data.summary()
+    )
     manifest(root, rows)
     assert load().shared_subjects() == data.shared_subjects()
 
