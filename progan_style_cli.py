@@ -142,8 +142,9 @@ def configure(args: argparse.Namespace, run_dir: Path, loaded: dict[str, str]) -
     """
     from progan_style import DEFAULT_CONFIG, find_overlay, load_config, with_unlabelled
 
-    if args.data == "":
-        raise ValueError("--data: expected a folder, got an empty name")
+    for option in ("data", "config", "init"):  # an unset variable of a script
+        if getattr(args, option) == "":
+            raise ValueError(f"--{option}: expected a {'folder' if option == 'data' else 'file'}, got an empty name")
     overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
     overrides += [f"init={json.dumps(args.init)}"] if args.init else []
     overrides += [f"plugins={json.dumps(loaded)}"] if loaded else []
@@ -324,7 +325,7 @@ def go_on(args: argparse.Namespace) -> str:
     from progan_style import distributed
 
     if distributed.world() > 1:
-        return f"torchrun --nproc-per-node={distributed.world()} -- {args.prog} {args.options}".rstrip()
+        return "the same torchrun command, on every machine that it ran on"
     return f"{command(args)} {args.options}".rstrip()
 
 

@@ -11,26 +11,21 @@ import progan_style_cli
 from progan_style import DEFAULT_CONFIG, EXAMPLE, find_overlay
 
 REPO = Path(__file__).parents[1]
+# Docker copies the checkout, and whoever has scans in it would pass them on with the image
+IGNORED = (REPO / ".dockerignore").read_text().splitlines()
+FOR_THE_IMAGE = [line[1:] for line in IGNORED if line.startswith("!")]
 SCRIPTS = ("train.py", "predict.py", "generate.py", "prepare.py", "explore.py", "analysis/__main__.py")
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """What a build puts into a wheel."""
+    """What a build puts into a wheel, from the files that an image is built from and no others."""
     source, to = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
-    skip = shutil.ignore_patterns("__pycache__")
-    for name in ("progan_style", "analysis", "explorer", "configs"):
-        shutil.copytree(REPO / name, source / name, ignore=skip)
-    for name in (
-        "pyproject.toml",
-        "setup.py",
-        "README.md",
-        "LICENSE",
-        "NOTICE",
-        "hyperparameters.yaml",
-        "progan_style_cli.py",
-    ):
-        shutil.copy(REPO / name, source)
+    for name in FOR_THE_IMAGE:
+        if (REPO / name).is_dir():
+            shutil.copytree(REPO / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(REPO / name, source)
     command = [sys.executable, "setup.py", "-q", "build", "--build-lib", str(to)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -62,6 +57,11 @@ def test_a_wheel_holds_every_module_and_the_shipped_configurations(built):
     } == shipped_run
     shipped = {path.name: path.read_bytes() for path in (REPO / "configs").iterdir()}
     assert {path.name: path.read_bytes() for path in (built / "progan_style" / "configs").iterdir()} == shipped
+
+
+def test_an_image_is_built_from_the_package_and_nothing_else():
+    assert [line for line in IGNORED if line and line[0] not in "#!"] == ["*", "**/__pycache__"]
+    assert {"pyproject.toml", "constraints.txt", "progan_style"} <= set(FOR_THE_IMAGE)
 
 
 def test_a_checkout_reads_its_own_file():

@@ -27,9 +27,10 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
 
 
 def share(args: argparse.Namespace) -> int:
-    from progan_style.data.share import write_share
+    from progan_style.data.share import check_share, write_share
     from progan_style.run import finished_stage, load_data, run_config
 
+    check_share(args.share)  # before slices are packed, or phantoms drawn, for minutes
     config = run_config(args.run)
     data = load_data(config, finished_stage(args.run, None))
     persons, slices = write_share(data, args.share, args.to, config.data.subject_column)

@@ -19,6 +19,12 @@ from progan_style.data.persons import STATED
 from progan_style.files import new_folder, refuse_inside
 
 
+def check_share(share: float) -> None:
+    """Raises ValueError for a share that is none."""
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"share of the persons: expected more than 0 and at most 1, got {share:g}")
+
+
 def persons_of_share(subjects: NDArray[Any], labels: NDArray[Any], share: float) -> NDArray[np.bool_]:
     """The slices of `share` (0 .. 1) of each class's persons, at least one: [M], [M] -> a mask [M].
 
@@ -26,8 +32,7 @@ def persons_of_share(subjects: NDArray[Any], labels: NDArray[Any], share: float)
     folder, and nested, so that a smaller share's persons are all in a larger one.
     Raises ValueError for a share outside (0, 1] or persons who are unknown.
     """
-    if not 0.0 < share <= 1.0:
-        raise ValueError(f"share of the persons: expected more than 0 and at most 1, got {share:g}")
+    check_share(share)
     subjects, labels = np.asarray(subjects).astype(str), np.asarray(labels)
     if (subjects == "").any():
         raise ValueError("a share of the persons needs to know who is who; see manifest.csv in README.md")

@@ -28,7 +28,8 @@ def field_of_folder(root: str | None) -> tuple[Field, Point]:
     """The field of a data folder's pictures, from its manifest alone, and the RAS mm of their middle at height 0; of
     the built-in phantoms for None.
 
-    Raises ValueError, in one line, if the manifest does not say plane and mm_per_pixel, alike for all slices.
+    Raises ValueError, in one line, if the manifest does not say plane and mm_per_pixel, alike for all slices, or if
+    pictures differ in size: each is padded to a square of its own, so that none of them has the others' millimetres.
     """
     if root is None or (Path(root) / SETTINGS).is_file():
         return Field(PHANTOM_FIELD_MM, PHANTOM_PLANE), (CENTRE[0], CENTRE[1], 0.0)
@@ -45,8 +46,16 @@ def field_of_folder(root: str | None) -> tuple[Field, Point]:
         mm = float("nan")
     if not 0 < mm < 100:
         raise ValueError(f"{unknown}: mm_per_pixel: expected a number of mm, got {pixel}")
-    with Image.open(os.path.join(root, lines[0][1]["path"])) as picture:
-        return Field(mm * max(picture.size), plane), (0.0, 0.0, 0.0)
+    sizes = {_size(os.path.join(root, row["path"])) for _, row in lines}
+    if len(sizes) > 1:
+        some = " and ".join(f"{width}x{height}" for width, height in sorted(sizes)[:2])
+        raise ValueError(f"{unknown} has pictures of {some}; expected one size")
+    return Field(mm * max(sizes.pop()), plane), (0.0, 0.0, 0.0)
+
+
+def _size(path: str) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
 
 
 def _one(lines: Sequence[tuple[int, dict[str, str]]], column: str, unknown: str) -> str:

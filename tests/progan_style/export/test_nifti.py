@@ -69,6 +69,14 @@ def test_millimetres_that_are_not_known_are_told(cells, told, tmp_path):
         field_of_folder(str(prepared(tmp_path / "a", **cells)))
 
 
+def test_pictures_of_two_sizes_have_no_millimetres_in_common(tmp_path):
+    root = prepared(tmp_path / "a")
+    last = sorted(root.rglob("*.png"))[-1]
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(last)
+    with pytest.raises(ValueError, match=r"has pictures of 64x64 and 128x128; expected one size"):
+        field_of_folder(str(root))
+
+
 def test_generate_writes_them_where_they_are_known(call_shell, tiny_run, tmp_path):
     ask = ("generate.py", "--run", tiny_run.run_dir, "--as", "nifti", "--count", 2, "--to", tmp_path / "made")
     refused(call_shell(*ask), "--as nifti: the millimetres of the slices are not known")
