@@ -32,7 +32,7 @@ def share(title: str, name: str) -> Slider:
 
 
 def plain(name: str) -> str:
-    """A column's name as a widget's title. Bokeh takes what looks like TeX for HTML, and the name is out of a file."""
+    """A column's or a class's name as a title. Bokeh takes what looks like TeX for HTML, and it is out of a file."""
     return name.replace("$", "").replace("\\", "/")
 
 
@@ -154,7 +154,7 @@ class Controls:
             self.size.value, self.seed.value = str(state.size), state.seed
             self.low.value, self.high.value, self.way.value = state.low, state.high, state.way
             self.weight.value, self.psi.value = state.weight, state.psi
-            self.weight.title = f"From {state.low} (0) to {state.high} (1)"
+            self.weight.title = f"From {plain(state.low)} (0) to {plain(state.high)} (1)"
             for name, value in state.given:
                 if name in self.given:
                     self.given[name].value = value

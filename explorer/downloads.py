@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.pictures import Picture, difference, root_mean_square
-from explorer.state import State
+from explorer.state import State, class_in_words
 from progan_style import Field
 
 BAR_MM = 50  # length of the bar beside a picture
@@ -36,8 +36,7 @@ class Pair:
     @property
     def names(self) -> tuple[str, str]:
         """first and second in words."""
-        far = f"{self.state.weight:.2f} of the way to {self.state.high}"
-        return self.state.low, self.state.high if self.state.weight == 1 else far
+        return self.state.low, class_in_words(self.state)
 
     @property
     def settings(self) -> str:

@@ -79,7 +79,7 @@ class Page:
         if field is None:
             why = explored.real.why or "the data do not say how many mm a pixel has"
             lines.append(f"no bar in mm and no NIfTI: {why}")
-        self.standing = lines
+        self.standing = [*lines, *filter(None, [explored.real.doubt])]
         self.changed()
 
     def leave(self) -> None:
@@ -229,6 +229,12 @@ class Page:
         name, state = self.controls.choices.class_names[label], self.shown
         low = state.low if name != state.low else next(n for n in (state.high, name) if n != state.low or n == name)
         ends = {"weight": 0.0} if name == state.low else {"weight": 1.0, "low": low, "high": name}
+        drawn = shown.given[self.picked]
+        if unknown := [column for column, value in drawn.items() if value is None]:
+            self.map.opened_words.text = f"{escape(unknown[0])} of this slice is unknown: the page cannot ask for it."
+            return
+        given = dict(state.given) | {column: value for column, value in drawn.items() if value is not None}
+        ends |= {"given": tuple(given.items())}
         state = replace(state, seed=seed, size=shown.size, way="label", psi=1.0, noise=None, tab="brain", **ends)
         self.controls.set(state)
         if self.tabs.active == 0:

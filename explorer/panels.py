@@ -19,10 +19,11 @@ from bokeh.palettes import RdBu11, gray, interp_palette
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from explorer.controls import plain
 from explorer.downloads import BAR_MM
 from explorer.pictures import difference
 from explorer.real import CLOSEST, MAPS, Closest, Shown
-from explorer.state import State
+from explorer.state import class_in_words
 from explorer.view import View
 from progan_style import Field
 
@@ -69,7 +70,7 @@ class Panel:
             self.mapper.update(low=-scale, high=scale)
             self.colour_bar.ticker = FixedTicker(ticks=[-scale, -scale // 2, 0, scale // 2, scale])
         self.source.data = {"image": [np.ascontiguousarray(picture[::-1])]}
-        self.title.text = title
+        self.title.text = plain(title)
 
     def clear(self) -> None:
         self.source.data = {"image": []}
@@ -101,7 +102,7 @@ class BrainTab:
             return
         first, second = view.pictures
         self.first.show(first, f"{state.low}, seed {state.seed}")
-        self.second.show(second, on_the_way(state))
+        self.second.show(second, class_in_words(state))
         self.change.show(difference(first, second), f"difference in gray levels, rms {view.change:.1f}", state.scale)
         brains = (
             f" Two different brains of {escape(state.low)} are {apart:.1f} apart on average (psi 1)."
@@ -113,13 +114,6 @@ class BrainTab:
             f"(root mean square).{brains} A change as large as that would be another person. It is the generator's "
             "idea of a group, no person's course."
         )
-
-
-def on_the_way(state: State) -> str:
-    """Where the class slider stands, in words."""
-    if state.low == state.high or state.weight == 0:
-        return state.low
-    return state.high if state.weight == 1 else f"{state.weight:.0%} of the way to {state.high}"
 
 
 class MixingTab:
@@ -138,7 +132,7 @@ class MixingTab:
             panel.show(picture, title)
         self.words.text = (
             f"Right: styles up to {state.coarse}x{state.coarse} of seed {state.seed}, the finer ones of seed "
-            f"{state.other}, noise of seed {state.seed}. All are {escape(on_the_way(state))}. The two brains are "
+            f"{state.other}, noise of seed {state.seed}. All are {escape(class_in_words(state))}. The two brains are "
             f"{view.change:.1f} gray levels apart (root mean square)."
         )
 

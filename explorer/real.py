@@ -8,11 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from analysis import Options, aligned_pixels, of_many_persons, run_context, share_of_copies
+from explorer.conditions import Value
 from explorer.pictures import Picture
-from progan_style import Config, Data, Field, field_of, finished_stages, load_data, refuse_slices_of_others
+from progan_style import (
+    Config,
+    Data,
+    Field,
+    Generator,
+    condition_for,
+    conditions_in_words,
+    draw_conditions,
+    field_of,
+    finished_stages,
+    load_data,
+    refuse_slices_of_others,
+)
 
 CLOSEST = 4  # training slices that are shown
 POINTS = 300  # of each class on the map, held-out and generated
@@ -23,10 +37,12 @@ MAPS = ("PCA", "UMAP")
 
 @dataclass(frozen=True)
 class Real:
-    """The run's slices, or why they are not here; their field, where it is known."""
+    """The run's slices, or why they are not here; their field, where it is known. doubt: that nobody says whose they
+    are."""
 
     data: Data | None
     why: str = ""
+    doubt: str = ""
 
     @property
     def field(self) -> Field | None:
@@ -40,7 +56,9 @@ def load_real(run_dir: Path, config: Config) -> Real:
         refuse_slices_of_others(run_dir, data.learnt)
     except (ValueError, OSError) as error:
         return Real(None, str(error))
-    return Real(data)
+    if config.data.root is None or (run_dir / "checkpoint.pt").exists():
+        return Real(data)
+    return Real(data, doubt="The run has no checkpoint.pt, which would say whether it learnt from these slices.")
 
 
 # ------------------------------------------------------------------ closest training slices
@@ -101,7 +119,10 @@ class Closest:
 
 @dataclass(frozen=True)
 class Shown:
-    """What stands on a map: points [M, 2], their slices [M, R, R], labels [M], seeds [M] (-1: a held-out real)."""
+    """What stands on a map: points [M, 2], their slices [M, R, R], labels [M], seeds [M] (-1: a held-out real).
+
+    given [M]: the conditions that a generated slice was made with, None where one was unknown; none of a real one.
+    """
 
     kind: str
     size: int
@@ -109,6 +130,7 @@ class Shown:
     pictures: NDArray[np.uint8]
     labels: NDArray[np.int64]
     seeds: NDArray[np.int64]
+    given: tuple[dict[str, Value | None], ...] = ()
 
 
 def make_map(
@@ -124,6 +146,7 @@ def make_map(
     options = Options(samples_per_label=POINTS, cache_dir=config.data.cache, weights=weights, log=log)
     context = run_context(run_dir, data, size, options)
     context.need_held_out()
+    assert context.generator is not None
     judge = context.judge
     log("the slices are described by the reference classifier")
     rows = of_many_persons(context.train.subjects, FITTED, 0)
@@ -144,4 +167,14 @@ def make_map(
         np.concatenate([real.images, made.images])[:, 0],
         np.concatenate([real.labels, made.labels]),
         np.concatenate([real.seeds, made.seeds]),
+        ({},) * len(real) + drawn_with(context.generator, made.labels, made.seeds),
     )
+
+
+def drawn_with(
+    G: Generator, labels: NDArray[np.int64], seeds: NDArray[np.int64]
+) -> tuple[dict[str, Value | None], ...]:
+    """The conditions [M] that generate() draws for these seeds where none are asked for."""
+    condition = condition_for(G, labels, None)
+    words = conditions_in_words(G, draw_conditions(G, condition, torch.from_numpy(seeds)))
+    return tuple(dict(zip(words, row, strict=True)) for row in zip(*words.values(), strict=True)) or ({},) * len(seeds)

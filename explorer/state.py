@@ -56,6 +56,13 @@ def first_state(choices: Choices, size: int) -> State:
     return fitted(State(size, choices.class_names[low], choices.class_names[high], given=given))
 
 
+def class_in_words(state: State) -> str:
+    """Where the class slider stands, in words."""
+    if state.low == state.high or state.weight == 0:
+        return state.low
+    return state.high if state.weight == 1 else f"{state.weight:.0%} of the way to {state.high}"
+
+
 def coarse_sizes(size: int) -> list[int]:
     """Where two brains can be joined: 4, 8, ... below the last."""
     return [2**k for k in range(2, int(math.log2(size)))]
@@ -70,7 +77,8 @@ def link(state: State, run: str) -> str:
     """The state as the query of an address. Every key is written: what a page shows at first may change."""
     values = {f.name: getattr(state, f.name) for f in fields(state) if f.name not in ("given", "noise")}
     values["noise"] = "own" if state.noise is None else state.noise
-    values |= {f"{GIVEN}{name}": value if isinstance(value, str) else f"{value:.10g}" for name, value in state.given}
+    # All digits of a number: rounded, the end of a range lies beyond it
+    values |= {f"{GIVEN}{name}": str(value).removesuffix(".0") for name, value in state.given}
     values |= {name: f"{values[name]:.10g}" for name in ("weight", "psi")}
     return urlencode({"run": run, **values})
 

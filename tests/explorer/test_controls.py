@@ -78,6 +78,10 @@ def test_a_column_s_name_is_text_whatever_is_in_it():
         choices = Choices("r", (8,), ("all",), (NumberCondition(name, 0.0, 1.0, 0.5),))
         slider = Controls(choices, first_state(choices, 8), lambda: None).given[name]
         assert not set("$\\") & set(slider.title) and slider.name == f"given.{name}"
+        classes = Choices("r", (8,), (name, f"{name}2"))
+        controls = Controls(classes, first_state(classes, 8), lambda: None)
+        controls.set(first_state(classes, 8))
+        assert not set("$\\") & set(controls.weight.title) and "(0) to" in controls.weight.title
 
 
 def test_a_condition_of_one_value_keeps_it():

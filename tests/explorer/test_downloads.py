@@ -77,5 +77,6 @@ def test_each_kind_has_a_writer_and_a_type():
 
 
 def test_the_way_is_told_in_words(pair):
-    assert pair.names == ("CN", "0.40 of the way to AD")
+    assert pair.names == ("CN", "40% of the way to AD")
     assert replace(pair, state=replace(STATE, weight=1.0)).names == ("CN", "AD")
+    assert replace(pair, state=replace(STATE, weight=0.0)).names == ("CN", "CN")

@@ -131,6 +131,27 @@ def test_a_map_is_drawn_and_a_point_is_opened(opened, small_maps):
     assert off.max() <= 1
 
 
+def test_a_point_is_opened_with_the_conditions_that_it_was_drawn_with(opened, small_maps):
+    page = opened(then=draw)
+    made = int(np.flatnonzero(page.map.shown.seeds == 7)[1])
+
+    async def open_it(**drawn):
+        page.map.shown = replace(page.map.shown, given=(drawn,) * len(page.map.shown.seeds))
+        page.map.source.selected.indices = [made]
+        page.map.open._trigger_event(ButtonClick(page.map.open))
+        await rest(page)
+
+    asyncio.run(open_it(age=61.5, sex=None))
+    assert page.shown.tab == "map" and page.map.opened_words.text.startswith("sex of this slice is unknown")
+    asyncio.run(open_it(age=61.5, sex="F"))
+    assert page.shown.tab == "brain" and page.shown.given == (("age", 61.5), ("sex", "F"))
+
+
+def test_slices_of_which_nobody_says_whose_they_are_are_called_so(opened, explored):
+    explored.real = replace(explored.real, doubt="The run has no checkpoint.pt")
+    assert "The run has no checkpoint.pt" in opened().message.text
+
+
 def test_a_map_that_cannot_be_drawn_says_why(opened, explored):
     explored.real = Real(None, "data/<gone>: no such folder")
     page = opened(then=draw)

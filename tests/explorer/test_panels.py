@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explorer.panels import BrainTab, ClosestTab, MapTab, MixingTab, Panel, against, on_the_way
+from explorer.panels import BrainTab, ClosestTab, MapTab, MixingTab, Panel, against
 from explorer.real import Shown
-from explorer.state import State
+from explorer.state import State, class_in_words
 from progan_style import Field
 
 FIELD = Field(225.28, "axial")
@@ -30,6 +30,8 @@ def test_a_picture_stands_upright_on_the_whole_range_of_grays():
     assert image(panel).tolist() == [[3, 4], [1, 2]]  # Bokeh's first row is the lowest
     assert (panel.mapper.low, panel.mapper.high, panel.title.text) == (0, 255, "title")
     assert panel.mapper.palette[0] == "#000000" and panel.mapper.palette[-1] == "#ffffff"
+    panel.show(np.array([[1, 2], [3, 4]], np.uint8), "$$\\href{x}{y}$$")
+    assert panel.title.text == "/href{x}{y}"
     panel.clear()
     assert panel.source.data["image"] == []
 
@@ -67,7 +69,7 @@ def test_the_brain_s_tab_tells_the_change_beside_that_of_two_brains(views):
 
 
 def test_where_the_slider_stands():
-    assert on_the_way(replace(STATE, weight=1.0)) == "AD" and on_the_way(replace(STATE, weight=0.0)) == "C<N"
+    assert class_in_words(replace(STATE, weight=1.0)) == "AD" and class_in_words(replace(STATE, weight=0.0)) == "C<N"
 
 
 def test_the_mixture_says_whose_styles_it_has(views):

@@ -1,10 +1,13 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from network_tools import people
 
 from analysis import memorisation
-from explorer.real import Closest, load_real, make_map
+from explorer.real import Closest, drawn_with, load_real, make_map
+from progan_style import generate
 
 
 def test_a_training_slice_is_its_own_closest(tiny_run):
@@ -56,6 +59,9 @@ def test_what_is_wrong_with_the_slices_is_a_reason(tiny_run, toy_root, tmp_path)
         return load_real(tiny_run.run_dir, tiny_run.config.model_copy(update={"data": data}))
 
     gone = at(tmp_path / "gone")
+    shutil.copytree(tiny_run.run_dir, tmp_path / "alone", ignore=shutil.ignore_patterns("checkpoint*"))
+    assert "no checkpoint.pt" in load_real(tmp_path / "alone", tiny_run.config).doubt
+    assert load_real(tiny_run.run_dir, tiny_run.config).doubt == ""
     assert gone.data is None and gone.field is None and "gone" in gone.why
     other = tmp_path / "other"
     for folder in ("train/CN", "train/AD"):
@@ -72,6 +78,15 @@ def test_a_map_has_held_out_and_generated_slices(tiny_run, small_maps):
     assert made.sum() == 40 and (~made).sum() == 40 and shown.points.shape == (len(made), 2)
     assert shown.pictures.shape == (len(made), 16, 16) and set(shown.labels[made]) == {0, 1}
     assert shown.seeds[made].max() == 19 and lines[-1] == "PCA is fitted on 48 training slices"
+
+
+def test_what_a_slice_was_drawn_with_makes_it_again():
+    G, labels, seeds = people(), np.array([0, 1, 1, 1]), np.array([3, 3, 4, 5])
+    drawn = drawn_with(G, labels, seeds)
+    assert len({row["age"] for row in drawn}) > 1 and {"age", "sex", "slice_mm"} == set(drawn[0])
+    for label, seed, given in zip(labels.tolist(), seeds.tolist(), drawn, strict=True):
+        apart = generate(G, label, seed, given=given).int() - generate(G, label, seed).int()
+        assert apart.abs().max() <= 1
 
 
 def test_a_map_needs_held_out_slices(tiny_run):

@@ -21,6 +21,7 @@ def test_a_page_begins_with_the_compared_classes_and_the_medians():
     (
         START,
         replace(START, size=16, seed=2**31 - 1, weight=0.35, psi=0.07, way="label", noise=5, other=9, tab="closest"),
+        replace(START, given=(("slice mm", -59 / 3),)),
         replace(START, low="A=D & B", high="CN", given=(("slice mm", -3.25),), coarse=32, scale=128),
     ),
 )
