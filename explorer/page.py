@@ -234,7 +234,7 @@ class Page:
             self.map.opened_words.text = f"{escape(unknown[0])} of this slice is unknown: the page cannot ask for it."
             return
         given = dict(state.given) | {column: value for column, value in drawn.items() if value is not None}
-        ends |= {"given": tuple(given.items())}
+        state = replace(state, given=tuple(given.items()))
         state = replace(state, seed=seed, size=shown.size, way="label", psi=1.0, noise=None, tab="brain", **ends)
         self.controls.set(state)
         if self.tabs.active == 0:
