@@ -1,7 +1,8 @@
 """Which files and folders under SOURCE are scans, and which brain mask belongs to which."""
 
+import heapq
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
         return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
     scans, masks, archives, unread = [], 0, 0, 0
     closed: list[str] = []
-    for here, files in _folders(source, closed):
+    folders, around = _folders(source, closed)
+    for here, files in folders:
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
         files = sorted(n for n in files if not n.startswith(".") and _is_file_or_dead_link(os.path.join(here, n)))
@@ -63,10 +65,13 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
             outside = os.listdir(Path(here).parent) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
+    scans = _each_once(source, scans)
     used = len({mask for scan in scans for mask in scan.masks})
     remarks = [f"{masks} masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
     if closed:
         remarks.append(f"{len(closed)} folders cannot be read ({some(closed)})")
+    if around:
+        remarks.append(f"{around} links lead to a folder that they lie in, and are not followed")
     if unread:
         remarks.append(f"{unread} files are of formats that are not read ({', '.join(NOT_READ)})")
     if archives:
@@ -74,30 +79,56 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
     return sorted(scans, key=lambda scan: scan.path), remarks
 
 
-def _folders(source: Path, closed: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Every folder from `source` on, with its files; one behind a link too, but each once, for links may lead around.
+def _folders(source: Path, closed: list[str]) -> tuple[list[tuple[str, list[str]]], int]:
+    """Every folder from `source` on, with its files; one behind a link too, but each once -> those, and how many links
+    lead to a folder that they lie in, which are not followed.
 
-    closed: takes those that cannot be read, with the reason.
+    A folder goes by its own place under `source`, wherever a link to it lies, for that names its person. Behind links
+    the outermost folder comes first, for the same reason. closed: takes those that cannot be read, with the reason.
     """
+    found, around = [], 0
+    seen: set[tuple[int, int]] = set()
+    shut: dict[str, str] = {}  # where it lies -> its path under source, with the reason
 
-    def note(error: OSError) -> None:
-        closed.append(f"{os.path.relpath(error.filename, source)}: {error.strerror}")
+    def note(error: OSError, here: str = "") -> None:
+        here = here or error.filename
+        shut.setdefault(os.path.realpath(here), f"{os.path.relpath(here, source)}: {error.strerror}")
 
-    seen = {_inode(source)}
-    for here, folders, files in os.walk(source, followlinks=True, onerror=note):
-        links = {name for name in folders if os.path.islink(os.path.join(here, name))}
-        # Links last, so that a folder goes by its own name where it has one beside them
-        kept: dict[tuple[int, int], str] = {}
-        for name in sorted((n for n in folders if not n.startswith(".")), key=lambda n: (n in links, n)):
-            kept.setdefault(_inode(os.path.join(here, name)), name)
-        folders[:] = [name for inode, name in kept.items() if inode not in seen]
-        seen |= kept.keys()
-        yield here, files
+    starts = [(0, str(source))]
+    while starts:
+        _, start = heapq.heappop(starts)
+        for here, folders, files in os.walk(start, onerror=note) if os.path.realpath(start) not in shut else ():
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            try:
+                stat = os.stat(os.path.join(here, "."))  # asks for the right to enter it, too
+            except OSError as error:
+                note(error, here)
+                folders.clear()
+                continue
+            if (stat.st_dev, stat.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            found.append((here, files))
+            for link in filter(os.path.islink, (os.path.join(here, name) for name in folders)):
+                behind = os.path.realpath(link)
+                if any(_is_inside(place, behind) for place in map(os.path.realpath, (source, here))):
+                    around += not _is_inside(behind, os.path.realpath(source))
+                else:
+                    heapq.heappush(starts, (behind.count(os.sep), link))
+    closed += shut.values()
+    return found, around
 
 
-def _inode(path: str | Path) -> tuple[int, int]:
-    stat = os.stat(path)
-    return stat.st_dev, stat.st_ino
+def _is_inside(path: str, folder: str) -> bool:
+    return f"{path}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}")
+
+
+def _each_once(source: Path, scans: Sequence[Scan]) -> list[Scan]:
+    """Without the links to files that are found by their own place."""
+    links = {scan.path for scan in scans if os.path.islink(source / scan.path)}
+    own = {os.path.realpath(source / scan.path) for scan in scans if scan.path not in links} if links else set()
+    return [scan for scan in scans if scan.path not in links or os.path.realpath(source / scan.path) not in own]
 
 
 def _is_file_or_dead_link(path: str) -> bool:

@@ -1,6 +1,8 @@
 """Which files are scans, and which mask belongs to which; files are empty, for names alone decide."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +150,42 @@ def test_a_few_files_of_another_series_are_a_scan_apart(scan_tools, tmp_path):
             path.rename(tmp_path / "in" / name.format(k=k))
     found = apart(find_scans(tmp_path / "in")[0], tmp_path / "in")
     assert sorted(len(scan.files) for scan in found) == [3, len(list((tmp_path / "in").iterdir())) - 3]
+
+
+def test_a_folder_goes_by_its_own_place_wherever_a_link_to_it_lies(tmp_path):
+    """Else its person is named in one place and not in the other, and stands in two splits."""
+    for k in (1, 2):
+        make(tmp_path, f"in/sub-01/ses-{k}/T1.nii.gz", f"big/sub-02/ses-{k}/T1.nii.gz")
+    (tmp_path / "in" / "latest").symlink_to("sub-01/ses-2")
+    (tmp_path / "in" / "newest.nii.gz").symlink_to("sub-01/ses-2/T1.nii.gz")
+    (tmp_path / "in" / "a").symlink_to(tmp_path / "big" / "sub-02" / "ses-2")
+    (tmp_path / "in" / "b").symlink_to(tmp_path / "big")  # links may overlap: the outermost tells most
+    own = [f"sub-01/ses-{k}/T1.nii.gz" for k in (1, 2)]
+    assert paths(tmp_path / "in") == [*(f"b/sub-02/ses-{k}/T1.nii.gz" for k in (1, 2)), *own]
+
+
+def test_a_link_out_of_source_is_followed_but_not_to_a_folder_that_it_lies_in(tmp_path):
+    make(tmp_path, "in/sub-01/T1.nii.gz", "other/sub-99/T1.nii.gz", "big/sub-02/T1.nii.gz", "big/sub-03/T1.nii.gz")
+    (tmp_path / "in" / "sub-01" / "up").symlink_to("../..")
+    (tmp_path / "in" / "sub-02").symlink_to(tmp_path / "big" / "sub-02")
+    (tmp_path / "big" / "sub-02" / "up").symlink_to("..")
+    scans, remarks = find_scans(tmp_path / "in")
+    assert [scan.path for scan in scans] == ["sub-01/T1.nii.gz", "sub-02/T1.nii.gz"]
+    assert remarks == ["2 links lead to a folder that they lie in, and are not followed"]
+
+
+@pytest.mark.parametrize("error", (errno.EACCES, errno.ENOENT, errno.ESTALE))
+def test_a_folder_that_cannot_be_entered_ends_nothing(error, tmp_path, monkeypatch):
+    """Without the right x, vanished meanwhile, or of a server that is gone."""
+    make(tmp_path, "p01/T1.nii.gz", "p01/a/T1.nii.gz", "p02/T1.nii.gz")
+    stat = os.stat
+
+    def refuse(path, *args, **how):
+        if not isinstance(path, int) and "p01" in Path(path).parts and str(path) != str(tmp_path / "p01"):
+            raise OSError(error, os.strerror(error), path)
+        return stat(path, *args, **how)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    scans, remarks = find_scans(tmp_path)
+    assert [scan.path for scan in scans] == ["p02/T1.nii.gz"]
+    assert remarks == [f"1 folders cannot be read (p01: {os.strerror(error)})"]
