@@ -3,11 +3,10 @@
 import heapq
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from progan_style.data.classes import ARCHIVES
-from progan_style.data.folder import some
 from progan_style.scans import dicom
 from progan_style.scans.formats import NOT_READ, SUFFIXES
 
@@ -25,6 +24,15 @@ class Scan:
     files: tuple[str, ...] = ()  # names of the series' files, where their folder holds several series
 
 
+@dataclass
+class Found:
+    """What lies under SOURCE."""
+
+    scans: list[Scan]  # sorted by path
+    remarks: list[str] = field(default_factory=list)  # on what was not taken for one; they name nothing
+    closed: list[str] = field(default_factory=list)  # folders that cannot be read, and why: for the screen alone
+
+
 def stem(name: str) -> str:
     """A volume's file name without its suffixes."""
     lower = name.lower()
@@ -34,15 +42,14 @@ def stem(name: str) -> str:
     return name
 
 
-def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
-    """All scans under a folder, sorted by path, and remarks on what was not taken for one."""
+def find_scans(source: Path) -> Found:
+    """All scans under a folder, or the one file."""
     if source.is_file():
         if _is_archive(source.name):
             raise ValueError(f"{source}: an archive; unpack it, and name the folder")
-        return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
+        return Found([Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))])
     scans, masks, archives, unread = [], 0, 0, 0
-    closed: list[str] = []
-    folders, around = _folders(source, closed)
+    folders, around, closed = _folders(source)
     for here, files in folders:
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
@@ -69,22 +76,22 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
     used = len({mask for scan in scans for mask in scan.masks})
     remarks = [f"{masks} masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
     if closed:
-        remarks.append(f"{len(closed)} folders cannot be read ({some(closed)})")
+        remarks.append(f"{len(closed)} folders cannot be read")
     if around:
         remarks.append(f"{around} links lead to a folder that they lie in, and are not followed")
     if unread:
         remarks.append(f"{unread} files are of formats that are not read ({', '.join(NOT_READ)})")
     if archives:
         remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
-    return sorted(scans, key=lambda scan: scan.path), remarks
+    return Found(sorted(scans, key=lambda scan: scan.path), remarks, closed)
 
 
-def _folders(source: Path, closed: list[str]) -> tuple[list[tuple[str, list[str]]], int]:
-    """Every folder from `source` on, with its files; one behind a link too, but each once -> those, and how many links
-    lead to a folder that they lie in, which are not followed.
+def _folders(source: Path) -> tuple[list[tuple[str, list[str]]], int, list[str]]:
+    """Every folder from `source` on, with its files; one behind a link too, but each once -> those; how many links lead
+    to a folder that they lie in, which are not followed; the folders that cannot be read, with the reason.
 
     A folder goes by its own place under `source`, wherever a link to it lies, for that names its person. Behind links
-    the outermost folder comes first, for the same reason. closed: takes those that cannot be read, with the reason.
+    the outermost folder comes first, for the same reason.
     """
     found, around = [], 0
     seen: set[tuple[int, int]] = set()
@@ -116,8 +123,7 @@ def _folders(source: Path, closed: list[str]) -> tuple[list[tuple[str, list[str]
                     around += not _is_inside(behind, os.path.realpath(source))
                 else:
                     heapq.heappush(starts, (behind.count(os.sep), link))
-    closed += shut.values()
-    return found, around
+    return found, around, [*shut.values()]
 
 
 def _is_inside(path: str, folder: str) -> bool:
@@ -159,7 +165,7 @@ def apart(scans: Sequence[Scan], root: Path) -> list[Scan]:
 
 def holds_scans(source: str | os.PathLike[str]) -> bool:
     """Whether prepare_study is the one to ask; else prepare_slices."""
-    return Path(source).is_file() or bool(find_scans(Path(source))[0])
+    return Path(source).is_file() or bool(find_scans(Path(source)).scans)
 
 
 def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, ...]:

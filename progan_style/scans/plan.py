@@ -93,8 +93,9 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     """
     root = source if source.is_dir() else source.parent
     names = Names(settings.names) if settings.names else None
-    found, remarks = find_scans(source)
-    scans, left = _choose(apart(found, root), root, settings)
+    found = find_scans(source)
+    remarks = [*found.remarks]
+    scans, left = _choose(apart(found.scans, root), root, settings)
     if not scans:
         why = f"; {len(left)} volumes are left out, the first: {left[0][0]}: {left[0][1]}" if left else ""
         raise FileNotFoundError(
@@ -117,6 +118,8 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
         counted = ", ".join(f"{why} ({count})" for why, count in kinds.items())
         remarks.append(f"{len(left)} other volumes are left out: {counted}")
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
+    if found.closed:
+        lines.append(f"NOT READ  {len(found.closed)} folders: {printable(some(found.closed))}")
     lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
     if unknown:
         remarks.append(f"{unknown} scans name no person: each is guessed to be a person of its own")

@@ -19,7 +19,7 @@ def make(root, *names):
 
 
 def paths(root):
-    return [scan.path for scan in find_scans(root)[0]]
+    return [scan.path for scan in find_scans(root).scans]
 
 
 @pytest.mark.parametrize("name", ("a.nii", "a.nii.gz", "a.NII.GZ", "a.mgz", "a.img"))
@@ -39,29 +39,29 @@ def test_a_header_without_its_image_is_kept_for_its_fault_to_be_told(tmp_path):
 
 def test_a_mask_is_no_scan_and_belongs_to_its_own(tmp_path):
     make(tmp_path, "p1.nii.gz", "p1_mask.nii.gz", "p2.nii.gz", "p11_mask.nii.gz")
-    scans, remarks = find_scans(tmp_path)
-    assert {scan.path: scan.masks for scan in scans} == {"p1.nii.gz": ("p1_mask.nii.gz",), "p2.nii.gz": ()}
-    assert remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
+    found = find_scans(tmp_path)
+    assert {scan.path: scan.masks for scan in found.scans} == {"p1.nii.gz": ("p1_mask.nii.gz",), "p2.nii.gz": ()}
+    assert found.remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_of_a_bids_folder_the_t1_is_used_with_its_masks(tmp_path):
     names = ("sub-01_T1w.nii.gz", "sub-01_desc-brain_mask.nii.gz", "sub-01_bold.nii.gz", "sub-02_desc-x_mask.nii.gz")
-    scans, remarks = find_scans(make(tmp_path / "anat", *names).parent)
-    assert [scan.path for scan in scans] == ["anat/sub-01_T1w.nii.gz", "anat/sub-01_bold.nii.gz"]
-    assert scans[0].masks == ("anat/sub-01_desc-brain_mask.nii.gz",)
-    assert remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
+    found = find_scans(make(tmp_path / "anat", *names).parent)
+    assert [scan.path for scan in found.scans] == ["anat/sub-01_T1w.nii.gz", "anat/sub-01_bold.nii.gz"]
+    assert found.scans[0].masks == ("anat/sub-01_desc-brain_mask.nii.gz",)
+    assert found.remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_a_folder_of_dicom_files_is_one_scan(scan_tools, tmp_path):
     scan_tools.write_dicom(tmp_path / "p1" / "t1", *scan_tools.head(12.0))
     make(tmp_path, "p1/t1_mask.nii.gz", "p1/note.txt")
-    (scan,), _ = find_scans(tmp_path)
+    (scan,) = find_scans(tmp_path).scans
     assert scan.series and scan.path == "p1/t1" and scan.masks == ("p1/t1_mask.nii.gz",)
 
 
 def test_a_single_file_is_a_scan(tmp_path):
     make(tmp_path, "p1.nii", "p1_mask.nii", "p2.nii")
-    (scan,), _ = find_scans(tmp_path / "p1.nii")
+    (scan,) = find_scans(tmp_path / "p1.nii").scans
     assert scan.path == "p1.nii" and scan.masks == ("p1_mask.nii",)
 
 
@@ -75,7 +75,7 @@ def test_series_in_one_flat_folder_are_scans_apart(scan_tools, tmp_path):
             path.rename(tmp_path / "made" / f"{uid[-1]}-{path.name}") if path.name[1] != "-" else None
     (tmp_path / "made").rename(tmp_path / "in")
     make(tmp_path / "in", "readme.txt")
-    found = apart(find_scans(tmp_path / "in")[0], tmp_path / "in")
+    found = apart(find_scans(tmp_path / "in").scans, tmp_path / "in")
     assert [(scan.path[:2], len(scan.files)) for scan in found] == [("1-", 20), ("2-", 20), ("3-", 20)]
     plan = make_plan(tmp_path / "in")
     assert [why for _, why in plan.left] == ["a localizer"]
@@ -87,7 +87,7 @@ def test_series_in_one_flat_folder_are_scans_apart(scan_tools, tmp_path):
 def test_packed_dicom_files_are_a_scan_and_other_formats_are_told(scan_tools, tmp_path):
     make(tmp_path, "p1/a.dcm.gz", "p2/x.mnc", "p3/x.NRRD", "p4/x.PAR", "p4/x.REC", "p5/x.mha", "p6/x.brik", "p7/x.gz")
     assert paths(tmp_path) == ["p1", "p2/x.mnc", "p3/x.NRRD", "p4/x.PAR", "p5/x.mha"]
-    unread, archives = find_scans(tmp_path)[1]
+    unread, archives = find_scans(tmp_path).remarks
     assert unread.startswith("1 files are of formats that are not read (.brik") and archives.startswith("1 archives")
 
 
@@ -102,7 +102,7 @@ def test_a_link_that_leads_nowhere_is_one_listed_scan(scan_tools, tmp_path):
 
 def test_archives_are_told_and_not_taken_for_damaged_scans(call_shell, tmp_path):
     make(tmp_path / "in", "p1.nii.gz", "more.zip", "most.tar.gz")
-    assert find_scans(tmp_path / "in")[1] == ["2 archives (.zip, .tar, ...) are not unpacked"]
+    assert find_scans(tmp_path / "in").remarks == ["2 archives (.zip, .tar, ...) are not unpacked"]
     done = call_shell("prepare.py", tmp_path / "in" / "more.zip", "--to", tmp_path / "out")
     assert done.returncode == 2 and "more.zip: an archive; unpack it, and name the folder" in done.stderr
 
@@ -110,13 +110,13 @@ def test_archives_are_told_and_not_taken_for_damaged_scans(call_shell, tmp_path)
 def test_a_mask_of_something_else_than_the_brain_is_none(tmp_path):
     """A lesion's, as ATLAS has them, and a ribbon's; beside them the brain's is not one of two."""
     kinds = ("T1w", "label-L_desc-T1lesion_mask", "desc-ribbon_mask", "label-GM_mask")
-    scans, remarks = find_scans(make(tmp_path, *(f"sub-01_space-MNI_{kind}.nii.gz" for kind in kinds)))
-    assert [scan.masks for scan in scans] == [()]
-    assert remarks == ["3 masks (*_mask) beside the scans, 0 of them for a scan"]
+    found = find_scans(make(tmp_path, *(f"sub-01_space-MNI_{kind}.nii.gz" for kind in kinds)))
+    assert [scan.masks for scan in found.scans] == [()]
+    assert found.remarks == ["3 masks (*_mask) beside the scans, 0 of them for a scan"]
     brain = make(tmp_path, "sub-01_space-MNI_desc-brain_mask.nii.gz") / "sub-01_space-MNI_desc-brain_mask.nii.gz"
-    assert find_scans(tmp_path)[0][0].masks == (brain.name,)
+    assert find_scans(tmp_path).scans[0].masks == (brain.name,)
     brain.rename(tmp_path / "sub-01_space-MNI_label-brain_mask.nii.gz")
-    assert find_scans(tmp_path)[0][0].masks == ("sub-01_space-MNI_label-brain_mask.nii.gz",)
+    assert find_scans(tmp_path).scans[0].masks == ("sub-01_space-MNI_label-brain_mask.nii.gz",)
 
 
 def test_folders_behind_links_are_read_once_and_those_that_cannot_be_are_told(tmp_path, monkeypatch):
@@ -134,9 +134,9 @@ def test_folders_behind_links_are_read_once_and_those_that_cannot_be_are_told(tm
     make(tmp_path, "in/T1.nii.gz")
     assert paths(tmp_path / "in") == ["T1.nii.gz", *(f"sub-0{k}/sub-0{k}_T1w.nii.gz" for k in (1, 2, 3))]
     monkeypatch.setattr(os, "scandir", scandir)
-    scans, remarks = find_scans(tmp_path / "in")
-    assert [scan.path[:6] for scan in scans] == ["T1.nii", "sub-01", "sub-02"]
-    assert remarks == ["1 folders cannot be read (sub-03: Permission denied)"]
+    found = find_scans(tmp_path / "in")
+    assert [scan.path[:6] for scan in found.scans] == ["T1.nii", "sub-01", "sub-02"]
+    assert found.remarks == ["1 folders cannot be read"] and found.closed == ["sub-03: Permission denied"]
 
 
 def test_a_few_files_of_another_series_are_a_scan_apart(scan_tools, tmp_path):
@@ -148,7 +148,7 @@ def test_a_few_files_of_another_series_are_a_scan_apart(scan_tools, tmp_path):
         for k, path in enumerate(sorted(made.iterdir()), 1):
             (tmp_path / "in").mkdir(exist_ok=True)
             path.rename(tmp_path / "in" / name.format(k=k))
-    found = apart(find_scans(tmp_path / "in")[0], tmp_path / "in")
+    found = apart(find_scans(tmp_path / "in").scans, tmp_path / "in")
     assert sorted(len(scan.files) for scan in found) == [3, len(list((tmp_path / "in").iterdir())) - 3]
 
 
@@ -169,9 +169,9 @@ def test_a_link_out_of_source_is_followed_but_not_to_a_folder_that_it_lies_in(tm
     (tmp_path / "in" / "sub-01" / "up").symlink_to("../..")
     (tmp_path / "in" / "sub-02").symlink_to(tmp_path / "big" / "sub-02")
     (tmp_path / "big" / "sub-02" / "up").symlink_to("..")
-    scans, remarks = find_scans(tmp_path / "in")
-    assert [scan.path for scan in scans] == ["sub-01/T1.nii.gz", "sub-02/T1.nii.gz"]
-    assert remarks == ["2 links lead to a folder that they lie in, and are not followed"]
+    found = find_scans(tmp_path / "in")
+    assert [scan.path for scan in found.scans] == ["sub-01/T1.nii.gz", "sub-02/T1.nii.gz"]
+    assert found.remarks == ["2 links lead to a folder that they lie in, and are not followed"]
 
 
 @pytest.mark.parametrize("error", (errno.EACCES, errno.ENOENT, errno.ESTALE))
@@ -186,6 +186,6 @@ def test_a_folder_that_cannot_be_entered_ends_nothing(error, tmp_path, monkeypat
         return stat(path, *args, **how)
 
     monkeypatch.setattr(os, "stat", refuse)
-    scans, remarks = find_scans(tmp_path)
-    assert [scan.path for scan in scans] == ["p02/T1.nii.gz"]
-    assert remarks == [f"1 folders cannot be read (p01: {os.strerror(error)})"]
+    found = find_scans(tmp_path)
+    assert [scan.path for scan in found.scans] == ["p02/T1.nii.gz"]
+    assert found.remarks == ["1 folders cannot be read"] and found.closed == [f"p01: {os.strerror(error)}"]

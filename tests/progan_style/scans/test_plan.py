@@ -1,5 +1,7 @@
 """Whose scans there are, before any is opened."""
 
+import os
+
 import pytest
 
 from progan_style.data.persons import Person
@@ -81,3 +83,20 @@ def test_why_a_volume_is_left_out_names_no_patient(scan_tools, tmp_path):
         scan_tools.write_dicom(tmp_path / "in" / "DOE_JANE" / name, *scan_tools.head(12.0))
     plan = make_plan(tmp_path / "in")
     assert plan.left == [(WITHHELD, "made from another")]
+
+
+def test_a_folder_that_cannot_be_read_is_named_on_the_screen_alone(scan_tools, tmp_path, monkeypatch):
+    """What stands in DATASET.md is passed on, and a folder's name may be a patient's."""
+    for name in "ab":
+        scan_tools.write_dicom(tmp_path / "in" / "DOE_JANE" / name / "T1", *scan_tools.head(12.0))
+    walk = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", path)
+        return walk(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    plan = make_plan(tmp_path / "in")
+    assert "NOT READ  1 folders: DOE_JANE/b: Permission denied" in plan.lines
+    assert plan.remarks[0] == "1 folders cannot be read" and "DOE" not in " ".join(plan.remarks)
