@@ -11,7 +11,7 @@ from datetime import date
 
 from progan_style.data.folder import some
 from progan_style.data.persons import Names, Person, from_path, persons_in
-from progan_style.scans.participants import Row, Sheet, key, visit
+from progan_style.scans.participants import Row, Sheet, key, separated, visit
 
 
 @dataclass(frozen=True)
@@ -29,51 +29,96 @@ def match(
 ) -> list[Match]:
     """Who each scan (path relative to SOURCE) is of, and its row; nearest: how many days its visit may be away.
 
-    Raises ValueError if a path fits two persons.
+    Raises ValueError if a path fits two persons, or if it is not clear which scans are of one.
     """
+    persons = [names(path) if names else from_path(path) for path in paths]
     if sheet is None:
-        return [Match(names(path) if names else from_path(path), None, names is not None) for path in paths]
+        return [Match(person, None, names is not None) for person in persons]
     by_path = {row.path: row for row in sheet.rows if row.path}
     by_image = {row.person.image.lower(): row for row in sheet.rows if row.person.image and not row.path}
     by_subject: dict[str, list[Row]] = {}
     for row in sheet.rows:
-        if not row.path:
-            by_subject.setdefault(key(row.person.subject), []).append(row)
-    found = []
-    for path in paths:
-        person = names(path) if names else from_path(path)
+        by_subject.setdefault(key(row.person.subject), []).append(row)
+    rows: list[Row | None] = []
+    for i, (path, person) in enumerate(zip(paths, persons, strict=True)):
         own = by_path.get(path) or by_image.get(person.image.lower())
         if own is None:
-            person = person if names else _one_reading(path, person, by_subject, sheet.name)
-            mine = by_subject.get(key(person.subject), []) if person.subject else []
-            person = replace(person, subject=mine[0].person.subject) if mine else person  # one person, one name
-            own = _of_visit(person, mine, nearest)
-            why = "" if own else _why_not(person, mine, sheet, nearest)
-        if own is None:
-            found.append(Match(person, None, names is not None, why))
+            persons[i] = person if names else _one_reading(path, person, by_subject, sheet)
+            own = _of_visit(persons[i], by_subject.get(key(persons[i].subject), []), nearest)
+        rows.append(own)
+    stated = [names is not None or (row is not None and row.stated) for row in rows]
+    after = [row.person.subject if row is not None and (row.stated or not names) else "" for row in rows]
+    subjects = one_name(paths, [p.subject for p in persons], after, [names is not None] * len(paths), sheet)
+    found = []
+    for subject, person, row, is_stated in zip(subjects, persons, rows, stated, strict=True):
+        person = replace(person, subject=subject)
+        if row is None:
+            why = _why_not(person, by_subject.get(key(subject), []), sheet, nearest)
+            found.append(Match(person, None, is_stated, why))
         else:
-            session = person.session or own.person.session
-            found.append(Match(replace(person, subject=own.person.subject, session=session), own, own.stated))
+            found.append(Match(replace(person, session=person.session or row.person.session), row, is_stated))
     return found
 
 
-def _one_reading(path: str, person: Person, by_subject: Mapping[str, list[Row]], sheet: str) -> Person:
-    """The subject of the sheet that a path names, `person` if it names none. Raises ValueError if it names several."""
+def one_name(
+    paths: Sequence[str], before: Sequence[str], after: Sequence[str], stated: Sequence[bool], sheet: Sheet
+) -> list[str]:
+    """The one name that a person goes by in all scans, else the split takes one person for two.
+
+    before: who each scan is of, as paths, a pattern or a manifest have it; stated: that is no guess. after: as the
+    sheet has it, "" where it says nothing of this scan. Then it is the sheet's name for others of the same person.
+    Raises ValueError, one line, if the sheet has two names for a person who is stated to be one, or if the names of two
+    persons differ in their separators alone, by which the sheet's spelling would make them one.
+    """
+    spelled = {key(row.person.subject): row.person.subject for row in sheet.rows}
+    first: dict[str, int] = {}  # a subject of the sheet, by its key -> a scan of that person
+    given: dict[str, dict[str, int]] = {}  # a person as before -> the names after, each with a scan
+    for i, (old, new) in enumerate(zip(before, after, strict=True)):
+        j = first.setdefault(key(old), i) if key(old) in spelled else i
+        if separated(before[j]) != separated(old):
+            raise ValueError(
+                f"{paths[j]} and {paths[i]}: subjects {before[j]} and {old} differ in their separators alone; expected "
+                f"one spelling of a person, or other names"
+            )
+        known = given.setdefault(separated(old), {}) if old else {}
+        if new:
+            known.setdefault(new, i)
+        if stated[i] and len(known) > 1:
+            (one, k), (other, m) = [*known.items()][:2]
+            raise ValueError(
+                f"{sheet.name}: {paths[k]} is of {one} and {paths[m]} of {other}, but both are stated to be of {old}: "
+                f"correct one of them"
+            )
+    names = {old: next(iter(known)) for old, known in given.items() if len(known) == 1}
+    return [
+        new or names.get(separated(old)) or spelled.get(key(old), old) for old, new in zip(before, after, strict=True)
+    ]
+
+
+def _one_reading(path: str, person: Person, by_subject: Mapping[str, list[Row]], sheet: Sheet) -> Person:
+    """The subject of the sheet that a path names, as the path spells it, `person` if it names none.
+
+    Raises ValueError if it names several, unless the scan is left out whoever it is of: rows with groups, all of other
+    scans.
+    """
     readings = _readings(path, by_subject)
     known = [key(other.subject) for other in persons_in(path)]
     found = [name for name in known or readings if name in by_subject]
     if len(found) > 1:
-        raise ValueError(_two_subjects(path, [(by_subject[name][0], readings.get(name, "")) for name in found], sheet))
+        if sheet.has_groups and all(row.path for name in found for row in by_subject[name]):
+            return person
+        choices = [(by_subject[name][0], readings[name][1] if name in readings else "") for name in found]
+        raise ValueError(_two_subjects(path, choices, sheet.name))
     if person.subject or not found:
         return person
-    return replace(person, subject=by_subject[found[0]][0].person.subject)
+    return replace(person, subject=readings[found[0]][0])
 
 
-def _readings(path: str, by_subject: Mapping[str, list[Row]]) -> dict[str, str]:
-    """Subjects of the sheet that a part of the path is, or begins with (p01/scan.nii, p01_T1.nii.gz): key -> the
-    pattern of names that would choose it, "" if there is no short one."""
+def _readings(path: str, by_subject: Mapping[str, list[Row]]) -> dict[str, tuple[str, str]]:
+    """Subjects of the sheet that a part of the path is, or begins with (p01/scan.nii, p01_T1.nii.gz): key -> how it is
+    spelled there, and the pattern of names that would choose it, "" if there is no short one."""
     parts = path.split("/")
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for number, part in enumerate(parts):
         stem = part if number < len(parts) - 1 else part.partition(".")[0]
         for word in re.finditer(r"[A-Za-z0-9]+", stem):
@@ -82,7 +127,7 @@ def _readings(path: str, by_subject: Mapping[str, list[Row]]) -> dict[str, str]:
                 next_word = re.match(r"[^A-Za-z0-9]?[A-Za-z]*", part[word.end() :]) if part != start else None
                 rest = f"{next_word[0]}*" if next_word else ""
                 pattern = "/".join(["{subject}" + rest, *["*"] * (len(parts) - number - 1)])
-                found[key(start)] = pattern if Names(pattern)(path).subject == start else ""
+                found[key(start)] = start, pattern if Names(pattern)(path).subject == start else ""
     return found
 
 
@@ -96,7 +141,7 @@ def _two_subjects(path: str, readings: Sequence[tuple[Row, str]], sheet: str) ->
 def _of_visit(person: Person, mine: Sequence[Row], nearest: int | None) -> Row | None:
     """Of a person's rows the one of this visit: of its session, of its date, else the nearest in time. A row without
     visit speaks for all, a single row for a scan that names no visit, or of which it states no other day."""
-    mine = [row for row in mine if not row.person.image]
+    mine = [row for row in mine if not row.person.image and not row.path]
     exact = [row for row in mine if row.person.session and visit(row.person.session) == visit(person.session)]
     exact = exact or [row for row in mine if days_apart(person, row.person) == 0]
     if exact:
@@ -132,6 +177,8 @@ def _why_not(person: Person, mine: Sequence[Row], sheet: Sheet, nearest: int | N
         there = some(dict.fromkeys(row.person.subject for row in sheet.rows), 2)
         sought = f"subject {person.subject}" if person.subject else "a subject that begins a part of the path"
         return f"looked for {sought} in column {column}, which has {there}"
+    if all(row.path for row in mine):
+        return f"the rows of subject {person.subject} name other scans, in column {sheet.ours['path']}"
     names = ("session", "scan", "day", "date")
     columns = " and ".join(sheet.ours[name] for name in names if sheet.ours.get(name)) or "visit (there is none)"
     sought = (
