@@ -119,7 +119,7 @@ def _folders(source: Path) -> tuple[list[tuple[str, list[str]]], int, list[str]]
             found.append((here, files))
             for link in filter(os.path.islink, (os.path.join(here, name) for name in folders)):
                 behind = os.path.realpath(link)
-                if any(_is_inside(place, behind) for place in map(os.path.realpath, (source, here))):
+                if any(_is_inside(os.path.realpath(place), behind) for place in (source, here)):
                     around += not _is_inside(behind, os.path.realpath(source))
                 else:
                     heapq.heappush(starts, (behind.count(os.sep), link))

@@ -25,10 +25,15 @@ class Match:
 
 
 def match(
-    paths: Sequence[str], sheet: Sheet | None, names: Names | None = None, nearest: int | None = None
+    paths: Sequence[str],
+    sheet: Sheet | None,
+    names: Names | None = None,
+    nearest: int | None = None,
+    said: Sequence[str] = (),
 ) -> list[Match]:
     """Who each scan (path relative to SOURCE) is of, and its row; nearest: how many days its visit may be away.
 
+    said: the subjects that somebody else states, "" where nobody does; they count before a guess from a path.
     Raises ValueError if a path fits two persons, or if it is not clear which scans are of one.
     """
     persons = [names(path) if names else from_path(path) for path in paths]
@@ -40,23 +45,27 @@ def match(
     for row in sheet.rows:
         by_subject.setdefault(key(row.person.subject), []).append(row)
     rows: list[Row | None] = []
+    said = said or [person.subject if names else "" for person in persons]
     for i, (path, person) in enumerate(zip(paths, persons, strict=True)):
         own = by_path.get(path) or by_image.get(person.image.lower())
         if own is None:
-            persons[i] = person if names else _one_reading(path, person, by_subject, sheet)
+            is_known = names is not None or (said[i] != "" and key(said[i]) in by_subject)
+            read = person if is_known else _one_reading(path, person, by_subject, sheet)
+            persons[i] = replace(read, subject=said[i]) if is_known else read
             own = _of_visit(persons[i], by_subject.get(key(persons[i].subject), []), nearest)
         rows.append(own)
-    stated = [names is not None or (row is not None and row.stated) for row in rows]
-    after = [row.person.subject if row is not None and (row.stated or not names) else "" for row in rows]
-    subjects = one_name(paths, [p.subject for p in persons], after, [names is not None] * len(paths), sheet)
+    stated = [bool(one) or (row is not None and row.stated) for row, one in zip(rows, said, strict=True)]
+    after = [row.person.subject if row and (row.stated or not one) else "" for row, one in zip(rows, said, strict=True)]
+    before = [one or person.subject for person, one in zip(persons, said, strict=True)]
+    subjects = one_name(paths, before, after, [bool(one) for one in said], sheet)
     found = []
-    for subject, person, row, is_stated in zip(subjects, persons, rows, stated, strict=True):
+    for subject, person, mine, is_stated in zip(subjects, persons, rows, stated, strict=True):
         person = replace(person, subject=subject)
-        if row is None:
+        if mine is None:
             why = _why_not(person, by_subject.get(key(subject), []), sheet, nearest)
             found.append(Match(person, None, is_stated, why))
         else:
-            found.append(Match(replace(person, session=person.session or row.person.session), row, is_stated))
+            found.append(Match(replace(person, session=person.session or mine.person.session), mine, is_stated))
     return found
 
 
