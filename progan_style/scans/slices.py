@@ -220,7 +220,8 @@ def _ask_sheet(
         if row is None:
             without.append((path, unknown))
             continue
-        picture.columns |= row.columns
+        own = picture.columns  # what an empty cell of the sheet does not wipe out
+        picture.columns = own | {name: cell for name, cell in row.columns.items() if cell or name not in own}
         if row.label == LEAVE_OUT or (unknown and not row.label):
             left.append(path)
             continue

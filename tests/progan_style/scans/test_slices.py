@@ -252,3 +252,15 @@ def test_a_row_of_the_person_whom_a_manifest_states_comes_before_that_of_a_guess
     assert people(source, "subject,age\nx7,70\n01,71\nX8,72\n", manifest) == [("X8", ""), ("x7", "")]
     ages = {row["subject"]: row["age"] for row in manifest_rows(next(tmp_path.glob("out*")))}
     assert ages == {"x7": "70", "X8": "72"}
+
+
+def test_an_empty_cell_of_the_sheet_leaves_what_the_manifest_says(tmp_path):
+    source = pictures(tmp_path / "in", "p1_0.png", "p2_0.png", "p3_0.png", "p4_0.png")
+    ages = {"p1": "61", "p2": "62", "p3": "unknown", "p4": ""}
+    manifest = "path,subject,age\n" + "".join(f"{name}_0.png,{name},{age}\n" for name, age in ages.items())
+    assert len(people(source, "subject,age,site\np1,71,x\np2,,y\n", manifest)) == 4
+    out = next(tmp_path.glob("out*"))
+    found = {row["subject"]: (row["age"], row["site"]) for row in manifest_rows(out)}
+    assert found == {"p1": ("71", "x"), "p2": ("62", "y"), "p3": ("unknown", ""), "p4": ("", "")}
+    card = (out / "DATASET.md").read_text()
+    assert "- age is known of 2 of 4 scans, 62 to 71 years; of 2 unknown" in card
