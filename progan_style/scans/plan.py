@@ -1,5 +1,6 @@
 """Which scans there are, whose they are and what they are called, before any is opened."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from progan_style.scans.choosing import Wanted, leave_out, one_per_session, seve
 from progan_style.scans.finding import Scan, apart, find_scans
 from progan_style.scans.formats import SUFFIXES
 from progan_style.scans.matching import Match, match
-from progan_style.scans.participants import Sheet, describe, key, participants_tsv, read_sheet
+from progan_style.scans.participants import Sheet, describe, key, participants_tsv, read_sheet, separated
 from progan_style.scans.settings import USUAL, PrepareSettings
 
 WITHHELD = "(withheld: it holds the patient's name)"
@@ -33,23 +34,26 @@ def name_scans(
     patients = [dicom.patient_name(root / scan.path) if scan.series else "" for scan in scans]
     told: dict[str, str] = {}  # a person -> what the headers of the scans call them
     for who, name in zip(matches, patients, strict=True):
-        told[key(who.person.subject)] = f"{told.get(key(who.person.subject), '')} {name}".strip()
+        told[separated(who.person.subject)] = f"{told.get(separated(who.person.subject), '')} {name}".strip()
     patients = [
-        told[key(who.person.subject)] if who.person.subject else name
+        told[separated(who.person.subject)] if who.person.subject else name
         for who, name in zip(matches, patients, strict=True)
     ]
     named, paths, unknown = [], [], 0
-    number_of: dict[str, int] = {}  # a person whose name may not be written -> the number of the first scan
-    for number, (scan, who, name) in enumerate(zip(scans, matches, patients, strict=True), 1):
+    taken = {key(who.person.subject) for who in matches}
+    free = (own for own in map("p{:04d}".format, itertools.count(1)) if own not in taken)
+    number_of: dict[str, str] = {}  # a person whose name may not be written -> the number
+    for scan, who, name in zip(scans, matches, patients, strict=True):
         paths.append(WITHHELD if dicom.carries_name(scan.path, name) else printable(scan.path))
         person = who.person
         if not person.subject or dicom.carries_name(person.subject, name):
             unknown += not person.subject
             # Series in one folder are of one patient, unless their headers say otherwise
             of_folder = f"{Path(scan.path).parent}/{dicom.patient(root / scan.path)}" if scan.files else ""
-            who_else = key(person.subject) or of_folder
-            own = number_of.setdefault(who_else, number) if who_else else number
-            person = replace(person, subject=f"p{own:04d}")
+            whose = separated(person.subject) or of_folder or f"nobody's {scan.path}"
+            if whose not in number_of:
+                number_of[whose] = next(free)
+            person = replace(person, subject=number_of[whose])
         if dicom.carries_name(person.session, name):
             person = replace(person, session="")
         row = who.row

@@ -43,6 +43,16 @@ def test_a_scan_that_names_nobody_is_a_person_of_its_own(tmp_path):
     assert any(line.startswith("PERSONS   2 scans name no person") for line in plan.lines)
 
 
+def test_a_running_number_is_nobodys_name(monkeypatch, tmp_path):
+    names = ("a.nii.gz", "p0001.nii.gz", "sub-P0002_T1w.nii.gz", "z.nii.gz")
+    plan = study(tmp_path, *names, sheet="subject,age\np0001,71\n")
+    assert [who.person.subject for who in plan.matches] == ["p0003", "p0001", "P0002", "p0004"]
+    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
+    scans = [Scan("doe/t1", series=True), Scan("p0001.nii.gz")]
+    named, *_ = name_scans(scans, [Match(Person("doe"), None), Match(Person("p0001"), None)], tmp_path)
+    assert [who.person.subject for who in named] == ["p0002", "p0001"]
+
+
 def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(monkeypatch, tmp_path):
     monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
     who = Match(Person("doe_jane", "jane"), None)
