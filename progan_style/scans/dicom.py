@@ -23,6 +23,7 @@ from progan_style.scans import formats
 from progan_style.scans.volumes import LARGEST, BadScan, Volume, check_affine, make_volume
 
 SUFFIXES = (".dcm", ".dicom", ".ima", ".dcm.gz", ".ima.gz", "")
+NO_NAMES = {"anon", "anonymous", "anonymized", "anonymised", "subject", "patient", "phantom", "sub", "none", "unknown"}
 UNEVEN = 0.1  # steps may differ by this share of the usual step; a gap of more is a missing slice
 
 
@@ -159,22 +160,15 @@ def _tag(path: Path, tag: str) -> str:
         return ""
 
 
-def carries_name(text: str, name: str) -> bool:
-    """Whether a text holds a part of a patient's name. A part with a digit is a pseudonym (123_S_4567), not a name."""
+def parts_of(name: str) -> set[str]:
+    """The parts of a patient's name. A part with a digit is a pseudonym (123_S_4567), not a name."""
     parts = {part.lower() for part in re.split(r"[\W_]+", name) if len(part) > 2 and part.isalpha()}
-    parts -= {
-        "anon",
-        "anonymous",
-        "anonymized",
-        "anonymised",
-        "subject",
-        "patient",
-        "phantom",
-        "sub",
-        "none",
-        "unknown",
-    }
-    return any(part in text.lower() for part in parts)
+    return parts - NO_NAMES
+
+
+def carries_name(text: str, name: str) -> bool:
+    """Whether a text holds a part of a patient's name."""
+    return any(part in text.lower() for part in parts_of(name))
 
 
 def _line(error: BaseException) -> str:
