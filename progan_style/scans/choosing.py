@@ -68,6 +68,7 @@ def leave_out(scans: Sequence[Scan], root: Path, wanted: Wanted) -> list[str]:
             why[i] = why[i] or of(scan, left)
 
     said = {scan.path: _description(scan, root) for scan, reason in zip(scans, why, strict=True) if not reason}
+    rule(lambda scan, left: _without_pictures(scan, root))
     rule(_derivative)
     rule(_freesurfer)
     rule(lambda scan, left: _made_from_another(scan, left, said[scan.path]))
@@ -88,6 +89,11 @@ def _asked(path: str, wanted: Wanted) -> str:
 
 def _whole_stem(path: str) -> str:
     return stem(path).lower()
+
+
+def _without_pictures(scan: Scan, root: Path) -> str:
+    no_pictures = scan.series and not scan.files and dicom.has_no_pictures(root / scan.path)
+    return "DICOM files without pictures" if no_pictures else ""
 
 
 def _derivative(scan: Scan, left: Mapping[str, Scan]) -> str:

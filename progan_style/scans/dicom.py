@@ -68,15 +68,23 @@ def read_file(path: Path, **how: Any) -> Any:
 
 
 def series_in(folder: str | Path) -> list[list[str]]:
-    """The names of the files of each series in a folder, by SeriesInstanceUID; files that name none are of no series.
+    """The names of the files of each series in a folder, by SeriesInstanceUID; files that name none are of no series,
+    nor are those without a picture (a report).
 
     Every file is asked: a localizer has three among the T1's two hundred.
     """
     series: dict[str, list[str]] = {}
     for path in _files(Path(folder)):
-        if uid := _tag(path, "SeriesInstanceUID"):
+        uid, rows = _tags(path, "SeriesInstanceUID", "Rows")
+        if uid and rows:
             series.setdefault(uid, []).append(path.name)
     return list(series.values())
+
+
+def has_no_pictures(folder: str | Path) -> bool:
+    """Whether all files of a folder are whole DICOM files that hold none: reports, marks, plans."""
+    found = (_tags(path, "SOPClassUID", "Rows") for path in _files(Path(folder)))
+    return all(kind and not rows for kind, rows in found)
 
 
 def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
@@ -147,17 +155,20 @@ def patient(path: str | Path) -> str:
 
 
 def _first(path: str | Path, tag: str) -> str:
-    """A tag of a file, or of a folder's first DICOM file."""
+    """A tag of a file, or of a folder's first DICOM file, one with a picture if there is one."""
     path = Path(path)
     files = [path] if path.is_file() else (p for p in sorted(path.iterdir()) if p.is_file() and p.name[0] != ".")
-    return next((_tag(p, tag) for p in files if is_dicom(p)), "")
+    found = (_tags(p, tag, "Rows") for p in files if is_dicom(p))
+    first = next(found, ("", ""))
+    return first[0] if first[1] else next((text for text, rows in found if rows), first[0])
 
 
-def _tag(path: Path, tag: str) -> str:
+def _tags(path: Path, *tags: str) -> tuple[str, ...]:
     try:
-        return str(read_file(path, force=True, stop_before_pixels=True, specific_tags=[tag]).get(tag, ""))
+        header = read_file(path, force=True, stop_before_pixels=True, specific_tags=list(tags))
+        return tuple(str(header.get(tag, "")) for tag in tags)
     except Exception:  # the file is broken: reading the series will say so
-        return ""
+        return ("",) * len(tags)
 
 
 def parts_of(name: str) -> set[str]:

@@ -2,8 +2,9 @@
 
 import heapq
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from progan_style.data.classes import ARCHIVES
@@ -29,6 +30,7 @@ class Found:
     """What lies under SOURCE."""
 
     scans: list[Scan]  # sorted by path
+    masks: int = 0  # files that are named so, whether or not they are a scan's
     remarks: list[str] = field(default_factory=list)  # on what was not taken for one; they name nothing
     closed: list[str] = field(default_factory=list)  # folders that cannot be read, and why: for the screen alone
 
@@ -73,8 +75,7 @@ def find_scans(source: Path) -> Found:
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
     scans = _each_once(source, scans)
-    used = len({mask for scan in scans for mask in scan.masks})
-    remarks = [f"{masks} masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
+    remarks = []
     if closed:
         remarks.append(f"{len(closed)} folders cannot be read")
     if around:
@@ -83,7 +84,7 @@ def find_scans(source: Path) -> Found:
         remarks.append(f"{unread} files are of formats that are not read ({', '.join(NOT_READ)})")
     if archives:
         remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
-    return Found(sorted(scans, key=lambda scan: scan.path), remarks, closed)
+    return Found(sorted(scans, key=lambda scan: scan.path), masks, remarks, closed)
 
 
 def _folders(source: Path) -> tuple[list[tuple[str, list[str]]], int, list[str]]:
@@ -159,8 +160,20 @@ def apart(scans: Sequence[Scan], root: Path) -> list[Scan]:
             found.append(scan)
         else:
             prefix = "" if scan.path == "." else f"{scan.path}/"
-            found += [Scan(prefix + files[0], True, (), tuple(files)) for files in several]
+            found += [Scan(prefix + files[0], True, scan.masks, tuple(files)) for files in several]
     return sorted(found, key=lambda scan: scan.path)
+
+
+def with_sure_masks(scans: Sequence[Scan]) -> list[Scan]:
+    """The scans that are cut, without a mask that may as well be of another: beside a folder of several series."""
+    claims = Counter(scan.masks for scan in scans if scan.files)
+    return [replace(scan, masks=()) if scan.files and claims[scan.masks] > 1 else scan for scan in scans]
+
+
+def about_masks(masks: int, scans: Sequence[Scan]) -> list[str]:
+    """A remark on how many masks there are, and how many of them are used; none if there are none."""
+    used = len({mask for scan in scans for mask in scan.masks})
+    return [f"{masks} masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
 
 
 def holds_scans(source: str | os.PathLike[str]) -> bool:

@@ -13,7 +13,7 @@ from progan_style.data.persons import Names
 from progan_style.files import printable
 from progan_style.scans import dicom, volumes
 from progan_style.scans.choosing import Wanted, leave_out, one_per_session, several_of_a_session
-from progan_style.scans.finding import Scan, apart, find_scans
+from progan_style.scans.finding import Scan, about_masks, apart, find_scans, with_sure_masks
 from progan_style.scans.formats import SUFFIXES
 from progan_style.scans.matching import Match, match
 from progan_style.scans.participants import Sheet, describe, key, participants_tsv, read_sheet, separated
@@ -121,12 +121,11 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     root = source if source.is_dir() else source.parent
     names = Names(settings.names) if settings.names else None
     found = find_scans(source)
-    remarks = [*found.remarks]
     series = apart(found.scans, root)
     named, all_patients = patients_in(series, root)
     reasons = leave_out(series, root, Wanted(settings.include, settings.exclude))
     not_cut = [(scan.path, why) for scan, why in zip(series, reasons, strict=True) if why]
-    scans = [scan for scan, why in zip(series, reasons, strict=True) if not why]
+    scans = with_sure_masks([scan for scan, why in zip(series, reasons, strict=True) if not why])
     if not scans:
         why = (
             f"; {len(not_cut)} volumes are left out, the first: {': '.join(map(printable, not_cut[0]))}"
@@ -143,6 +142,7 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
         not_cut += [(scan.path, "a label map, by its values") for scan in scans if scan.path in maps]
         kept = [(scan, who) for scan, who in zip(scans, found_by, strict=True) if scan.path not in maps]
         scans, found_by = [scan for scan, _ in kept], [who for _, who in kept]
+    remarks = [*about_masks(found.masks, scans), *found.remarks]
     matches, paths, patients, unknown = name_scans(scans, found_by, root, named)
     left = [_as_written(path, why, named[path], all_patients) for path, why in not_cut]
     classes = [label_of(who, sheet) for who in matches]

@@ -4,10 +4,11 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from progan_style import Cut, prepare_study
-from progan_style.scans.finding import apart, find_scans, holds_scans, stem
+from progan_style import Cut, PrepareSettings, prepare_study
+from progan_style.scans.finding import about_masks, apart, find_scans, holds_scans, stem
 from progan_style.scans.plan import make_plan
 
 
@@ -41,7 +42,7 @@ def test_a_mask_is_no_scan_and_belongs_to_its_own(tmp_path):
     make(tmp_path, "p1.nii.gz", "p1_mask.nii.gz", "p2.nii.gz", "p11_mask.nii.gz")
     found = find_scans(tmp_path)
     assert {scan.path: scan.masks for scan in found.scans} == {"p1.nii.gz": ("p1_mask.nii.gz",), "p2.nii.gz": ()}
-    assert found.remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
+    assert about_masks(found.masks, found.scans) == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_of_a_bids_folder_the_t1_is_used_with_its_masks(tmp_path):
@@ -49,7 +50,7 @@ def test_of_a_bids_folder_the_t1_is_used_with_its_masks(tmp_path):
     found = find_scans(make(tmp_path / "anat", *names).parent)
     assert [scan.path for scan in found.scans] == ["anat/sub-01_T1w.nii.gz", "anat/sub-01_bold.nii.gz"]
     assert found.scans[0].masks == ("anat/sub-01_desc-brain_mask.nii.gz",)
-    assert found.remarks == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
+    assert about_masks(found.masks, found.scans) == ["2 masks (*_mask) beside the scans, 1 of them for a scan"]
 
 
 def test_a_folder_of_dicom_files_is_one_scan(scan_tools, tmp_path):
@@ -112,7 +113,7 @@ def test_a_mask_of_something_else_than_the_brain_is_none(tmp_path):
     kinds = ("T1w", "label-L_desc-T1lesion_mask", "desc-ribbon_mask", "label-GM_mask")
     found = find_scans(make(tmp_path, *(f"sub-01_space-MNI_{kind}.nii.gz" for kind in kinds)))
     assert [scan.masks for scan in found.scans] == [()]
-    assert found.remarks == ["3 masks (*_mask) beside the scans, 0 of them for a scan"]
+    assert about_masks(found.masks, found.scans) == ["3 masks (*_mask) beside the scans, 0 of them for a scan"]
     brain = make(tmp_path, "sub-01_space-MNI_desc-brain_mask.nii.gz") / "sub-01_space-MNI_desc-brain_mask.nii.gz"
     assert find_scans(tmp_path).scans[0].masks == (brain.name,)
     brain.rename(tmp_path / "sub-01_space-MNI_label-brain_mask.nii.gz")
@@ -189,3 +190,44 @@ def test_a_folder_that_cannot_be_entered_ends_nothing(error, tmp_path, monkeypat
     found = find_scans(tmp_path)
     assert [scan.path for scan in found.scans] == ["p02/T1.nii.gz"]
     assert found.remarks == ["1 folders cannot be read"] and found.closed == [f"p01: {os.strerror(error)}"]
+
+
+def write_report(scan_tools, path):
+    """A structured report: a series of its own, without pictures."""
+    report = scan_tools.one_file(np.zeros((8, 8)), False)
+    for tag in ("Rows", "Columns", "PixelData"):
+        delattr(report, tag)
+    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    report.Modality, report.SeriesInstanceUID = "SR", "9.9"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report.save_as(path, enforce_file_format=True)
+
+
+def test_a_series_without_pictures_is_no_scan(scan_tools, tmp_path):
+    series = scan_tools.write_dicom(tmp_path / "sub-01" / "T1", *scan_tools.head(12.0))
+    write_report(scan_tools, series / "SR.dcm")
+    write_report(scan_tools, tmp_path / "sub-01" / "report" / "SR.dcm")
+    plan = make_plan(tmp_path)
+    assert [scan.path for scan in plan.scans] == ["sub-01/T1"]
+    assert plan.left == [("sub-01/report", "DICOM files without pictures")]
+    (series.parent / "broken").mkdir()
+    (series.parent / "broken" / "IM.dcm").write_bytes(b"none")  # its fault is to be told
+    assert "sub-01/broken" in [scan.path for scan in make_plan(tmp_path, PrepareSettings(include=("*",))).scans]
+
+
+@pytest.mark.parametrize("localizers", (3, 0))
+def test_the_mask_beside_a_folder_is_of_the_series_that_is_cut(localizers, scan_tools, tmp_path):
+    data, affine = scan_tools.head(12.0)
+    series = scan_tools.write_dicom(tmp_path / "sub-01" / "T1", data, affine)
+    other = {"SeriesInstanceUID": "9.9", "SeriesDescription": "localizer" if localizers else "T1 again"}
+    for path in scan_tools.write_dicom(tmp_path / "made", data[..., :3], affine, **other).iterdir():
+        path.rename(series / f"x{path.name}")
+    scan_tools.write_nifti(tmp_path / "sub-01" / "T1_mask.nii.gz", (data > 500).astype("uint8"), affine)
+    (tmp_path / "made").rmdir()
+    plan = make_plan(tmp_path, PrepareSettings(include=() if localizers else ("*",)))
+    if localizers:
+        assert [scan.masks for scan in plan.scans] == [("sub-01/T1_mask.nii.gz",)]
+        assert plan.remarks[0] == "1 masks (*_mask) beside the scans, 1 of them for a scan"
+    else:  # of which of the two it is, is not known
+        assert [scan.masks for scan in plan.scans] == [(), ()]
+        assert plan.remarks[0] == "1 masks (*_mask) beside the scans, 0 of them for a scan"
