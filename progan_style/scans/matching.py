@@ -52,7 +52,7 @@ def match(
             is_known = names is not None or (said[i] != "" and key(said[i]) in by_subject)
             read = person if is_known else _one_reading(path, person, by_subject, sheet)
             persons[i] = replace(read, subject=said[i]) if is_known else read
-            own = _of_visit(persons[i], by_subject.get(key(persons[i].subject), []), nearest)
+            own = _of_visit(persons[i], by_subject.get(key(persons[i].subject), []), nearest, sheet.has_groups)
         rows.append(own)
     stated = [bool(one) or (row is not None and row.stated) for row, one in zip(rows, said, strict=True)]
     after = [row.person.subject if row and (row.stated or not one) else "" for row, one in zip(rows, said, strict=True)]
@@ -147,10 +147,10 @@ def _two_subjects(path: str, readings: Sequence[tuple[Row, str]], sheet: str) ->
     return f"{path}: fits {said} of {sheet}; expected one: say which part of it is the subject, by {how}"
 
 
-def _of_visit(person: Person, mine: Sequence[Row], nearest: int | None) -> Row | None:
+def _of_visit(person: Person, mine: Sequence[Row], nearest: int | None, has_groups: bool) -> Row | None:
     """Of a person's rows the one of this visit: of its session, of its date, else the nearest in time. A row without
     visit speaks for all, a single row for a scan that names no visit, or of which it states no other day."""
-    mine = [row for row in mine if not row.person.image and not row.path]
+    mine = _not_of_one_scan(mine)
     exact = [row for row in mine if row.person.session and visit(row.person.session) == visit(person.session)]
     exact = exact or [row for row in mine if days_apart(person, row.person) == 0]
     if exact:
@@ -159,13 +159,23 @@ def _of_visit(person: Person, mine: Sequence[Row], nearest: int | None) -> Row |
         return general[0]
     if not person.session and len(mine) == 1 and days_apart(person, mine[0].person) is None:
         return mine[0]
-    apart = [(abs(days), row) for row in mine if row.label and (days := days_apart(person, row.person)) is not None]
-    least = min((days for days, _ in apart), default=0)
-    closest = [row for days, row in apart if days == least]
+    least, closest = _nearest(person, mine, has_groups)
     if nearest is None or least > nearest or len({row.label for row in closest}) != 1:
         return None
     row = closest[0]
     return replace(row, columns={**row.columns, "visit_days": str(days_apart(person, row.person))})
+
+
+def _not_of_one_scan(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if not row.path and not row.person.image]
+
+
+def _nearest(person: Person, mine: Sequence[Row], has_groups: bool) -> tuple[int, list[Row]]:
+    """How many days away a person's nearest visits are, and their rows; of those with a group, if the sheet has any."""
+    rows = [row for row in mine if row.label or not has_groups]
+    apart = [(abs(days), row) for row in rows if (days := days_apart(person, row.person)) is not None]
+    least = min((days for days, _ in apart), default=0)
+    return least, [row for days, row in apart if days == least]
 
 
 def days_apart(scan: Person, row: Person) -> int | None:
@@ -186,14 +196,20 @@ def _why_not(person: Person, mine: Sequence[Row], sheet: Sheet, nearest: int | N
         there = some(dict.fromkeys(row.person.subject for row in sheet.rows), 2)
         sought = f"subject {person.subject}" if person.subject else "a subject that begins a part of the path"
         return f"looked for {sought} in column {column}, which has {there}"
-    if all(row.path for row in mine):
-        return f"the rows of subject {person.subject} name other scans, in column {sheet.ours['path']}"
+    mine = _not_of_one_scan(mine)
+    if not mine:
+        columns = " and ".join(sheet.ours[name] for name in ("path", "image") if sheet.ours.get(name))
+        return f"the rows of subject {person.subject} name other scans, in column {columns}"
     names = ("session", "scan", "day", "date")
     columns = " and ".join(sheet.ours[name] for name in names if sheet.ours.get(name)) or "visit (there is none)"
     sought = (
         " or ".join(text for text in (person.session, person.date) if text) or "a visit, which its path does not name"
     )
     there = some(row.person.session or row.person.date for row in mine)
-    apart = [abs(days) for row in mine if (days := days_apart(person, row.person)) is not None]
-    hint = f"; the nearest is {min(apart)} days away, and --nearest-visit is {nearest or 'not given'}" if apart else ""
+    least, closest = _nearest(person, mine, sheet.has_groups)
+    which = "the nearest" if all(row.label for row in mine) or not sheet.has_groups else "the nearest with a group"
+    hint = f"; {which} is {least} days away, and --nearest-visit is {'not given' if nearest is None else nearest}"
+    if nearest is not None and least <= nearest:
+        hint = f"; {len(closest)} visits are {least} days away, and differ in group"
+    hint = hint if closest else ""
     return f"of subject {person.subject} looked for {sought} in column {columns}, which has {there}{hint}"

@@ -171,3 +171,15 @@ def test_names_that_differ_in_their_separators_alone_are_not_taken_for_one(names
         "1_1",
         "11",
     ]
+
+
+def test_without_groups_the_nearest_visit_is_taken_too_and_reasons_contradict_nothing(tmp_path):
+    found = sheet(tmp_path, "PTID,Acq Date,age\n002_S_0295,2006-04-20,70\n")
+    path = "002_S_0295/MPRAGE/2006-04-18_08_20_30.0/I13722/a.nii"
+    assert match([path], found, None, 90)[0].row.columns == {"age": "70", "visit_days": "2"}
+    assert "the nearest is 2 days away, and --nearest-visit is 1" in match([path], found, None, 1)[0].why_not
+    assert "the nearest is 2 days away, and --nearest-visit is 0" in match([path], found, None, 0)[0].why_not
+    found = sheet(tmp_path, "PTID,Acq Date,DX\n002_S_0295,2006-04-20,\n002_S_0295,2006-05-20,AD\n")
+    assert "the nearest with a group is 32 days away, and --n" in match([path], found, None, 31)[0].why_not
+    found = sheet(tmp_path, "PTID,Acq Date,DX\n002_S_0295,2006-04-20,CN\n002_S_0295,2006-04-16,AD\n")
+    assert match([path], found, None, 90)[0].why_not.endswith("; 2 visits are 2 days away, and differ in group")
