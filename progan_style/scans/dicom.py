@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,16 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and is_dicom(p))
+def _files(folder: Path) -> Iterator[Path]:
+    """In the order of their names; none of a folder that is gone, of which reading the series will say so.
+
+    os.path.isfile, for what cannot be looked at is no file: pathlib's ends there.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        names = []
+    return (folder / n for n in names if n[0] != "." and os.path.isfile(folder / n) and is_dicom(folder / n))
 
 
 def read_file(path: Path, **how: Any) -> Any:
@@ -83,8 +91,13 @@ def series_in(folder: str | Path) -> list[list[str]]:
 
 def has_no_pictures(folder: str | Path) -> bool:
     """Whether all files of a folder are whole DICOM files that hold none: reports, marks, plans."""
-    found = (_tags(path, "SOPClassUID", "Rows") for path in _files(Path(folder)))
-    return all(kind and not rows for kind, rows in found)
+    some = False
+    for path in _files(Path(folder)):
+        kind, rows = _tags(path, "SOPClassUID", "Rows")
+        if rows or not kind:
+            return False
+        some = True
+    return some
 
 
 def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
@@ -103,10 +116,12 @@ def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
 def _read_series(folder: str | Path, names: Sequence[str]) -> Volume:
     from pydicom.errors import InvalidDicomError
 
-    links = [p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not p.exists()]
+    links = [
+        p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not os.path.exists(p)
+    ]
     if links:
         raise BadScan(f"{links[0]}: {formats.why_not_there(links[0])} ({len(links)} such files)")
-    files = [Path(folder) / name for name in names] or _files(Path(folder))
+    files = [Path(folder) / name for name in names] or [*_files(Path(folder))]
     headers = []
     for path in files:
         try:
@@ -157,8 +172,8 @@ def patient(path: str | Path) -> str:
 def _first(path: str | Path, tag: str) -> str:
     """A tag of a file, or of a folder's first DICOM file, one with a picture if there is one."""
     path = Path(path)
-    files = [path] if path.is_file() else (p for p in sorted(path.iterdir()) if p.is_file() and p.name[0] != ".")
-    found = (_tags(p, tag, "Rows") for p in files if is_dicom(p))
+    files = filter(is_dicom, [path]) if path.is_file() else _files(path)
+    found = (_tags(p, tag, "Rows") for p in files)
     first = next(found, ("", ""))
     return first[0] if first[1] else next((text for text, rows in found if rows), first[0])
 

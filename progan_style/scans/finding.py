@@ -51,8 +51,8 @@ def find_scans(source: Path) -> Found:
             raise ValueError(f"{source}: an archive; unpack it, and name the folder")
         return Found([Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))])
     scans, masks, archives, unread = [], 0, 0, 0
-    folders, around, closed = _folders(source)
-    for here, files in folders:
+    files_of, around, closed = _folders(source)
+    for here, files in files_of.items():
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
         files = sorted(n for n in files if not n.startswith(".") and _is_file_or_dead_link(os.path.join(here, n)))
@@ -71,7 +71,7 @@ def find_scans(source: Path) -> Found:
                 found.append(name)
         scans += [Scan(prefix + name, False, _masks_of(name, files, prefix)) for name in found]
         if any(_may_be_dicom(name) and dicom.is_dicom(os.path.join(here, name)) for name in files):
-            outside = os.listdir(Path(here).parent) if prefix else []
+            outside = files_of.get(os.path.dirname(here), []) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
     scans = _each_once(source, scans)
@@ -87,14 +87,15 @@ def find_scans(source: Path) -> Found:
     return Found(sorted(scans, key=lambda scan: scan.path), masks, remarks, closed)
 
 
-def _folders(source: Path) -> tuple[list[tuple[str, list[str]]], int, list[str]]:
+def _folders(source: Path) -> tuple[dict[str, list[str]], int, list[str]]:
     """Every folder from `source` on, with its files; one behind a link too, but each once -> those; how many links lead
     to a folder that they lie in, which are not followed; the folders that cannot be read, with the reason.
 
     A folder goes by its own place under `source`, wherever a link to it lies, for that names its person. Behind links
     the outermost folder comes first, for the same reason.
     """
-    found, around = [], 0
+    found: dict[str, list[str]] = {}
+    around = 0
     seen: set[tuple[int, int]] = set()
     shut: dict[str, str] = {}  # where it lies -> its path under source, with the reason
 
@@ -117,7 +118,7 @@ def _folders(source: Path) -> tuple[list[tuple[str, list[str]]], int, list[str]]
                 folders.clear()
                 continue
             seen.add((stat.st_dev, stat.st_ino))
-            found.append((here, files))
+            found[here] = files
             for link in filter(os.path.islink, (os.path.join(here, name) for name in folders)):
                 behind = os.path.realpath(link)
                 if any(_is_inside(os.path.realpath(place), behind) for place in (source, here)):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from progan_style import Cut, PrepareSettings, prepare_study
-from progan_style.scans.finding import about_masks, apart, find_scans, holds_scans, stem
+from progan_style.scans.choosing import Wanted, leave_out
+from progan_style.scans.finding import Scan, about_masks, apart, find_scans, holds_scans, stem
 from progan_style.scans.plan import make_plan
 
 
@@ -138,6 +139,25 @@ def test_folders_behind_links_are_read_once_and_those_that_cannot_be_are_told(tm
     found = find_scans(tmp_path / "in")
     assert [scan.path[:6] for scan in found.scans] == ["T1.nii", "sub-01", "sub-02"]
     assert found.remarks == ["1 folders cannot be read"] and found.closed == ["sub-03: Permission denied"]
+
+
+def test_a_dicom_file_that_cannot_be_looked_at_ends_nothing(scan_tools, tmp_path, monkeypatch):
+    """A link into a folder that is closed; its scan is listed with its fault."""
+    for name in ("sub-01", "sub-02"):
+        scan_tools.write_dicom(tmp_path / name, *scan_tools.head(12.0))
+    (tmp_path / "sub-01" / "IM9999.dcm").symlink_to("nowhere.dcm")
+    stat = os.stat
+
+    def refuse(path, *args, **how):
+        if str(path).endswith("IM9999.dcm"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return stat(path, *args, **how)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    plan = make_plan(tmp_path)
+    assert [scan.path for scan in plan.scans] == ["sub-01", "sub-02"]
+    (gone,) = apart([Scan("sub-03", series=True)], tmp_path)  # found a moment ago
+    assert leave_out([gone], tmp_path, Wanted()) == [""]
 
 
 def test_a_few_files_of_another_series_are_a_scan_apart(scan_tools, tmp_path):
