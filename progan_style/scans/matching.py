@@ -81,7 +81,8 @@ def one_name(
     """
     spelled = {key(row.person.subject): row.person.subject for row in sheet.rows}
     first: dict[str, int] = {}  # a subject of the sheet, by its key -> a scan of that person
-    given: dict[str, dict[str, int]] = {}  # a person as before -> the names after, each with a scan
+    told: dict[str, str] = {}  # a person as before -> the one name after; "" if guesses have several
+    sure: dict[str, int] = {}  # a person who is stated -> a scan that has a name after
     for i, (old, new) in enumerate(zip(before, after, strict=True)):
         j = first.setdefault(key(old), i) if key(old) in spelled else i
         if separated(before[j]) != separated(old):
@@ -89,18 +90,21 @@ def one_name(
                 f"{paths[j]} and {paths[i]}: subjects {before[j]} and {old} differ in their separators alone; expected "
                 f"one spelling of a person, or other names"
             )
-        known = given.setdefault(separated(old), {}) if old else {}
-        if new:
-            known.setdefault(new, i)
-        if stated[i] and len(known) > 1:
-            (one, k), (other, m) = [*known.items()][:2]
-            raise ValueError(
-                f"{sheet.name}: {paths[k]} is of {one} and {paths[m]} of {other}, but both are stated to be of {old}: "
-                f"correct one of them"
-            )
-    names = {old: next(iter(known)) for old, known in given.items() if len(known) == 1}
+        if not old or not new:
+            continue
+        person = separated(old)
+        if stated[i]:
+            k = sure.setdefault(person, i)
+            if after[k] != new:
+                raise ValueError(
+                    f"{sheet.name}: {paths[k]} is of {after[k]} and {paths[i]} of {new}, but both are stated to be of "
+                    f"{old}: correct one of them"
+                )
+            told[person] = new
+        elif person not in sure and told.setdefault(person, new) != new:
+            told[person] = ""
     return [
-        new or names.get(separated(old)) or spelled.get(key(old), old) for old, new in zip(before, after, strict=True)
+        new or told.get(separated(old)) or spelled.get(key(old), old) for old, new in zip(before, after, strict=True)
     ]
 
 

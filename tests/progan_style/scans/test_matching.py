@@ -4,7 +4,7 @@ import pytest
 
 from progan_style.data.classes import alias_table
 from progan_style.data.persons import Names
-from progan_style.scans.matching import match
+from progan_style.scans.matching import match, one_name
 from progan_style.scans.participants import read_sheet
 
 
@@ -155,6 +155,8 @@ def test_two_names_in_the_sheet_for_one_who_is_stated_to_be_one_are_an_error(tmp
     ):
         match(["a_1.nii", "a_2.nii"], found, Names("{subject}_*"))
     assert [who.person.subject for who in match(["a_1.nii", "a_2.nii"], found)] == ["x", "y"]
+    called = one_name(["1", "2", "3", "4"], ["a", "a", "a", "A"], ["x", "y", "", ""], [False, True, True, True], found)
+    assert called == ["x", "y", "y", "y"]  # a guess contradicts nobody
     guessed = sheet(tmp_path, "path,age\nsub-1/sub-2_1.nii,71\n")  # its subject is a guess, the pattern's is not
     (who,) = match(["sub-1/sub-2_1.nii"], guessed, Names("sub-{subject}/*"))
     assert who.row and who.person.subject == "1" and who.stated
