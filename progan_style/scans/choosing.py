@@ -17,7 +17,7 @@ from progan_style.data.persons import Person
 from progan_style.scans import dicom
 from progan_style.scans.finding import Scan, stem
 from progan_style.scans.matching import Match
-from progan_style.scans.participants import key
+from progan_style.scans.participants import separated
 
 # Words stand between what is no letter and no digit
 _T1 = r"t1|t1wi?|unit1|t1 ?mprage|mp ?rage[0-9]*|mpr[0-9]*|mp2rage|i?r?f?spgr|ir fspgr|bravo|tfl3d[a-z0-9]*"
@@ -68,6 +68,7 @@ def leave_out(scans: Sequence[Scan], root: Path, wanted: Wanted) -> list[str]:
             why[i] = why[i] or of(scan, left)
 
     said = {scan.path: _description(scan, root) for scan, reason in zip(scans, why, strict=True) if not reason}
+    rule(lambda scan, left: _without_pictures(scan, root))
     rule(_derivative)
     rule(_freesurfer)
     rule(lambda scan, left: _made_from_another(scan, left, said[scan.path]))
@@ -88,6 +89,11 @@ def _asked(path: str, wanted: Wanted) -> str:
 
 def _whole_stem(path: str) -> str:
     return stem(path).lower()
+
+
+def _without_pictures(scan: Scan, root: Path) -> str:
+    no_pictures = scan.series and not scan.files and dicom.has_no_pictures(root / scan.path)
+    return "DICOM files without pictures" if no_pictures else ""
 
 
 def _derivative(scan: Scan, left: Mapping[str, Scan]) -> str:
@@ -177,7 +183,7 @@ def several_of_a_session(scans: Sequence[Scan], matches: Sequence[Match]) -> lis
             continue
         folder = str(PurePosixPath(scan.path).parent)
         visit = (person.session, person.date) if person.session or person.date else (person.image or folder,)
-        whose = key(person.subject)
+        whose = separated(person.subject)
         if not person.subject:
             name = _whole_stem(scan.path)
             visit = (next((base for base in nameless if name.startswith((f"{base}_", f"{base}."))), name),)

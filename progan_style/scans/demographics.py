@@ -182,14 +182,22 @@ def _about(path: Path, found: Demographics) -> dict[str, Any]:
 def counted(scans: Sequence[Mapping[str, str]]) -> list[str]:
     """How many scans have an age and a sex, in sentences; none where the sheet has no such column.
 
-    scans: the columns that the sheet gave to each.
+    scans: the columns that the sheet gave to each, or a manifest, whose cells may hold anything.
     """
     lines = []
     if any("age" in columns for columns in scans):
-        ages = [float(cell) for columns in scans if (cell := columns.get("age", ""))]
+        ages = [age for columns in scans if (age := _number(columns.get("age", ""))) is not None]
         reach = f", {min(ages):g} to {max(ages):g} years" if ages else ""
         lines.append(f"age is known of {len(ages)} of {len(scans)} scans{reach}; of {len(scans) - len(ages)} unknown")
     if any("sex" in columns for columns in scans):
-        sexes = [columns.get("sex", "") for columns in scans]
+        sexes = [sex_of(columns.get("sex", "")) for columns in scans]
         lines.append(f"sex: {sexes.count('F')} scans F, {sexes.count('M')} M, {sexes.count('')} unknown")
     return lines
+
+
+def _number(cell: str) -> float | None:
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

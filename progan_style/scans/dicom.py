@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from progan_style.scans import formats
 from progan_style.scans.volumes import LARGEST, BadScan, Volume, check_affine, make_volume
 
 SUFFIXES = (".dcm", ".dicom", ".ima", ".dcm.gz", ".ima.gz", "")
+NO_NAMES = {"anon", "anonymous", "anonymized", "anonymised", "subject", "patient", "phantom", "sub", "none", "unknown"}
 UNEVEN = 0.1  # steps may differ by this share of the usual step; a gap of more is a missing slice
 
 
@@ -49,8 +50,16 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and is_dicom(p))
+def _files(folder: Path) -> Iterator[Path]:
+    """In the order of their names; none of a folder that is gone, of which reading the series will say so.
+
+    os.path.isfile, for what cannot be looked at is no file: pathlib's ends there.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        names = []
+    return (folder / n for n in names if n[0] != "." and os.path.isfile(folder / n) and is_dicom(folder / n))
 
 
 def read_file(path: Path, **how: Any) -> Any:
@@ -67,15 +76,28 @@ def read_file(path: Path, **how: Any) -> Any:
 
 
 def series_in(folder: str | Path) -> list[list[str]]:
-    """The names of the files of each series in a folder, by SeriesInstanceUID; files that name none are of no series.
+    """The names of the files of each series in a folder, by SeriesInstanceUID; files that name none are of no series,
+    nor are those without a picture (a report).
 
     Every file is asked: a localizer has three among the T1's two hundred.
     """
     series: dict[str, list[str]] = {}
     for path in _files(Path(folder)):
-        if uid := _tag(path, "SeriesInstanceUID"):
+        uid, rows = _tags(path, "SeriesInstanceUID", "Rows")
+        if uid and rows:
             series.setdefault(uid, []).append(path.name)
     return list(series.values())
+
+
+def has_no_pictures(folder: str | Path) -> bool:
+    """Whether all files of a folder are whole DICOM files that hold none: reports, marks, plans."""
+    some = False
+    for path in _files(Path(folder)):
+        kind, rows = _tags(path, "SOPClassUID", "Rows")
+        if rows or not kind:
+            return False
+        some = True
+    return some
 
 
 def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
@@ -94,10 +116,12 @@ def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
 def _read_series(folder: str | Path, names: Sequence[str]) -> Volume:
     from pydicom.errors import InvalidDicomError
 
-    links = [p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not p.exists()]
+    links = [
+        p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not os.path.exists(p)
+    ]
     if links:
         raise BadScan(f"{links[0]}: {formats.why_not_there(links[0])} ({len(links)} such files)")
-    files = [Path(folder) / name for name in names] or _files(Path(folder))
+    files = [Path(folder) / name for name in names] or [*_files(Path(folder))]
     headers = []
     for path in files:
         try:
@@ -146,35 +170,31 @@ def patient(path: str | Path) -> str:
 
 
 def _first(path: str | Path, tag: str) -> str:
-    """A tag of a file, or of a folder's first DICOM file."""
+    """A tag of a file, or of a folder's first DICOM file, one with a picture if there is one."""
     path = Path(path)
-    files = [path] if path.is_file() else (p for p in sorted(path.iterdir()) if p.is_file() and p.name[0] != ".")
-    return next((_tag(p, tag) for p in files if is_dicom(p)), "")
+    files = filter(is_dicom, [path]) if path.is_file() else _files(path)
+    found = (_tags(p, tag, "Rows") for p in files)
+    first = next(found, ("", ""))
+    return first[0] if first[1] else next((text for text, rows in found if rows), first[0])
 
 
-def _tag(path: Path, tag: str) -> str:
+def _tags(path: Path, *tags: str) -> tuple[str, ...]:
     try:
-        return str(read_file(path, force=True, stop_before_pixels=True, specific_tags=[tag]).get(tag, ""))
+        header = read_file(path, force=True, stop_before_pixels=True, specific_tags=list(tags))
+        return tuple(str(header.get(tag, "")) for tag in tags)
     except Exception:  # the file is broken: reading the series will say so
-        return ""
+        return ("",) * len(tags)
+
+
+def parts_of(name: str) -> set[str]:
+    """The parts of a patient's name. A part with a digit is a pseudonym (123_S_4567), not a name."""
+    parts = {part.lower() for part in re.split(r"[\W_]+", name) if len(part) > 2 and part.isalpha()}
+    return parts - NO_NAMES
 
 
 def carries_name(text: str, name: str) -> bool:
-    """Whether a text holds a part of a patient's name. A part with a digit is a pseudonym (123_S_4567), not a name."""
-    parts = {part.lower() for part in re.split(r"[\W_]+", name) if len(part) > 2 and part.isalpha()}
-    parts -= {
-        "anon",
-        "anonymous",
-        "anonymized",
-        "anonymised",
-        "subject",
-        "patient",
-        "phantom",
-        "sub",
-        "none",
-        "unknown",
-    }
-    return any(part in text.lower() for part in parts)
+    """Whether a text holds a part of a patient's name."""
+    return any(part in text.lower() for part in parts_of(name))
 
 
 def _line(error: BaseException) -> str:

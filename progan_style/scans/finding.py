@@ -1,12 +1,13 @@
 """Which files and folders under SOURCE are scans, and which brain mask belongs to which."""
 
+import heapq
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from progan_style.data.classes import ARCHIVES
-from progan_style.data.folder import some
 from progan_style.scans import dicom
 from progan_style.scans.formats import NOT_READ, SUFFIXES
 
@@ -24,6 +25,16 @@ class Scan:
     files: tuple[str, ...] = ()  # names of the series' files, where their folder holds several series
 
 
+@dataclass
+class Found:
+    """What lies under SOURCE."""
+
+    scans: list[Scan]  # sorted by path
+    masks: int = 0  # files that are named so, whether or not they are a scan's
+    remarks: list[str] = field(default_factory=list)  # on what was not taken for one; they name nothing
+    closed: list[str] = field(default_factory=list)  # folders that cannot be read, and why: for the screen alone
+
+
 def stem(name: str) -> str:
     """A volume's file name without its suffixes."""
     lower = name.lower()
@@ -33,15 +44,15 @@ def stem(name: str) -> str:
     return name
 
 
-def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
-    """All scans under a folder, sorted by path, and remarks on what was not taken for one."""
+def find_scans(source: Path) -> Found:
+    """All scans under a folder, or the one file."""
     if source.is_file():
         if _is_archive(source.name):
             raise ValueError(f"{source}: an archive; unpack it, and name the folder")
-        return [Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))], []
+        return Found([Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))])
     scans, masks, archives, unread = [], 0, 0, 0
-    closed: list[str] = []
-    for here, files in _folders(source, closed):
+    files_of, around, closed = _folders(source)
+    for here, files in files_of.items():
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
         files = sorted(n for n in files if not n.startswith(".") and _is_file_or_dead_link(os.path.join(here, n)))
@@ -60,44 +71,72 @@ def find_scans(source: Path) -> tuple[list[Scan], list[str]]:
                 found.append(name)
         scans += [Scan(prefix + name, False, _masks_of(name, files, prefix)) for name in found]
         if any(_may_be_dicom(name) and dicom.is_dicom(os.path.join(here, name)) for name in files):
-            outside = os.listdir(Path(here).parent) if prefix else []
+            outside = files_of.get(os.path.dirname(here), []) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
-    used = len({mask for scan in scans for mask in scan.masks})
-    remarks = [f"{masks} masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
+    scans = _each_once(source, scans)
+    remarks = []
     if closed:
-        remarks.append(f"{len(closed)} folders cannot be read ({some(closed)})")
+        remarks.append(f"{len(closed)} folders cannot be read")
+    if around:
+        remarks.append(f"{around} links lead to a folder that they lie in, and are not followed")
     if unread:
         remarks.append(f"{unread} files are of formats that are not read ({', '.join(NOT_READ)})")
     if archives:
         remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
-    return sorted(scans, key=lambda scan: scan.path), remarks
+    return Found(sorted(scans, key=lambda scan: scan.path), masks, remarks, closed)
 
 
-def _folders(source: Path, closed: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Every folder from `source` on, with its files; one behind a link too, but each once, for links may lead around.
+def _folders(source: Path) -> tuple[dict[str, list[str]], int, list[str]]:
+    """Every folder from `source` on, with its files; one behind a link too, but each once -> those; how many links lead
+    to a folder that they lie in, which are not followed; the folders that cannot be read, with the reason.
 
-    closed: takes those that cannot be read, with the reason.
+    A folder goes by its own place under `source`, wherever a link to it lies, for that names its person. Behind links
+    the outermost folder comes first, for the same reason.
     """
+    found: dict[str, list[str]] = {}
+    around = 0
+    seen: set[tuple[int, int]] = set()
+    shut: dict[str, str] = {}  # where it lies -> its path under source, with the reason
 
-    def note(error: OSError) -> None:
-        closed.append(f"{os.path.relpath(error.filename, source)}: {error.strerror}")
+    def note(error: OSError, here: str = "") -> None:
+        here = here or error.filename
+        shut.setdefault(os.path.realpath(here), f"{os.path.relpath(here, source)}: {error.strerror}")
 
-    seen = {_inode(source)}
-    for here, folders, files in os.walk(source, followlinks=True, onerror=note):
-        links = {name for name in folders if os.path.islink(os.path.join(here, name))}
-        # Links last, so that a folder goes by its own name where it has one beside them
-        kept: dict[tuple[int, int], str] = {}
-        for name in sorted((n for n in folders if not n.startswith(".")), key=lambda n: (n in links, n)):
-            kept.setdefault(_inode(os.path.join(here, name)), name)
-        folders[:] = [name for inode, name in kept.items() if inode not in seen]
-        seen |= kept.keys()
-        yield here, files
+    starts = [(0, str(source))]
+    while starts:
+        _, start = heapq.heappop(starts)
+        for here, folders, files in os.walk(start, onerror=note) if os.path.realpath(start) not in shut else ():
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            try:
+                stat = os.stat(os.path.join(here, "."))  # asks for the right to enter it, too
+            except OSError as error:
+                note(error, here)
+                folders.clear()
+                continue
+            if (stat.st_dev, stat.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            found[here] = files
+            for link in filter(os.path.islink, (os.path.join(here, name) for name in folders)):
+                behind = os.path.realpath(link)
+                if any(_is_inside(os.path.realpath(place), behind) for place in (source, here)):
+                    around += not _is_inside(behind, os.path.realpath(source))
+                else:
+                    heapq.heappush(starts, (behind.count(os.sep), link))
+    return found, around, [*shut.values()]
 
 
-def _inode(path: str | Path) -> tuple[int, int]:
-    stat = os.stat(path)
-    return stat.st_dev, stat.st_ino
+def _is_inside(path: str, folder: str) -> bool:
+    return f"{path}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}")
+
+
+def _each_once(source: Path, scans: Sequence[Scan]) -> list[Scan]:
+    """Without the links to files that are found by their own place."""
+    links = {scan.path for scan in scans if os.path.islink(source / scan.path)}
+    own = {os.path.realpath(source / scan.path) for scan in scans if scan.path not in links} if links else set()
+    return [scan for scan in scans if scan.path not in links or os.path.realpath(source / scan.path) not in own]
 
 
 def _is_file_or_dead_link(path: str) -> bool:
@@ -122,13 +161,25 @@ def apart(scans: Sequence[Scan], root: Path) -> list[Scan]:
             found.append(scan)
         else:
             prefix = "" if scan.path == "." else f"{scan.path}/"
-            found += [Scan(prefix + files[0], True, (), tuple(files)) for files in several]
+            found += [Scan(prefix + files[0], True, scan.masks, tuple(files)) for files in several]
     return sorted(found, key=lambda scan: scan.path)
+
+
+def with_sure_masks(scans: Sequence[Scan]) -> list[Scan]:
+    """The scans that are cut, without a mask that may as well be of another: beside a folder of several series."""
+    claims = Counter(scan.masks for scan in scans if scan.files)
+    return [replace(scan, masks=()) if scan.files and claims[scan.masks] > 1 else scan for scan in scans]
+
+
+def about_masks(masks: int, scans: Sequence[Scan]) -> list[str]:
+    """A remark on how many masks there are, and how many of them are used; none if there are none."""
+    used = len({mask for scan in scans for mask in scan.masks})
+    return [f"{masks} masks (*{MASK}) beside the scans, {used} of them for a scan"] if masks else []
 
 
 def holds_scans(source: str | os.PathLike[str]) -> bool:
     """Whether prepare_study is the one to ask; else prepare_slices."""
-    return Path(source).is_file() or bool(find_scans(Path(source))[0])
+    return Path(source).is_file() or bool(find_scans(Path(source)).scans)
 
 
 def _masks_of(name: str, beside: Sequence[str], prefix: str = "") -> tuple[str, ...]:

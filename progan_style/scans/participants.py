@@ -81,6 +81,11 @@ def key(name: str) -> str:
     return text
 
 
+def separated(name: str) -> str:
+    """key() with the separators between its digits: 1_1 is not 11."""
+    return key(re.sub(r"(?<=\d)[^A-Za-z0-9]+(?=\d)", "s", name.lower()))
+
+
 def visit(session: str) -> str:
     """A session by which spellings meet: MR1 and visit 01 -> 1, bl and M000 -> m0, m06 -> m6."""
     text = key(session)
@@ -219,11 +224,6 @@ def _own_name(column: str) -> str:
     return f"sheet_{column}" if column.lower() in OWN_COLUMNS else column
 
 
-def _apart(name: str) -> str:
-    """A subject with the separators between its digits: 1_1 is not 11."""
-    return key(re.sub(r"(?<=\d)[^A-Za-z0-9]+(?=\d)", "s", name.lower()))
-
-
 def _refuse_duplicates(sheet: Sheet) -> None:
     """Two rows that would claim the same scans are an error: which of them is right?"""
     seen: dict[tuple[str, ...], Row] = {}
@@ -231,7 +231,7 @@ def _refuse_duplicates(sheet: Sheet) -> None:
     for row in sheet.rows:
         person = row.person
         first = spelled.setdefault(key(person.subject), row)
-        if _apart(first.person.subject) != _apart(person.subject):
+        if separated(first.person.subject) != separated(person.subject):
             raise ValueError(
                 f"{sheet.name} lines {first.line} and {row.line}: subjects {first.person.subject} and "
                 f"{person.subject} differ in their separators alone; expected one spelling of a person, or other names"

@@ -1,8 +1,9 @@
 """Which scans there are, whose they are and what they are called, before any is opened."""
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,44 +13,70 @@ from progan_style.data.persons import Names
 from progan_style.files import printable
 from progan_style.scans import dicom, volumes
 from progan_style.scans.choosing import Wanted, leave_out, one_per_session, several_of_a_session
-from progan_style.scans.finding import Scan, apart, find_scans
+from progan_style.scans.finding import Scan, about_masks, apart, find_scans, with_sure_masks
 from progan_style.scans.formats import SUFFIXES
 from progan_style.scans.matching import Match, match
-from progan_style.scans.participants import Sheet, describe, key, participants_tsv, read_sheet
+from progan_style.scans.participants import Sheet, describe, key, participants_tsv, read_sheet, separated
 from progan_style.scans.settings import USUAL, PrepareSettings
 
-WITHHELD = "(withheld: it holds the patient's name)"
+WITHHELD = "(withheld: it holds a patient's name)"
+
+
+class Patients:
+    """The names of the patients of some scans, which may not be written."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.by_word: dict[str, set[str]] = {}
+        for name in set(names):
+            parts = dicom.parts_of(name)
+            for word in parts | {one + other for one, other in itertools.permutations(parts, 2)}:
+                self.by_word.setdefault(word, set()).add(name)
+
+    def named_in(self, text: str) -> set[str]:
+        """The names of those of whom a word of the text is a part, or two parts (doe, JaneDoe)."""
+        words = re.findall(r"[^\W\d_]+", text.lower())
+        return {name for word in words for name in self.by_word.get(word, ())}
+
+
+def patients_in(scans: Sequence[Scan], root: Path) -> tuple[dict[str, set[str]], Patients]:
+    """The patients whom each scan's header or path names, by its path; and all of them."""
+    headers = {scan.path: dicom.patient_name(root / scan.path) if scan.series else "" for scan in scans}
+    patients = Patients(headers.values())
+    return {path: patients.named_in(path) | ({name} if name else set()) for path, name in headers.items()}, patients
 
 
 def name_scans(
-    scans: Sequence[Scan], matches: Sequence[Match], root: Path
+    scans: Sequence[Scan], matches: Sequence[Match], root: Path, named: Mapping[str, set[str]]
 ) -> tuple[list[Match], list[str], list[str], int]:
     """Who each scan is of, by a name that may be written -> matches, paths that may be written, names that may not (of
     patients, "" where there is none), unknown persons.
 
-    A scan whose path and sheet name nobody is a person of its own, under a running number; so is a person whose name in
-    path or sheet is that of the patient in a DICOM header, with all scans of that person.
+    named: the patients whom each scan names. A scan whose path and sheet name nobody is a person of its own, under a
+    running number; so is a person whose name in path or sheet is that of the patient in a DICOM header, with all scans
+    of that person.
     """
-    patients = [dicom.patient_name(root / scan.path) if scan.series else "" for scan in scans]
-    told: dict[str, str] = {}  # a person -> what the headers of the scans call them
-    for who, name in zip(matches, patients, strict=True):
-        told[key(who.person.subject)] = f"{told.get(key(who.person.subject), '')} {name}".strip()
+    told: dict[str, set[str]] = {}  # a person -> the patients whom the scans name
+    for scan, who in zip(scans, matches, strict=True):
+        told.setdefault(separated(who.person.subject) or scan.path, set()).update(named[scan.path])
     patients = [
-        told[key(who.person.subject)] if who.person.subject else name
-        for who, name in zip(matches, patients, strict=True)
+        " ".join(sorted(told[separated(who.person.subject) or scan.path]))
+        for scan, who in zip(scans, matches, strict=True)
     ]
-    named, paths, unknown = [], [], 0
-    number_of: dict[str, int] = {}  # a person whose name may not be written -> the number of the first scan
-    for number, (scan, who, name) in enumerate(zip(scans, matches, patients, strict=True), 1):
+    found, paths, unknown = [], [], 0
+    taken = {key(who.person.subject) for who in matches}
+    free = (own for own in map("p{:04d}".format, itertools.count(1)) if own not in taken)
+    number_of: dict[str, str] = {}  # a person whose name may not be written -> the number
+    for scan, who, name in zip(scans, matches, patients, strict=True):
         paths.append(WITHHELD if dicom.carries_name(scan.path, name) else printable(scan.path))
         person = who.person
         if not person.subject or dicom.carries_name(person.subject, name):
             unknown += not person.subject
             # Series in one folder are of one patient, unless their headers say otherwise
             of_folder = f"{Path(scan.path).parent}/{dicom.patient(root / scan.path)}" if scan.files else ""
-            who_else = key(person.subject) or of_folder
-            own = number_of.setdefault(who_else, number) if who_else else number
-            person = replace(person, subject=f"p{own:04d}")
+            whose = separated(person.subject) or of_folder or f"nobody's {scan.path}"
+            if whose not in number_of:
+                number_of[whose] = next(free)
+            person = replace(person, subject=number_of[whose])
         if dicom.carries_name(person.session, name):
             person = replace(person, session="")
         row = who.row
@@ -57,8 +84,8 @@ def name_scans(
             clean = {c: v for c, v in row.columns.items() if not dicom.carries_name(v, name)}
             row = replace(row, columns=clean)
         why_not = "" if dicom.carries_name(who.why_not, name) else who.why_not
-        named.append(Match(person, row, who.stated, why_not))
-    return named, paths, patients, unknown
+        found.append(Match(person, row, who.stated, why_not))
+    return found, paths, patients, unknown
 
 
 def label_of(who: Match, sheet: Sheet | None) -> str:
@@ -93,10 +120,18 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     """
     root = source if source.is_dir() else source.parent
     names = Names(settings.names) if settings.names else None
-    found, remarks = find_scans(source)
-    scans, left = _choose(apart(found, root), root, settings)
+    found = find_scans(source)
+    series = apart(found.scans, root)
+    named, all_patients = patients_in(series, root)
+    reasons = leave_out(series, root, Wanted(settings.include, settings.exclude))
+    not_cut = [(scan.path, why) for scan, why in zip(series, reasons, strict=True) if why]
+    scans = with_sure_masks([scan for scan, why in zip(series, reasons, strict=True) if not why])
     if not scans:
-        why = f"; {len(left)} volumes are left out, the first: {left[0][0]}: {left[0][1]}" if left else ""
+        why = (
+            f"; {len(not_cut)} volumes are left out, the first: {': '.join(map(printable, not_cut[0]))}"
+            if not_cut
+            else ""
+        )
         raise FileNotFoundError(
             f"{source}: no scans; expected volumes ({', '.join(SUFFIXES)}) or folders of DICOM files{why}"
         )
@@ -104,10 +139,12 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
     sheet = read_sheet(table, alias_table(settings.aliases)) if table else None
     found_by = match([scan.path for scan in scans], sheet, names, settings.nearest_visit)
     if not settings.include and (maps := _label_maps(scans, found_by, root)):
-        left += [(printable(scan.path), "a label map, by its values") for scan in scans if scan.path in maps]
+        not_cut += [(scan.path, "a label map, by its values") for scan in scans if scan.path in maps]
         kept = [(scan, who) for scan, who in zip(scans, found_by, strict=True) if scan.path not in maps]
         scans, found_by = [scan for scan, _ in kept], [who for _, who in kept]
-    matches, paths, patients, unknown = name_scans(scans, found_by, root)
+    remarks = [*about_masks(found.masks, scans), *found.remarks]
+    matches, paths, patients, unknown = name_scans(scans, found_by, root, named)
+    left = [_as_written(path, why, named[path], all_patients) for path, why in not_cut]
     classes = [label_of(who, sheet) for who in matches]
     if not settings.include:
         used = [i for i, label in enumerate(classes) if label]
@@ -117,28 +154,26 @@ def make_plan(source: Path, settings: PrepareSettings = USUAL) -> Plan:
         counted = ", ".join(f"{why} ({count})" for why, count in kinds.items())
         remarks.append(f"{len(left)} other volumes are left out: {counted}")
     lines = [f"source    {source}: {len(scans)} scans" + "".join(f"; {remark}" for remark in remarks)]
+    if found.closed:
+        lines.append(f"NOT READ  {len(found.closed)} folders: {printable(some(found.closed))}")
     lines += [*(describe(sheet) if sheet else []), *unmatched(paths, matches, classes, sheet)]
     if unknown:
         remarks.append(f"{unknown} scans name no person: each is guessed to be a person of its own")
         lines.append(f"PERSONS   {remarks[-1]} (p0001 and on)")
     remarks += sheet.demographics.remarks(with_cells=False) if sheet else []
     own = source.resolve().name
-    name = "scans" if any(dicom.carries_name(own, patient) for patient in patients) else own
+    hidden = all_patients.named_in(own) or any(dicom.carries_name(own, patient) for patient in patients)
     says = f"--names '{names.text}'" if names else "the sheet" if sheet else "nobody states them"
-    return Plan(root, name, scans, matches, paths, patients, classes, remarks, lines, says, left)
+    return Plan(root, "scans" if hidden else own, scans, matches, paths, patients, classes, remarks, lines, says, left)
 
 
-def _choose(found: Sequence[Scan], root: Path, settings: PrepareSettings) -> tuple[list[Scan], list[tuple[str, str]]]:
-    """The scans to be cut, and the others: their paths, as they may be written, and why not."""
-    reasons = leave_out(found, root, Wanted(settings.include, settings.exclude))
-    left = []
-    for scan, why in zip(found, reasons, strict=True):
-        if why:
-            patient = dicom.patient_name(root / scan.path) if scan.series else ""
-            hidden = dicom.carries_name(scan.path, patient)
-            why = _without_paths(why) if hidden or dicom.carries_name(why, patient) else why
-            left.append((WITHHELD if hidden else printable(scan.path), printable(why)))
-    return [scan for scan, why in zip(found, reasons, strict=True) if not why], left
+def _as_written(path: str, why: str, named: set[str], patients: Patients) -> tuple[str, str]:
+    """The path of a volume that is not cut, and why not, without the names of patients."""
+    own = " ".join(named)
+    hidden = dicom.carries_name(path, own)
+    if hidden or dicom.carries_name(why, own) or patients.named_in(why):
+        why = re.sub("^--exclude .*", "--exclude", _without_paths(why))
+    return WITHHELD if hidden else printable(path), printable(why)
 
 
 def _without_paths(why: str) -> str:

@@ -19,12 +19,12 @@ from progan_style.data.classes import (
 from progan_style.data.folder import SPLITS, UNLABELLED, Slice, apply_manifest, plain, read_folder, some
 from progan_style.data.gray import SUFFIXES, read_gray
 from progan_style.data.manifest import MANIFEST, read_manifest, write_manifest
-from progan_style.data.persons import GUESSED, GUESSED_SUBJECT, STATED, UNKNOWN, Names, from_path, subjects_of
+from progan_style.data.persons import GUESSED_SUBJECT, STATED, UNKNOWN, Names, from_path, subjects_of
 from progan_style.files import new_folder, refuse_inside, refuse_used
 from progan_style.scans import writing
 from progan_style.scans.demographics import counted
-from progan_style.scans.matching import match
-from progan_style.scans.participants import Sheet, describe, read_sheet
+from progan_style.scans.matching import Match, match, one_name
+from progan_style.scans.participants import Sheet, describe, key, read_sheet
 from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
 
@@ -134,6 +134,7 @@ def prepare_slices(
     if found.unused:
         say(f"not used  {some(found.unused)}")
     pictures = {item.path: _picture(found, i, names) for i, item in enumerate(found.slices)}
+    guessed = [path for path, picture in pictures.items() if picture.guessed]
     told: list[str] = []
     if settings.labels is not None:
         pictures, told = _told_by_sheet(settings.labels, found, pictures, settings, say)
@@ -145,10 +146,7 @@ def prepare_slices(
             f"person with --names '{{subject}}_*', add a {MANIFEST} with the columns path and subject, or give a sheet "
             f"with these columns as --labels"
         )
-    why = found.why if found.known else "the sheet"
-    if found.subjects_are == GUESSED and settings.labels is not None:
-        of_sheet = sum(not picture.guessed for picture in pictures.values())
-        why = f"{why}, the sheet for {of_sheet} of {len(pictures)} slices" if of_sheet < len(pictures) else "the sheet"
+    why = _who_says(found, guessed, pictures)
     say(writing.persons_line([*pictures.values()], why))
     bad = {path: fault for path, fault in unreadable(found).items() if path in pictures}
     if bad and settings.strict:
@@ -174,9 +172,17 @@ def _picture(found: SliceSet, i: int, names: Names | None) -> writing.Picture:
     columns = {name: cell for name, cell in item.extra.items() if name != GUESSED_SUBJECT}
     session = "" if "session" in columns else (names or from_path)(item.path).session
     guessed = not found.stated and not item.subject
-    return writing.Picture(
-        found.path(i), found.class_names[item.label], str(found.subjects[i]), session, columns, guessed
-    )
+    subject = str(found.subjects[i]) or item.subject  # where a manifest does not name all, those whom it names
+    return writing.Picture(found.path(i), found.class_names[item.label], subject, session, columns, guessed)
+
+
+def _who_says(found: SliceSet, guessed: Sequence[str], pictures: Mapping[str, writing.Picture]) -> str:
+    """Where the persons come from, in words; guessed: the slices whose person was a guess before the sheet is asked."""
+    some_stated = len(guessed) < len(found.slices)
+    why = found.why if found.known else f"column subject of {MANIFEST}" if some_stated else "file names"
+    of_sheet = sum(not pictures[path].guessed for path in guessed if path in pictures)
+    part = f", the sheet for {of_sheet} of {len(pictures)} slices" if of_sheet else ""
+    return "the sheet" if of_sheet == len(pictures) else f"{why}{part}"
 
 
 def _told_by_sheet(
@@ -204,18 +210,18 @@ def _ask_sheet(
     user leaves out. Raises ValueError where the sheet contradicts a folder.
     """
     names = Names(settings.names) if settings.names else None
-    matches = match([item.path for item in found.slices], sheet, names, settings.nearest_visit)
+    stated = ["" if picture.guessed else picture.subject for picture in pictures.values()]
+    matches = match([item.path for item in found.slices], sheet, names, settings.nearest_visit, stated)
+    _name_persons(pictures, matches, sheet)
     without, left = [], []
     for (path, picture), who in zip(pictures.items(), matches, strict=True):
         unknown = sheet.has_groups and picture.label == UNLABELLED
         row = who.row
         if row is None:
-            if not found.stated and who.person.subject:
-                picture.subject = who.person.subject  # as the sheet spells it, where it has another visit
             without.append((path, unknown))
             continue
-        picture.subject, picture.guessed = row.person.subject, not who.stated
-        picture.columns |= row.columns
+        own = picture.columns  # what an empty cell of the sheet does not wipe out
+        picture.columns = own | {name: cell for name, cell in row.columns.items() if cell or name not in own}
         if row.label == LEAVE_OUT or (unknown and not row.label):
             left.append(path)
             continue
@@ -235,6 +241,23 @@ def _ask_sheet(
     if left:
         lines.append(f"LEFT OUT  {len(left)} slices whose row has no group in use: {some(left)}")
     return {path: picture for path, picture in pictures.items() if path not in {*gone, *left}}, lines
+
+
+def _name_persons(pictures: Mapping[str, writing.Picture], matches: Sequence[Match], sheet: Sheet) -> None:
+    """Whose the pictures are, by the sheet where it tells. A guess from a file name overwrites nobody who is stated."""
+    subjects = {key(row.person.subject) for row in sheet.rows}
+    after = []
+    for picture, who in zip(pictures.values(), matches, strict=True):
+        is_told = who.row is not None or key(who.person.subject) in subjects
+        after.append(who.person.subject if is_told or not picture.guessed else "")
+    persons = [*pictures.values()]
+    before = [picture.subject for picture in persons]
+    names = one_name([*pictures], before, after, [not picture.guessed for picture in persons], sheet)
+    some_stated = not all(picture.guessed for picture in persons)
+    for picture, who, name in zip(persons, matches, names, strict=True):
+        # Where a manifest states some persons, a file name that the sheet does not know may be one of theirs
+        picture.subject = name or ("" if some_stated else who.person.subject)
+        picture.guessed = picture.guessed and not (who.row is not None and who.stated)
 
 
 def unreadable(found: SliceSet) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A tool of the user's that finds the brain: a command line, run without a shell, once per scan.
 
-The command never sees a name of the study: the scan is written as scan.nii.gz into a folder that is removed afterwards.
+The command never sees a name of the study: the scan is written as scan.nii.gz into a folder that is removed afterwards,
+and the tool runs there.
 """
 
 import os
@@ -31,7 +32,19 @@ def parse_command(text: str) -> tuple[str, ...]:
     program = shutil.which(words[0])
     if program is None:
         raise ValueError(f"--strip: no program {words[0]} on this machine; install it, or give its path")
-    return (os.path.abspath(program), *words[1:])
+    return (os.path.abspath(program), *map(_absolute, words[1:]))
+
+
+def _absolute(word: str) -> str:
+    """A word that names a file of the folder in which the command was typed (a model, --model=FILE), by its whole path.
+
+    A bare name is one of a file only, for a folder may be called as an option's value is.
+    """
+    option, _, value = word.partition("=")
+    for start, name in (("", word), (f"{option}=", value)):
+        if os.path.exists(name) if os.sep in name else os.path.isfile(name):
+            return start + os.path.abspath(name)
+    return word
 
 
 def find_brain(volume: Volume, command: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -52,6 +65,7 @@ def find_brain(volume: Volume, command: tuple[str, ...]) -> NDArray[np.bool_]:
         try:
             done = subprocess.run(
                 words,
+                cwd=folder,  # two tools at once would find each other's files in a folder that they share
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -59,7 +73,7 @@ def find_brain(volume: Volume, command: tuple[str, ...]) -> NDArray[np.bool_]:
             )
         except OSError as error:
             raise BadScan(f"--strip: {program} cannot be run ({error.strerror})") from None
-        said = done.stdout.decode(errors="replace").replace(f"{folder}/", "").strip().splitlines()
+        said = done.stdout.decode(errors="replace").replace(f"{folder}/", "").replace(folder, ".").strip().splitlines()
         last = printable(said[-1].strip()[-200:]) if said else "it said nothing"
         if done.returncode:
             raise BadScan(f"--strip: {program} ended with exit code {done.returncode}: {last}")

@@ -117,6 +117,15 @@ def test_what_is_missing_is_counted():
     assert counted([{}, {"site": "1"}]) == []
 
 
+def test_cells_that_another_wrote_are_counted_as_they_are_read():
+    """A manifest's own columns: what is no number is unknown, and ends nothing."""
+    scans = [{"age": "unknown", "sex": "female"}, {"age": "nan", "sex": "unknown"}, {"age": "70", "sex": "M"}]
+    assert counted(scans) == [
+        "age is known of 1 of 3 scans, 70 to 70 years; of 2 unknown",
+        "sex: 1 scans F, 1 M, 1 unknown",
+    ]
+
+
 def test_columns_that_would_take_these_names_are_told_apart(tmp_path):
     found = sheet(tmp_path, "participant_id,age at visit,Age,gender,sex\nsub-01,70,60,male,F\n")
     assert found.rows[0].columns == {"age": "70", "sex": "F", "sheet_Age": "60", "gender": "male"}

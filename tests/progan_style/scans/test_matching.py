@@ -4,7 +4,7 @@ import pytest
 
 from progan_style.data.classes import alias_table
 from progan_style.data.persons import Names
-from progan_style.scans.matching import match
+from progan_style.scans.matching import match, one_name
 from progan_style.scans.participants import read_sheet
 
 
@@ -127,3 +127,61 @@ def test_a_persons_only_row_is_of_its_own_day(tmp_path):
     assert match([path.replace("2006", "2016")], found)[0].row and match(["002_S_0295/a.nii"], found)[0].row
     dateless = sheet(tmp_path, "PTID,DX\n002_S_0295,AD\n")
     assert match([path], dateless)[0].row.label == "AD"
+
+
+def test_a_person_goes_by_the_name_that_the_sheet_gives_one_of_the_scans(tmp_path):
+    """A row of a path names one visit; the other is of the same person all the same."""
+    visits = [f"sub-ADNI002S0413/ses-{visit}/T1.nii.gz" for visit in ("M000", "M006")]
+    for name, subject in (("002_S_0413", "002_S_0413"), ("seven", "seven")):
+        found = match(visits, sheet(tmp_path, f"path,subject,age\n{visits[0]},{name},71\n"))
+        assert [(who.person.subject, who.stated, bool(who.row)) for who in found] == [
+            (subject, True, True),
+            (subject, False, False),
+        ]
+    found = sheet(tmp_path, "path,subject,age\np07/one.nii,p07,71\np08/one.nii,p08,71\n")
+    two, both = match(["p07/two.nii", "x/p08_two.nii"], found)
+    assert (two.person.subject, both.person.subject) == ("p07", "p08") and not two.row
+    assert two.why_not == "the rows of subject p07 name other scans, in column path"
+    with pytest.raises(ValueError, match="fits subject p07"):  # it would be cut as a person of its own
+        match(["p07/p08_two.nii"], found)
+    grouped = sheet(tmp_path, "path,subject,group\np07/one.nii,p07,AD\np08/one.nii,p08,CN\n")
+    assert not match(["p07/p08_two.nii"], grouped)[0].row  # and is left out
+
+
+def test_two_names_in_the_sheet_for_one_who_is_stated_to_be_one_are_an_error(tmp_path):
+    found = sheet(tmp_path, "path,subject,age\na_1.nii,x,71\na_2.nii,y,72\n")
+    with pytest.raises(
+        ValueError, match=r"labels.csv: a_1.nii is of x and a_2.nii of y, but both are stated to be of a"
+    ):
+        match(["a_1.nii", "a_2.nii"], found, Names("{subject}_*"))
+    assert [who.person.subject for who in match(["a_1.nii", "a_2.nii"], found)] == ["x", "y"]
+    called = one_name(["1", "2", "3", "4"], ["a", "a", "a", "A"], ["x", "y", "", ""], [False, True, True, True], found)
+    assert called == ["x", "y", "y", "y"]  # a guess contradicts nobody
+    guessed = sheet(tmp_path, "path,age\nsub-1/sub-2_1.nii,71\n")  # its subject is a guess, the pattern's is not
+    (who,) = match(["sub-1/sub-2_1.nii"], guessed, Names("sub-{subject}/*"))
+    assert who.row and who.person.subject == "1" and who.stated
+
+
+@pytest.mark.parametrize("names", (Names("{subject}_T1*"), None))
+def test_names_that_differ_in_their_separators_alone_are_not_taken_for_one(names, tmp_path):
+    found = sheet(tmp_path, "subject,group\n11,AD\n")
+    with pytest.raises(ValueError, match=r"^1_1_T1.nii and 11_T1.nii: subjects 1_1 and 11 differ in their separators"):
+        match(["1_1_T1.nii", "11_T1.nii"], found, names)
+    dashed = sheet(tmp_path, "subject,group\n2019-001,AD\n")  # BIDS allows no separators
+    assert match(["sub-2019001_T1w.nii"], dashed)[0].row.label == "AD"
+    assert [who.person.subject for who in match(["1_1_T1.nii", "11_T1.nii"], dashed, Names("{subject}_T1*"))] == [
+        "1_1",
+        "11",
+    ]
+
+
+def test_without_groups_the_nearest_visit_is_taken_too_and_reasons_contradict_nothing(tmp_path):
+    found = sheet(tmp_path, "PTID,Acq Date,age\n002_S_0295,2006-04-20,70\n")
+    path = "002_S_0295/MPRAGE/2006-04-18_08_20_30.0/I13722/a.nii"
+    assert match([path], found, None, 90)[0].row.columns == {"age": "70", "visit_days": "2"}
+    assert "the nearest is 2 days away, and --nearest-visit is 1" in match([path], found, None, 1)[0].why_not
+    assert "the nearest is 2 days away, and --nearest-visit is 0" in match([path], found, None, 0)[0].why_not
+    found = sheet(tmp_path, "PTID,Acq Date,DX\n002_S_0295,2006-04-20,\n002_S_0295,2006-05-20,AD\n")
+    assert "the nearest with a group is 32 days away, and --n" in match([path], found, None, 31)[0].why_not
+    found = sheet(tmp_path, "PTID,Acq Date,DX\n002_S_0295,2006-04-20,CN\n002_S_0295,2006-04-16,AD\n")
+    assert match([path], found, None, 90)[0].why_not.endswith("; 2 visits are 2 days away, and differ in group")

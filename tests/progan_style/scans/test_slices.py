@@ -193,3 +193,74 @@ def test_a_person_has_one_name_at_visits_with_and_without_a_row(tmp_path):
     _, rows, _ = prepare_slices(source, tmp_path / "out", PrepareSettings(labels=sheet))
     people = {row.get("subject") or row.get("guessed_subject") for row in rows}
     assert len(rows) == 4 and people == {"002_S_0295", "002_S_0413"}
+
+
+def pictures(root, *names):
+    root.mkdir(parents=True)
+    for number, name in enumerate(names):
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (24, 32), np.uint8)).save(root / name)
+    return root
+
+
+def people(root, text, manifest="", **given):
+    """Who each slice of root is of, and how: by the manifest that prepare_slices writes."""
+    (root.parent / "labels.csv").write_text(text)
+    if manifest:
+        (root / "manifest.csv").write_text(manifest)
+    settings = PrepareSettings(labels=root.parent / "labels.csv", **given)
+    to = root.parent / f"out{len(list(root.parent.iterdir()))}"
+    _, rows, _ = prepare_slices(root, to, settings)
+    return [(row.get("subject", ""), row.get("guessed_subject", "")) for row in rows]
+
+
+VISITS = [f"sub-ADNI002S0413_ses-{visit}_T1w_080.png" for visit in ("M000", "M006")]
+
+
+@pytest.mark.parametrize("row", ("PTID,VISCODE,age\n002_S_0413,bl,71\n", f"path,PTID,age\n{VISITS[0]},002_S_0413,71\n"))
+def test_a_stated_person_has_one_name_too_whoever_states_it(row, tmp_path):
+    source = pictures(tmp_path / "in", *VISITS)
+    assert people(source, row, names="{subject}_ses-{session}_*") == [("002_S_0413", "")] * 2
+    lines = [f"{name},ADNI002S0413" for name in VISITS]
+    assert people(source, row, "\n".join(["path,subject", *lines])) == [("002_S_0413", "")] * 2
+
+
+def test_what_a_manifest_states_is_not_overwritten_by_a_guess(tmp_path):
+    source = pictures(tmp_path / "in", "sub-01_0.png", "sub-02_0.png", "sub-03_0.png")
+    manifest = "path,subject,guessed_subject\nsub-01_0.png,X7,\nsub-02_0.png,X7,\nsub-03_0.png,,X9\n"
+    assert people(source, "subject,age\nzz,70\n", manifest) == [("X7", ""), ("X7", ""), ("", "X9")]
+    assert people(source, "path,age\nsub-01_0.png,70\n", manifest)[:2] == [("X7", "")] * 2  # no subject but in the path
+    assert people(source, "subject,age\n01,70\n03,70\n", manifest) == [("01", ""), ("01", ""), ("03", "")]
+    with pytest.raises(
+        ValueError, match=r"sub-01_0.png is of 01 and sub-02_0.png of 02, but both are stated to be of X7"
+    ):
+        people(source, "subject,age\n01,70\n02,71\n", manifest)
+
+
+def test_a_manifest_that_leaves_one_person_out_is_refused_unless_the_sheet_tells(tmp_path):
+    source = pictures(tmp_path / "in", "sub-01_0.png", "sub-02_0.png", "sub-03_0.png")
+    manifest = "path,subject\nsub-01_0.png,X7\nsub-02_0.png,X7\nsub-03_0.png,\n"
+    with pytest.raises(
+        ValueError, match=r"persons unknown \(column subject of manifest.csv is empty for 1 of 3 images\)"
+    ):
+        people(source, "subject,age\nzz,70\n", manifest)
+    assert people(source, "subject,age\n03,70\n", manifest) == [("X7", ""), ("X7", ""), ("03", "")]
+
+
+def test_a_row_of_the_person_whom_a_manifest_states_comes_before_that_of_a_guess(tmp_path):
+    source = pictures(tmp_path / "in", "sub-01_0.png", "scan.png")
+    manifest = "path,subject\nsub-01_0.png,X7\nscan.png,X8\n"
+    assert people(source, "subject,age\nx7,70\n01,71\nX8,72\n", manifest) == [("X8", ""), ("x7", "")]
+    ages = {row["subject"]: row["age"] for row in manifest_rows(next(tmp_path.glob("out*")))}
+    assert ages == {"x7": "70", "X8": "72"}
+
+
+def test_an_empty_cell_of_the_sheet_leaves_what_the_manifest_says(tmp_path):
+    source = pictures(tmp_path / "in", "p1_0.png", "p2_0.png", "p3_0.png", "p4_0.png")
+    ages = {"p1": "61", "p2": "62", "p3": "unknown", "p4": ""}
+    manifest = "path,subject,age\n" + "".join(f"{name}_0.png,{name},{age}\n" for name, age in ages.items())
+    assert len(people(source, "subject,age,site\np1,71,x\np2,,y\n", manifest)) == 4
+    out = next(tmp_path.glob("out*"))
+    found = {row["subject"]: (row["age"], row["site"]) for row in manifest_rows(out)}
+    assert found == {"p1": ("71", "x"), "p2": ("62", "y"), "p3": ("unknown", ""), "p4": ("", "")}
+    card = (out / "DATASET.md").read_text()
+    assert "- age is known of 2 of 4 scans, 62 to 71 years; of 2 unknown" in card

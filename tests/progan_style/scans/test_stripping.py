@@ -94,8 +94,29 @@ def test_no_shell_reads_the_command(tool, volume, tmp_path):
 def test_a_tool_and_its_files_are_found_from_where_the_command_was_typed(tool, volume, tmp_path, monkeypatch):
     tool("mask")
     script = tmp_path / "strip.sh"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "a tool.py" "$@" mask\n')
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$(dirname "$0")/a tool.py" "$@" mask\n')
     script.chmod(0o755)
+    (tmp_path / "mask").mkdir()  # of the name of a word that is no file
+    (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path)
-    for command in ("./strip.sh {scan} {mask}", f"{sys.executable} 'a tool.py' {{scan}} {{mask}} mask"):
+    python = sys.executable
+    commands = ["./strip.sh {scan} {mask}"] + [
+        f"{python} {file} {{scan}} {{mask}} mask" for file in ("'a tool.py'", "'sub/../a tool.py'")
+    ]
+    for command in commands:
         assert np.array_equal(find_brain(volume, parse_command(command)), volume.data > 500)
+    script.write_text(f'#!/bin/sh\nexec "{python}" "${{1#--tool=}}" "$2" "$3" mask\n')
+    command = parse_command("./strip.sh '--tool=a tool.py' {scan} {mask}")
+    assert np.array_equal(find_brain(volume, command), volume.data > 500)
+
+
+def test_two_tools_at_once_do_not_share_a_folder(tool, volume, tmp_path, monkeypatch):
+    """One that writes beside itself would give a scan the other person's brain, which passes every check."""
+    script = tmp_path / "tool.py"
+    script.write_text("import os, sys\nopen('tmp_mask.nii.gz', 'x').close()\nprint(os.getcwd())\nsys.exit(1)\n")
+    monkeypatch.chdir(tmp_path)
+    command = parse_command(f"{sys.executable} tool.py {{scan}} {{mask}}")
+    for _ in range(2):
+        with pytest.raises(BadScan, match=r"exit code 1: \.$"):
+            find_brain(volume, command)
+    assert not (tmp_path / "tmp_mask.nii.gz").exists()
