@@ -109,8 +109,8 @@ def told_apart(reports: list[Report]) -> list[Report]:
     """Names that differ: where two are one, as much of the folders' paths as tells them apart, and no more."""
     parts = [report.folder.absolute().parts for report in reports]
     names = [report.name for report in reports]
-    for count in range(2, max(map(len, parts)) + 1):
-        if len(set(names)) == len(names):
+    for count in range(2, max(map(len, parts))):
+        if len(set(names)) == len(set(parts)):  # a folder that was named twice is one
             break
         names = ["/".join(path[-count:]) for path in parts]
     return [Report(report.folder, name, report.numbers) for report, name in zip(reports, names, strict=True)]

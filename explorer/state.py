@@ -77,8 +77,8 @@ def link(state: State, run: str) -> str:
     """The state as the query of an address. Every key is written: what a page shows at first may change."""
     values = {f.name: getattr(state, f.name) for f in fields(state) if f.name not in ("given", "noise")}
     values["noise"] = "own" if state.noise is None else state.noise
-    # All digits of a number: rounded, the end of a range lies beyond it
-    values |= {f"{GIVEN}{name}": str(value).removesuffix(".0") for name, value in state.given}
+    # All digits of a number: rounded, the end of a range lies beyond it. A category's name is as it is
+    values |= {f"{GIVEN}{name}": value if isinstance(value, str) else str(float(value)) for name, value in state.given}
     values |= {name: f"{values[name]:.10g}" for name in ("weight", "psi")}
     return urlencode({"run": run, **values})
 

@@ -106,6 +106,12 @@ FREE = {
 }
 
 
+def learns_otherwise(before: Config, now: Config) -> bool:
+    """Whether the images from here on lead elsewhere than they would have; a stage held longer goes the same way."""
+    kept = (*FREE, "init", "plugins.", "schedule.hold_kimg.")
+    return any(not key.startswith(kept) for key in differences(before, now))
+
+
 def same_file(a: str | None, b: str | None) -> bool:
     """Whether two paths lead to the same file or folder, as `toy`, `toy/`, `./toy` and its absolute path do."""
     return a is not None and b is not None and os.path.realpath(a) == os.path.realpath(b)

@@ -75,7 +75,9 @@ def read_given(G: "Generator", options: Sequence[str], position: float | None) -
 
 
 def in_cell(value: Any) -> str:
-    return "" if value is None else value if isinstance(value, str) else f"{value:.{DIGITS}g}"
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    return "" if value is None else str(value)  # a seed has all its digits
 
 
 def _each(described: Conditions, values: dict[str, list[Any]], series: Sequence[str]) -> Iterator[Asked]:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from progan_style import distributed, memory
 from progan_style.checkpoint import newest_state, save_network, save_state
-from progan_style.config import Config, parse_config, refuse_changes, save_config
+from progan_style.config import Config, learns_otherwise, parse_config, refuse_changes, save_config
 from progan_style.files import write_whole
 from progan_style.networks import fir
 from progan_style.networks.contract import Generator
@@ -95,6 +95,8 @@ class Upkeep:
             self._warn(state)
             self._take(state)
             self.done = self.saved = self.state.nimg
+            if learns_otherwise(begun, self.config) and distributed.rank() == 0:
+                drop_later(self.run_dir, self.config.schedule.resolutions, self.state.nimg, self.state.best)
         elif self.config.init:
             self.state.start_from(Path(self.config.init))
         distributed.refuse_differences(

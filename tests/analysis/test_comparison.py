@@ -104,5 +104,6 @@ def test_a_stage_without_a_report_a_damaged_one_and_one_alone_are_refused(tmp_pa
 def test_two_of_one_name_go_by_their_folders(tmp_path):
     found = [comparison.read_report(report(tmp_path / name) / "analysis-064") for name in ("a", "b")]
     assert [r.name for r in comparison.told_apart(found)] == ["a/analysis-064", "b/analysis-064"]
+    assert [r.name for r in comparison.told_apart([found[0], *found])] == ["a/analysis-064"] * 2 + ["b/analysis-064"]
     deep = [comparison.read_report(report(tmp_path / name / "run") / "analysis-064") for name in ("a", "b")]
     assert [r.name for r in comparison.told_apart(deep)] == ["a/run/analysis-064", "b/run/analysis-064"]

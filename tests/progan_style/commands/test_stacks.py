@@ -155,5 +155,5 @@ def test_a_stack_s_slices_are_those_of_generate(people_run):
 
 
 def test_a_cell_of_a_table_ends_neither_its_column_nor_its_line():
-    cells = ("F\tx\ny", None, 71.5, 1500001.0, "=1+1", "")
-    assert [in_tsv(cell) for cell in cells] == ["F x y", "n/a", "71.5", "1500001", "'=1+1", "n/a"]
+    cells = ("F\tx\ny", None, 12345678901, 71.5, 1500001.0, "=1+1", "")
+    assert [in_tsv(cell) for cell in cells] == ["F x y", "n/a", "12345678901", "71.5", "1500001", "'=1+1", "n/a"]

@@ -103,6 +103,24 @@ def test_what_was_kept_stays_when_a_run_goes_on_from_an_older_checkpoint(make):
     assert {path: path.read_bytes() for path in run_dir.rglob("generator*.safetensors")} == made
 
 
+def test_what_other_rates_will_not_make_again_goes(make):
+    trainer, run_dir = make("run", "training.eval_kimg=0.008")
+    trainer.run(run_dir, stop=lambda: trainer.state.nimg >= 24)
+    older = (run_dir / "checkpoint.pt").read_bytes()
+    again, _ = make("run", "training.eval_kimg=0.008")
+    kids = iter([0.5, 0.1])  # at 32, 40
+    again.run(run_dir, 8, lambda *_: {"kid": next(kids)}, lambda: again.state.nimg >= 40)
+    best = run_dir / "stage-008" / "generator-best.safetensors"
+    assert images_of(best) == 40
+    (run_dir / "checkpoint.pt").write_bytes(older)
+    longer, _ = make("run", "schedule.hold_kimg.8=0.096")
+    longer.run(run_dir, stop=lambda: True)
+    assert best.is_file()
+    slower, _ = make("run", "schedule.lr_g.8=0.0001", "schedule.hold_kimg.8=0.096")
+    slower.run(run_dir, stop=lambda: True)
+    assert not best.exists()
+
+
 def test_a_rollback_takes_away_the_best_of_the_way_it_leaves(make):
     trainer, run_dir = make("run", "training.on_divergence=rollback", "training.eval_kimg=0.008")
     diverge_at(trainer, 48, 64)
