@@ -95,9 +95,16 @@ def of_many_persons(groups: NDArray[Any], count: int, seed: int) -> NDArray[np.i
 
 
 def permuted(labels: NDArray[Any], groups: NDArray[Any], rng: Rng) -> NDArray[Any]:
-    """The labels of persons, permuted: all slices of a person keep one label."""
-    _, first, of = np.unique(named(groups), return_index=True, return_inverse=True)
-    return rng.permutation(np.asarray(labels)[first])[of]
+    """The labels of persons, permuted: all slices of a person that have one label keep one.
+
+    A person with slices of several labels (a patient who was healthy before, a seed that both classes have) counts once
+    for each of them, so every label stays with as many. That such slices are alike makes the observed number vary less
+    than the permuted ones, never more.
+    """
+    _, person = np.unique(named(groups), return_inverse=True)
+    values, label = np.unique(labels, return_inverse=True)
+    units, of = np.unique(person * len(values) + label, return_inverse=True)
+    return values[rng.permutation(units % len(values))][of]
 
 
 # ------------------------------------------------------------------ halves, and intervals from them

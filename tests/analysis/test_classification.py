@@ -64,6 +64,14 @@ def test_labels_of_persons_are_shuffled_not_of_slices():
     assert above <= 3  # 12 of 20, where slices are shuffled
 
 
+def test_shuffled_labels_of_people_with_slices_in_both_classes_are_at_chance():
+    """Each patient was healthy before: of people's first slices none is a patient's."""
+    labels, people = np.repeat([0, 1], [40, 20]), np.array([f"p{k}" for k in [*range(40), *range(20)]])
+    own = np.random.default_rng(0).normal(size=40)[[*range(40), *range(20)]]
+    mean, high = shuffled_auc(labels, two(1 / (1 + np.exp(-own))), people)
+    assert mean == pytest.approx(0.5, abs=0.03) and 0.5 < high < 0.8
+
+
 def test_an_auc_of_few_people_of_a_class_has_no_interval():
     labels, answers = np.repeat([0, 1], [40, 10]), two(np.linspace(0.1, 0.9, 50))
     people = np.array([f"p{k}" for k in [*range(40), *np.repeat(np.arange(40, 45), 2)]])

@@ -72,6 +72,14 @@ def test_ranks_and_errors_with_their_control():
     assert 0.3 < numbers["conditions.sex.auc.real"] < 0.7
 
 
+def test_a_category_that_one_class_alone_was_asked_for_has_a_control():
+    """Both classes have the same seeds; slices of the first were asked for F alone, of the second for F or M."""
+    asked, seeds = np.repeat([0.0, 0.0, 1.0], 20), np.tile(np.arange(30), 2).astype(str)
+    read = np.random.default_rng(0).dirichlet([1, 1], 60)
+    numbers = of_category("conditions.site.auc", ((asked, read), (asked, read)), (seeds, seeds), 0)
+    assert numbers["conditions.site.auc.shuffled"] == pytest.approx(0.5, abs=0.05)
+
+
 def test_effects_are_those_of_least_squares_with_the_others_held_equal():
     """Against scikit-learn's; class and age go together in these slices."""
     from sklearn.linear_model import LinearRegression

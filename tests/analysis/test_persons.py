@@ -124,6 +124,16 @@ def test_a_persons_slices_keep_one_label_when_labels_are_permuted():
     assert sorted([lot[0], lot[4], *lot[8:]]) == [0, 1, 1, 1]
 
 
+def test_people_of_two_classes_keep_both_and_no_class_vanishes():
+    """Everybody's first slice is of class 0: a label of each person's first slice would leave no other."""
+    labels, groups = np.array([0, 0, 0, 1, 1, 0]), np.array([*"abcaba"])
+    lots = [permuted(labels, groups, np.random.default_rng(seed)) for seed in range(40)]
+    for lot in lots:
+        assert lot[0] == lot[5]  # two slices of one person with one label
+        assert sorted([lot[0], *lot[1:5]]) == [0, 0, 0, 1, 1]  # as many labels of people as there were
+    assert {lot[2] for lot in lots} == {lot[4] for lot in lots} == {0, 1}
+
+
 def test_half_of_the_persons_is_drawn_whole_and_in_both_classes():
     names, labels = np.repeat(people(10), 4), np.repeat([0, 1], 20)
     mask = half_of_each_class(names, labels, np.random.default_rng(0))
