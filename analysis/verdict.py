@@ -21,6 +21,7 @@ CORNERS = (1.0, 3.0)  # gray levels above the reals' corners; from 3 on a frame 
 SIZE = (0.85, 1.15)  # difference of the classes' ventricles over the real one
 COPIED = (0.02, 0.05)  # share of slices nearer to one person than to others, above the false alarms
 PEOPLE = 20  # held-out ones, of fewer of which the false alarms are not known
+TOO_FEW = "too few people to judge"
 FOUND = 0.9  # of planted copies: below, the check sees too little to call anything good
 
 
@@ -128,7 +129,7 @@ def _distance(numbers: Numbers, key: str, words: str) -> Finding:
     if top is None or f"{key}.low" not in numbers:
         noise = numbers.get(f"{key}.untrained")
         bad = noise is not None and value > (baseline + noise) / 2
-        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} beside {baseline:.3f}, too few people to judge")
+        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} beside {baseline:.3f}, {TOO_FEW}")
     low = numbers[f"{key}.low"]
     limit = baseline + math.hypot(top - baseline, value - low)
     grade = GOOD if value <= limit else BAD if low > top else UNCLEAR
@@ -149,22 +150,22 @@ def _share(numbers: Numbers, key: str, words: str) -> Finding:
     least = numbers.get(f"{key}.baseline.low")
     if least is None or f"{key}.high" not in numbers:
         bad = value < baseline / 2
-        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} of {baseline:.3f}, too few people to judge")
+        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} of {baseline:.3f}, {TOO_FEW}")
     grade = GOOD if value >= least else BAD if numbers[f"{key}.high"] < least else UNCLEAR
     return Finding(grade, f"{words} {value:.3f}, real samples from {least:.3f}")
 
 
 def _class(numbers: Numbers) -> Iterable[Finding]:
-    """With too few people of a class for intervals nothing is good, and chance alone is bad."""
+    """With too few people of a class for intervals nothing is good or bad: their true labels are among the permuted."""
     if "fidelity.auc" not in numbers:
         return
     auc, real = numbers["fidelity.auc"], numbers["fidelity.real"]
     words = f"AUC {auc:.3f}, real people {real:.3f}"
     low, high = (numbers.get(f"fidelity.real.{end}") for end in ("low", "high"))
-    if auc <= numbers["fidelity.shuffled.high"]:
+    if "fidelity.high" in numbers and auc <= numbers["fidelity.shuffled.high"]:
         yield Finding(BAD, f"{words}, no more than shuffled labels")
     elif low is None or high is None or "fidelity.high" not in numbers:
-        yield Finding(UNCLEAR, f"{words}, too few people to judge")
+        yield Finding(UNCLEAR, f"{words}, {TOO_FEW}")
     elif numbers["fidelity.high"] < low:
         yield Finding(BAD, words)
     elif auc > high:
@@ -172,20 +173,24 @@ def _class(numbers: Numbers) -> Iterable[Finding]:
     else:
         yield Finding(GOOD if auc >= low else UNCLEAR, words)
     student = f"a classifier trained on them {numbers['tstr.auc']:.3f}, on reals {real:.3f}"
-    chance = numbers["tstr.auc"] <= numbers["tstr.shuffled.high"]
-    as_good = numbers.get("tstr.high", 0.0) >= real
-    yield Finding(BAD if chance else GOOD if as_good else UNCLEAR, student)
+    if "tstr.high" not in numbers:
+        yield Finding(UNCLEAR, f"{student}, {TOO_FEW}")
+    else:
+        chance = numbers["tstr.auc"] <= numbers["tstr.shuffled.high"]
+        yield Finding(BAD if chance else GOOD if numbers["tstr.high"] >= real else UNCLEAR, student)
 
 
 def _disease(numbers: Numbers) -> Iterable[Finding]:
     if "atrophy.ratio" not in numbers:
         return
-    ratio = numbers["atrophy.ratio"]
-    ends = ("atrophy.ratio.low", "atrophy.ratio.high")  # people unknown: none
-    low, high = (numbers[key if key in numbers else "atrophy.ratio"] for key in ends)
-    outside = high < SIZE[0] or low > SIZE[1]
-    grade = BAD if outside else GOOD if SIZE[0] <= ratio <= SIZE[1] else UNCLEAR
-    yield Finding(grade, f"{ratio:.2f} of the real difference ({low:.2f} to {high:.2f})")
+    ratio, words = numbers["atrophy.ratio"], f"{numbers['atrophy.ratio']:.2f} of the real difference"
+    low, high = (numbers.get(f"atrophy.ratio.{end}") for end in ("low", "high"))
+    if low is None or high is None:
+        yield Finding(UNCLEAR, f"{words}, people too few or unknown")
+    else:
+        outside = high < SIZE[0] or low > SIZE[1]
+        grade = BAD if outside else GOOD if SIZE[0] <= ratio <= SIZE[1] else UNCLEAR
+        yield Finding(grade, f"{words} ({low:.2f} to {high:.2f})")
 
 
 def _copies(numbers: Numbers) -> Iterable[Finding]:
@@ -243,7 +248,8 @@ ASPECTS = (
         "class",
         _class,
         "good: label fidelity within the 95 % of held-out real people, and a classifier trained on generated slices "
-        "as good as one trained on reals within its interval. Bad: below both intervals, or not above shuffled labels",
+        "as good as one trained on reals within its interval. Bad: below both intervals, or not above shuffled labels. Of "
+        "fewer than 6 people of a class: unclear",
         "there is one class, or the section fidelity was not made",
         "Compare the same z in both classes (section same_brain) before the label is trusted",
     ),
@@ -251,7 +257,7 @@ ASPECTS = (
         "disease size",
         _disease,
         f"good: the classes' difference in ventricles {SIZE[0]:g} to {SIZE[1]:g} of the real one. Bad: its interval "
-        "lies outside",
+        "lies outside. Without an interval: unclear",
         "only phantoms have ventricles of known size",
         "Train longer at the last size (schedule.hold_kimg); do not measure a disease's size on these slices",
     ),
