@@ -168,7 +168,7 @@ def answer(numbers: Numbers) -> str:
     said = []
     for name in numbers["class_names"]:
         key = f"kid.{name}"
-        if f"{key}.baseline" in numbers:
+        if key in numbers and f"{key}.baseline" in numbers:
             said.append(f"{name} {numbers[key]:.3f}, of two real samples {numbers[f'{key}.baseline']:.3f}")
     return f"KID: {'; '.join(said)}." if said else "There are too few people to say."
 
@@ -251,8 +251,7 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
         return {}
     found = half_sample_intervals(statistic, x.subjects, y.subjects, whole, of_pairs=("frechet", "kid"))
     tops = {"frechet": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
-    bounded = {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items()}
-    return found | bounded
+    return found | {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items() if key in found}
 
 
 def _pixels(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Numbers:
