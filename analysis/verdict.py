@@ -88,22 +88,27 @@ def caveats(numbers: Numbers) -> list[str]:
 
 def _realism(numbers: Numbers) -> Iterable[Finding]:
     """Without a KID nothing is good: dark corners and a level spectrum alone make nothing real."""
-    distance = any(f"kid.{name}.baseline" in numbers for name in numbers["class_names"])
+    distance = any(_measured(numbers, f"kid.{name}") for name in numbers["class_names"])
     seen = [finding for finding in _seen(numbers) if distance or finding.grade != GOOD]
     return [*seen, *_not_measured(numbers, "kid", "KID")]
 
 
 def _not_measured(numbers: Numbers, key: str, words: str) -> Iterable[Finding]:
     """The classes that lack a number which others have: what was not measured is not good."""
-    lacking = [name for name in numbers["class_names"] if f"{key}.{name}.baseline" not in numbers]
+    lacking = [name for name in numbers["class_names"] if not _measured(numbers, f"{key}.{name}")]
     if 0 < len(lacking) < len(numbers["class_names"]):
         yield Finding(UNCLEAR, f"{words} {' and '.join(lacking)} not measured, too few people")
+
+
+def _measured(numbers: Numbers, key: str) -> bool:
+    """Is there the number, and what two real samples have? With too few people either may be missing."""
+    return key in numbers and f"{key}.baseline" in numbers
 
 
 def _seen(numbers: Numbers) -> Iterable[Finding]:
     for name in numbers["class_names"]:
         key = f"kid.{name}"
-        if key in numbers and f"{key}.baseline" in numbers:  # too few people: not had
+        if _measured(numbers, key):
             yield _distance(numbers, key, f"KID {name}")
         for key in (f"spectrum.{name}.weakest", f"spectrum.{name}.strongest"):
             if key in numbers:
@@ -139,7 +144,7 @@ def _distance(numbers: Numbers, key: str, words: str) -> Finding:
 def _variety(numbers: Numbers) -> Iterable[Finding]:
     for key in ("coverage", "recall"):
         for name in numbers["class_names"]:
-            if f"{key}.{name}" in numbers and f"{key}.{name}.baseline" in numbers:
+            if _measured(numbers, f"{key}.{name}"):
                 yield _share(numbers, f"{key}.{name}", f"{key} {name}")
         yield from _not_measured(numbers, key, key)
 

@@ -136,6 +136,16 @@ def without(*ends):
     return {key: value for key, value in REAL.items() if not key.endswith(ends)}
 
 
+def test_a_baseline_alone_measures_no_class():
+    """Its own number could not be had: generated slices of one person, say."""
+    for aspect, key, words in (("realism", "kid", "KID"), ("variety", "recall", "recall")):
+        own = {f"{key}.AD{end}" for end in ("", ".low", ".high")}
+        told = {j.aspect: j for j in verdict({k: v for k, v in REAL.items() if k not in own})}[aspect]
+        assert (told.grade, told.because) == (UNCLEAR, f"{words} AD not measured, too few people")
+    both = {f"kid.{name}{end}" for name in ("CN", "AD") for end in ("", ".low", ".high")}
+    assert verdict({k: v for k, v in REAL.items() if k not in both})[0].grade == UNKNOWN
+
+
 def test_a_class_line_of_few_people_is_neither_good_nor_bad_unless_many_generated_slices_are_at_chance():
     held_out = without("fidelity.real.low", "fidelity.real.high", "tstr.high")
     assert grades()["class"] == GOOD and {j.aspect: j.grade for j in verdict(held_out)}["class"] == UNCLEAR
