@@ -163,9 +163,9 @@ def _left_out(declared: Sequence[Number], lacking: Mapping[str, list[str]]) -> l
     """A line for each reason and each set of endings: ".low, .high of kid.<CLASS>, recall.<CLASS> left out ..." """
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for number in declared:
-        reasons = number.reasons()
-        for why in dict.fromkeys(why for key, why in reasons.items() if key in lacking):
-            some = [key for key, reason in reasons.items() if reason == why and key in lacking]
+        reasons = {key: _why(number, key, lacking) for key in number.reasons() if key in lacking}
+        for why in dict.fromkeys(reasons.values()):
+            some = [key for key, reason in reasons.items() if reason == why]
             whole = all(lacking[key] == [key] for key in some) and number.key not in some
             endings = tuple(key.removeprefix(number.key) for key in some) if whole else ()
             alike.setdefault((why, endings), []).extend(
@@ -175,6 +175,12 @@ def _left_out(declared: Sequence[Number], lacking: Mapping[str, list[str]]) -> l
         f"{', '.join(endings)} of {', '.join(keys)} left out {why}" if endings else f"{', '.join(keys)} left out {why}"
         for (why, endings), keys in alike.items()
     ]
+
+
+def _why(number: Number, key: str, lacking: Mapping[str, list[str]]) -> str:
+    """Why a key is left out. An ending of a number that is not there itself has the number's own reason."""
+    of = {name.removesuffix(key.removeprefix(number.key)) for name in lacking[key]}
+    return number.unless if of <= set(lacking.get(number.key, ())) else number.reasons()[key]
 
 
 def _near(key: str, known: Iterable[str]) -> str:

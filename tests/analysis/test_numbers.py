@@ -97,6 +97,20 @@ def test_what_is_made_is_declared_and_what_is_missing_has_a_reason():
         check_made("s", [KID, Number("kid.<EITHER>")], whole, ["CN"])
 
 
+def test_endings_of_a_number_that_is_not_there_are_left_out_for_its_own_reason():
+    kid = Number("kid.<CLASS>", also={".low": "with few"}, unless="with none")
+    age = Number("age", also={".low": "with few"}, unless="without ages")
+    assert check_made("s", [kid, age], [], ["CN"]) == [
+        "s: kid.<CLASS>, kid.<CLASS>.low left out with none",
+        "s: age, age.low left out without ages",
+    ]
+    assert check_made("s", [kid, age], ["kid.CN", "age"], ["CN", "AD"]) == [
+        "s: kid.AD left out with none",
+        "s: .low of kid.<CLASS>, age left out with few",
+    ]
+    assert check_made("s", [kid], ["kid.CN", "kid.CN.low"], ["CN", "AD"]) == ["s: kid.AD, kid.AD.low left out with none"]
+
+
 def test_lines_are_of_each_class_and_leave_out_what_is_not_there():
     row = Number("utility.<ROW>.gain", "at <ROW> %", "x", ["{utility.<ROW>.title}"])
     made = {
