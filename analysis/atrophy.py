@@ -65,12 +65,14 @@ def atrophy(
     mean with generated labels permuted, 0 expected, .shuffled.high what the luckiest 2.5 % of them reach.
     spread.AD, spread.CN: distance of the quartiles, generated over real: below 1 the generator draws types.
     made, real [N]; persons [N], "" if unknown; then there is no interval, nor with few of a class. Raises ValueError if
-    the real classes do not differ.
+    the real classes do not differ, or one has no slice.
     """
 
     def apart(values: NDArray[np.float64], labels: NDArray[Any]) -> float:
         return median_difference(values, labels, low, high)
 
+    if not fewest_of_class(persons, real_labels, (low, high)):
+        raise ValueError(f"real slices of {names[0]} and of {names[1]} expected, or there is nothing to compare with")
     difference = apart(real, real_labels)
     if difference <= 0:
         raise ValueError(
@@ -88,7 +90,7 @@ def atrophy(
         numbers[f"atrophy.spread.{name}"] = quartile_distance(made[made_labels == label]) / quartile_distance(
             real[real_labels == label]
         )
-    if known(persons) and fewest_of_class(persons, real_labels) >= FEWEST_OF_CLASS:
+    if known(persons) and fewest_of_class(persons, real_labels, (low, high)) >= FEWEST_OF_CLASS:
         ratios = []
         for _ in range(DRAWS):
             some = half_of_each_class(persons, real_labels, rng)

@@ -42,7 +42,7 @@ def auc_interval(
     """
     labels, probabilities = _judged(labels, probabilities)
     whole = auc(labels, probabilities)
-    if fewest_of_class(groups, labels) < FEWEST_OF_CLASS:
+    if fewest_of_class(groups, labels, range(probabilities.shape[1])) < FEWEST_OF_CLASS:
         return None
     rng = np.random.default_rng(seed)
     halves = (half_of_each_class(groups, labels, rng) for _ in range(draws))

@@ -7,7 +7,7 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,10 @@ def independent(groups: NDArray[Any]) -> int:
     return len(np.unique(named(groups)))
 
 
-def fewest_of_class(groups: NDArray[Any], labels: NDArray[Any]) -> int:
-    """How many independent draws the class has that has the fewest of them."""
+def fewest_of_class(groups: NDArray[Any], labels: NDArray[Any], classes: Iterable[int]) -> int:
+    """How many independent draws that of these classes has that has the fewest: 0 for a class without an image."""
     groups, labels = np.asarray(groups), np.asarray(labels)
-    return min(independent(groups[labels == label]) for label in np.unique(labels))
+    return min(independent(groups[labels == label]) for label in classes)
 
 
 def strangers(count: int, groups: NDArray[Any] | None) -> NDArray[np.bool_]:

@@ -196,8 +196,10 @@ def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
     if not len(data.validate) or not len(data.test):
         missing = "validate" if not len(data.validate) else "test"
         raise ValueError(f"utility needs a train, a validate and a test part, {data.root} has no {missing} part")
-    if (fewest := fewest_of_class(data.test.subjects, data.test.labels)) < FEWEST_OF_CLASS:
-        raise ValueError(f"utility needs {FEWEST_OF_CLASS} test people of each class or more, a class has {fewest}")
+    for split, part, needed in (("validate", data.validate, 1), ("test", data.test, FEWEST_OF_CLASS)):
+        for label, name in enumerate(data.class_names):
+            if (people := fewest_of_class(part.subjects, part.labels, [label])) < needed:
+                raise ValueError(f"utility needs {needed} {split} people of each class or more, {name} has {people}")
     everyone = set(data.train.subjects)
     shares = [f"{len(source.persons) / len(everyone):.0%}" for source in sources[1:]]
     if len(set(shares)) < len(shares):

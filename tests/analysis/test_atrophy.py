@@ -43,6 +43,19 @@ def test_atrophy_of_known_sizes():
         atrophy.atrophy(made, labels, 3.0 - np.round(real), labels, persons(2000), 0, 1, names)
 
 
+def of_counts(*counts):
+    """So many people of each class, a slice each; labels, sizes, names."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return labels, 1.0 * labels + 0.2 * np.random.default_rng(0).normal(size=len(labels)), persons(len(labels))
+
+
+@pytest.mark.parametrize(("counts", "has"), [((8, 5), False), ((8, 6), True), ((8, 6, 3), True)])
+def test_six_people_of_each_class_that_is_compared_make_an_interval(counts, has):
+    labels, sizes, names = of_counts(*counts)
+    numbers = atrophy.atrophy(sizes, labels, sizes, labels, names, 0, 1)
+    assert numbers["atrophy.ratio"] == pytest.approx(1) and ("atrophy.ratio.low" in numbers) == has
+
+
 def test_a_path_that_rises_and_one_that_does_not():
     up = np.linspace(0, 1, 5)[:, None] + np.zeros((5, 40))
     numbers = atrophy.rising(up, "x")

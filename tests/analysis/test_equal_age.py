@@ -63,6 +63,18 @@ def test_a_class_alone_has_the_groups_difference_and_no_more(people):
     assert not [name for name in found if name.startswith(("disease.of", "disease.generated", "ten_years.of"))]
 
 
+def test_without_real_slices_of_one_class_the_generated_ones_are_what_is_left(people):
+    real, persons = people
+    some = np.flatnonzero(real.is_high == 0)
+    healthy = Real(
+        *(real.sizes[some], real.is_high[some], real.age[some], {"sex": real.others["sex"][some]}),
+        *(real.at[:, some], real.truth[some]),
+    )
+    found = with_intervals(made(), healthy, persons[some])
+    assert set(found) == {"raw.generated", "disease.generated", "ten_years.generated", "calibration"}
+    assert np.isfinite(list(found.values())).all()
+
+
 def test_without_truth_the_real_slices_are_what_is_left_and_unknown_people_have_no_interval(people):
     real, persons = people
     found = with_intervals(made(), replace(real, at=None, truth=None), np.full(len(persons), ""))

@@ -101,7 +101,9 @@ def test_what_cannot_be_compared_is_refused(tiny_run, whole, G):
         (replace(data, test=nobody), "has no test part"),
         (replace(data, class_names=("AD", "CN")), "a generator of classes CN, AD for data of AD, CN"),
         (replace(data, class_names=("CN",)), "needs two classes or more"),
-        (replace(data, test=few_people(data.test)), "6 test people of each class or more, a class has 5"),
+        (replace(data, test=few_people(data.test)), "6 test people of each class or more, AD has 5"),
+        (replace(data, test=few_people(data.test, 0)), "6 test people of each class or more, AD has 0"),
+        (replace(data, validate=few_people(data.validate, 0)), "1 validate people of each class or more, AD has 0"),
     ):
         with pytest.raises(ValueError, match=words):
             compare([whole], broken, 16)
@@ -122,7 +124,7 @@ def test_a_runs_own_persons_are_read_from_its_data(tiny_run):
         utility.own_source(tiny_run.run_dir, 64)
 
 
-def few_people(part):
-    """All of CN, and five people of AD."""
-    sick = sorted(set(part.subjects[part.labels == 1]))[:5]
+def few_people(part, count=5):
+    """All of CN, and so many people of AD."""
+    sick = sorted(set(part.subjects[part.labels == 1]))[:count]
     return part.subset((part.labels == 0) | np.isin(part.subjects, sick))
