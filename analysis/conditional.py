@@ -172,7 +172,7 @@ def of_category(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], N
 
     Of the names that generated and real slices have, and what is read of them; nothing where these are fewer than two.
     """
-    kept = np.intersect1d(*(values[np.isfinite(values)] for values, _ in both)).astype(np.int64)
+    kept = shared_places(both)
     if len(kept) < 2:
         return {}
     numbers: Numbers = {}
@@ -188,6 +188,11 @@ def of_category(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], N
             shuffled = classification.shuffled_auc(labels, answers, np.asarray(of)[some], seed)
             numbers[f"{key}.shuffled"] = shuffled[0]
     return numbers
+
+
+def shared_places(both: tuple[Pair, Pair]) -> NDArray[np.int64]:
+    """The places of the names of a category that generated and real slices both have."""
+    return np.intersect1d(*(values[np.isfinite(values)] for values, _ in both)).astype(np.int64)
 
 
 # ------------------------------------------------------------------ linear models

@@ -253,8 +253,8 @@ ASPECTS = (
         "class",
         _class,
         "good: label fidelity within the 95 % of held-out real people, and a classifier trained on generated slices "
-        "as good as one trained on reals within its interval. Bad: below both intervals, or not above shuffled labels. Of "
-        "fewer than 6 people of a class: unclear",
+        "as good as one trained on reals within its interval. Bad: below both intervals, or not above shuffled labels. "
+        "Of fewer than 6 people of a class: unclear",
         "there is one class, or the section fidelity was not made",
         "Compare the same z in both classes (section same_brain) before the label is trusted",
     ),

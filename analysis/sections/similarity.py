@@ -251,7 +251,9 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
         return {}
     found = half_sample_intervals(statistic, x.subjects, y.subjects, whole, of_pairs=("frechet", "kid"))
     tops = {"frechet": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
-    return found | {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items() if key in found}
+    return found | {
+        key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items() if key in found
+    }
 
 
 def _pixels(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Numbers:

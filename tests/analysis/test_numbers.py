@@ -108,7 +108,9 @@ def test_endings_of_a_number_that_is_not_there_are_left_out_for_its_own_reason()
         "s: kid.AD left out with none",
         "s: .low of kid.<CLASS>, age left out with few",
     ]
-    assert check_made("s", [kid], ["kid.CN", "kid.CN.low"], ["CN", "AD"]) == ["s: kid.AD, kid.AD.low left out with none"]
+    assert check_made("s", [kid], ["kid.CN", "kid.CN.low"], ["CN", "AD"]) == [
+        "s: kid.AD, kid.AD.low left out with none"
+    ]
 
 
 def test_lines_are_of_each_class_and_leave_out_what_is_not_there():
