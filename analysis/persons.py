@@ -7,7 +7,7 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,19 @@ def half_of_each_class(groups: NDArray[Any], labels: NDArray[Any], rng: Rng) -> 
         here = np.flatnonzero(labels == label)
         chosen[here[half(np.asarray(groups)[here], rng)]] = True
     return chosen
+
+
+def halves_of_each_class(
+    groups: NDArray[Any], labels: NDArray[Any], rng: Rng, count: int
+) -> Iterator[NDArray[np.bool_]]:
+    """So many masks [M], two by two: both halves of each parting of each class's persons.
+
+    Of an odd number n of persons the mean of the larger half has (n - 1) / (n + 1) of the variance s^2 / n, that of the
+    smaller one the inverse: together they are right to 2 / n^2.
+    """
+    for _ in range(count // 2):
+        one = half_of_each_class(groups, labels, rng)
+        yield from (one, ~one)
 
 
 def middle_95(values: NDArray[Any], estimate: float) -> tuple[float, float]:

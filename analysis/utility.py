@@ -18,7 +18,7 @@ from torch import Tensor
 
 from analysis import classification
 from analysis.judge import JudgeNetwork, fit
-from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, middle_95
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, halves_of_each_class, middle_95
 from progan_style import (
     Data,
     Dataset,
@@ -109,14 +109,14 @@ def interval_over_seeds(gains: Sequence[float]) -> tuple[float, float, float]:
 def interval_over_persons(
     part: Dataset, real: Sequence[NDArray[Any]], both: Sequence[NDArray[Any]], seed: int, draws: int = 200
 ) -> tuple[float, float]:
-    """95 % of the mean gain over random halves of a part's persons. real, both: the answers [M, K] of each seed."""
+    """95 % of the mean gain over both halves of random partings of a part's persons. real, both: the answers [M, K] of each seed."""
 
     def gain(rows: NDArray[Any]) -> float:
         aucs = [[classification.auc(part.labels[rows], answers[rows]) for answers in arm] for arm in (real, both)]
         return float(np.mean(aucs[1]) - np.mean(aucs[0]))
 
     rng = np.random.default_rng(seed)
-    halves = [gain(half_of_each_class(part.subjects, part.labels, rng)) for _ in range(draws)]
+    halves = [gain(some) for some in halves_of_each_class(part.subjects, part.labels, rng, draws)]
     return middle_95(np.array(halves), gain(np.ones(len(part), dtype=bool)))
 
 

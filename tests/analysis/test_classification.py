@@ -1,5 +1,7 @@
 """Accuracy, AUC and calibration of known answers, and their intervals over persons."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,20 @@ def test_an_auc_of_few_people_of_a_class_has_no_interval():
     assert auc_interval(labels, answers, people) is None and ends("a", None) == {}
     assert auc_interval(labels, answers, np.full(50, "")) is not None
     assert ends("a", (0.1, 0.2)) == {"a.low": 0.1, "a.high": 0.2}
+
+
+def test_an_interval_of_an_odd_number_of_people_is_of_both_halves():
+    """Seven people of each class: all halves of three and of four. The larger halves alone vary by 0.87 of it."""
+    labels, scores = np.repeat([0, 1], 7), np.random.default_rng(1).normal(np.repeat([0.0, 0.3], 7))
+    low, high = auc_interval(labels, two(1 / (1 + np.exp(-scores))), np.arange(14).astype(str), draws=1000)
+    above = scores[7:, None] > scores[None, :7]  # [patient, healthy]: the AUC is their mean
+    of_halves = [
+        above[np.ix_(b, a)].mean()
+        for count in (3, 4)
+        for a, b in itertools.product(itertools.combinations(range(7), count), repeat=2)
+    ]
+    ends = np.quantile(of_halves, [0.025, 0.975]) - np.mean(of_halves) + above.mean()
+    assert ends[1] < 1 and high - low == pytest.approx(np.diff(ends)[0], rel=0.07)
 
 
 def test_confusion_has_the_true_class_in_rows():

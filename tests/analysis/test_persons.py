@@ -11,6 +11,7 @@ from analysis.persons import (
     half,
     half_of_each_class,
     half_sample_intervals,
+    halves_of_each_class,
     independent,
     named,
     of_many_persons,
@@ -139,6 +140,16 @@ def test_half_of_the_persons_is_drawn_whole_and_in_both_classes():
     mask = half_of_each_class(names, labels, np.random.default_rng(0))
     assert mask.sum() == 24 and set(np.bincount(labels[mask])) == {12}  # three of five persons of each class
     assert not set(names[mask]) & set(names[~mask])
+
+
+@pytest.mark.parametrize("count", [6, 7, 9])
+def test_halves_of_each_class_vary_as_much_as_the_whole_does(count):
+    """The variance of a mean of n people is s^2 / n; of an odd number the larger half has less, the smaller more."""
+    values, labels, names = np.random.default_rng(3).normal(size=count), np.zeros(count), people(count)
+    drawn = list(halves_of_each_class(names, labels, np.random.default_rng(0), 4000))
+    assert len(drawn) == 4000 and all((one ^ other).all() for one, other in zip(drawn[::2], drawn[1::2], strict=True))
+    means = np.array([values[some].mean() for some in drawn])
+    assert means.std() == pytest.approx(values.std(ddof=1) / np.sqrt(count), rel=0.05)
 
 
 def test_half_of_each_of_three_classes_is_drawn_from_that_class():

@@ -1,5 +1,6 @@
 """Utility: fair arms, the stopping point from validate alone, titles that say what a row can prove."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from analysis.utility import (
     interval_over_seeds,
     saw,
 )
-from progan_style import persons_of_share
+from progan_style import Dataset, persons_of_share
 
 
 @pytest.fixture
@@ -67,6 +68,23 @@ def test_an_interval_over_test_persons_is_about_the_mean_gain(tiny_run):
     gain = 1 - np.mean([roc_auc_score(part.labels, answers[:, 1]) for answers in drawn])
     assert 0 < low < gain < high < 1
     assert interval_over_persons(part, right, right, seed=0) == (0.0, 0.0)
+
+
+def test_an_interval_over_an_odd_number_of_test_persons_is_of_both_halves():
+    """Seven persons of each class, answers that are drawn against equal ones: all halves of three and of four."""
+    labels, scores = np.repeat([0, 1], 7), np.random.default_rng(2).uniform(size=14)
+    part = Dataset.from_arrays(
+        np.zeros((14, 8, 8), np.uint8), labels, subjects=np.arange(14).astype(str), class_names=("CN", "AD")
+    )
+    equal, drawn = np.full((14, 2), 0.5), np.stack([1 - scores, scores], axis=1)
+    low, high = interval_over_persons(part, [equal], [drawn], seed=0, draws=1000)
+    above = scores[7:, None] > scores[None, :7]
+    gains = [
+        above[np.ix_(b, a)].mean() - 0.5
+        for count in (3, 4)
+        for a, b in itertools.product(itertools.combinations(range(7), count), repeat=2)
+    ]
+    assert high - low == pytest.approx(np.diff(np.quantile(gains, [0.025, 0.975]))[0], rel=0.07)
 
 
 def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
