@@ -6,12 +6,11 @@ next. Nothing is judged on a point alone where an interval can be had.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analysis.numbers import Numbers
+from analysis.numbers import Numbers, as_good_up_to
 from analysis.pixels import POWER
 
 GOOD, UNCLEAR, BAD, UNKNOWN = "good", "unclear", "bad", "not measured"
@@ -124,11 +123,7 @@ def _seen(numbers: Numbers) -> Iterable[Finding]:
 
 
 def _distance(numbers: Numbers, key: str, words: str) -> Finding:
-    """A distance beside that of two real samples. With too few people for intervals it is never good.
-
-    Both are estimates: of two equal ones the first lies above the second's own 95 % in more than 1 of 40. So what is
-    good is a difference that chance makes, by the two intervals together.
-    """
+    """A distance beside that of two real samples. With too few people for intervals it is never good."""
     value, baseline = numbers[key], numbers[f"{key}.baseline"]
     top = numbers.get(f"{key}.baseline.high")
     if top is None or f"{key}.low" not in numbers:
@@ -136,7 +131,7 @@ def _distance(numbers: Numbers, key: str, words: str) -> Finding:
         bad = noise is not None and value > (baseline + noise) / 2
         return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} beside {baseline:.3f}, {TOO_FEW}")
     low = numbers[f"{key}.low"]
-    limit = baseline + math.hypot(top - baseline, value - low)
+    limit = as_good_up_to(value, low, baseline, top)
     grade = GOOD if value <= limit else BAD if low > top else UNCLEAR
     return Finding(grade, f"{words} {value:.3f}, real samples {baseline:.3f}, as good up to {limit:.3f}")
 

@@ -49,11 +49,12 @@ NUMBERS = (
     Number(
         "kid.<CLASS>",
         "KID <CLASS>",
-        "kernel distance, unbiased. It is 0 in expectation for equal distributions and may be below 0. Then ask "
-        "whether it lies within the baseline's interval",
+        "kernel distance, unbiased. It is 0 in expectation for equal distributions and may be below 0. It is as good "
+        "as that of two real samples up to the baseline and what chance adds, by the 95 % of both together",
         beside=(*WITH_95, UNTRAINED),
         also=DISTANCE,
         unless=TOO_FEW,
+        distance=True,
     ),
     Number(
         "frechet.<CLASS>",
@@ -63,6 +64,7 @@ NUMBERS = (
         beside=WITH_95,
         also=DISTANCE,
         unless=TOO_FEW,
+        distance=True,
     ),
     Number(
         "precision.<CLASS>",
