@@ -109,7 +109,8 @@ def interval_over_seeds(gains: Sequence[float]) -> tuple[float, float, float]:
 def interval_over_persons(
     part: Dataset, real: Sequence[NDArray[Any]], both: Sequence[NDArray[Any]], seed: int, draws: int = 200
 ) -> tuple[float, float]:
-    """95 % of the mean gain over both halves of random partings of a part's persons. real, both: the answers [M, K] of each seed."""
+    """95 % of the mean gain over halves of a part's persons, both of each parting. real, both: the answers [M, K] of
+    each seed."""
 
     def gain(rows: NDArray[Any]) -> float:
         aucs = [[classification.auc(part.labels[rows], answers[rows]) for answers in arm] for arm in (real, both)]

@@ -45,7 +45,10 @@ def call(*arguments):
 
 
 def test_two_runs_stand_side_by_side_in_a_table_a_figure_and_a_page(tmp_path, capsys):
-    one, two = report(tmp_path / "one"), report(tmp_path / "two", title="<b>two", **{"kid.CN": 0.25, "kid.CN.low": 0.15, "kid.CN.high": 0.35})
+    one, two = (
+        report(tmp_path / "one"),
+        report(tmp_path / "two", title="<b>two", **{"kid.CN": 0.25, "kid.CN.low": 0.15, "kid.CN.high": 0.35}),
+    )
     assert call(one, two / "analysis-064", "--figures", "svg") == 0
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("KID CN"))
