@@ -111,6 +111,14 @@ def test_the_two_halves_of_a_parting_are_other_persons():
         assert not set(groups[y]) & set(groups[rest_y]) and len(y) == 6 and len(x) == 8
 
 
+def test_a_number_that_some_half_lacks_has_no_interval():
+    def statistic(x, y):
+        return {"always": float(len(x))} | ({"sometimes": 1.0} if 0 in x else {})
+
+    ends = half_sample_intervals(statistic, people(6), people(6), {"always": 6.0, "sometimes": 1.0}, draws=8)
+    assert set(ends) == {"always"}
+
+
 def test_there_are_as_many_halves_as_the_page_says():
     seen = []
     half_sample_intervals(lambda x, y: {"draw": seen.append(x) or 0.0}, people(4), people(4), {"draw": 0.0})

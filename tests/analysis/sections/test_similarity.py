@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.numbers import check_made
+from analysis.persons import half_sample_intervals
 from analysis.sections import similarity
 from analysis.slices import SliceTable
 from analysis.sources import FeatureTable
@@ -81,6 +82,28 @@ def test_five_training_people_cost_the_baselines_neighbours_alone(monkeypatch):
     numbers = similarity._distances(context, "CN", sample(25, 25), sets)
     assert {"kid.CN", "kid.CN.low", "kid.CN.baseline"} <= set(numbers) and "recall.CN" not in numbers
     assert "kid.CN.baseline.low" not in numbers and any("precision" in note for note in notes)
+
+
+def test_the_intervals_of_distances_alone_are_narrowed(monkeypatch):
+    rng = np.random.default_rng(0)
+
+    def sample():
+        columns = (np.zeros(40, np.int64), np.full(40, True), np.arange(40).astype(str))
+        return FeatureTable(rng.normal(size=(40, 4)).astype(np.float32), *columns, ("CN",), "test")
+
+    x, y, widths = sample(), sample(), {}
+    whole = dict.fromkeys(("frechet", "kid", *similarity.PRDC), 0.5)
+    for narrowed in (True, False):
+        monkeypatch.setattr(
+            similarity,
+            "half_sample_intervals",
+            lambda *given, of_pairs=(), narrowed=narrowed: half_sample_intervals(
+                *given, of_pairs if narrowed else (), draws=20
+            ),
+        )
+        widths[narrowed] = {key: high - low for key, (low, high) in similarity._intervals(x, y, whole).items()}
+    assert set(widths[True]) == set(whole)
+    assert {key for key in whole if widths[True][key] < widths[False][key]} == {"frechet", "kid"}
 
 
 def folder(slices, people, label=0):
