@@ -192,7 +192,8 @@ def of_category(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], N
 
 def shared_places(both: tuple[Pair, Pair]) -> NDArray[np.int64]:
     """The places of the names of a category that generated and real slices both have."""
-    return np.intersect1d(*(values[np.isfinite(values)] for values, _ in both)).astype(np.int64)
+    made, real = (values[np.isfinite(values)] for values, _ in both)
+    return np.intersect1d(made, real).astype(np.int64)
 
 
 # ------------------------------------------------------------------ linear models

@@ -224,7 +224,7 @@ def _line(number: Number, made: Made, numbers: Numbers) -> Line | None:
 
 
 def _mark(number: Number, made: Made, numbers: Numbers) -> str:
-    ends = [numbers.get(_filled(key, made)) for key in number.range()]
+    ends: list[Any] = [numbers.get(_filled(key, made)) for key in number.range()]
     value = numbers[_filled(number.key, made)]
     if not ends or any(end is None for end in ends):
         return ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from analysis.numbers import Numbers, as_good_up_to
+from analysis.persons import FEWEST_OF_CLASS
 from analysis.pixels import POWER
 
 GOOD, UNCLEAR, BAD, UNKNOWN = "good", "unclear", "bad", "not measured"
@@ -248,16 +249,16 @@ ASPECTS = (
         "class",
         _class,
         "good: label fidelity within the 95 % of held-out real people, and a classifier trained on generated slices "
-        "as good as one trained on reals within its interval. Bad: below both intervals, or not above shuffled labels. "
-        "Of fewer than 6 people of a class: unclear",
+        "as good as one trained on reals within its interval. Bad: below both intervals or, with "
+        f"{FEWEST_OF_CLASS} people or more of a class, not above shuffled labels",
         "there is one class, or the section fidelity was not made",
         "Compare the same z in both classes (section same_brain) before the label is trusted",
     ),
     Aspect(
         "disease size",
         _disease,
-        f"good: the classes' difference in ventricles {SIZE[0]:g} to {SIZE[1]:g} of the real one. Bad: its interval "
-        "lies outside. Without an interval: unclear",
+        f"good: the classes' difference in ventricles {SIZE[0]:g} to {SIZE[1]:g} of the real one, with an "
+        "interval over people. Bad: the interval lies outside",
         "only phantoms have ventricles of known size",
         "Train longer at the last size (schedule.hold_kimg); do not measure a disease's size on these slices",
     ),
