@@ -10,17 +10,7 @@ from numpy.typing import NDArray
 
 from analysis import conditional_figures, equal_age, two_classes
 from analysis.atrophy import rank_correlation
-from analysis.conditional import (
-    Reader,
-    Told,
-    asked_for,
-    effects,
-    of_category,
-    of_number,
-    shared_places,
-    told_of,
-    train_reader,
-)
+from analysis.conditional import Told, asked_for, effects, of_category, of_number, shared_places, told_of, train_reader
 from analysis.context import Context, NotHereError
 from analysis.equal_age import Made, Real
 from analysis.numbers import FEW_OF_CLASS, UNKNOWN, Number, Numbers
@@ -218,7 +208,7 @@ def _read_from_slices(
     o = context.options
     o.log("the reference model of the conditions is trained on the real training slices")
     of_train = {one.column: one.values(data.train.columns[one.column]) for one in told}
-    reader: Reader = context.shared(
+    reader = context.shared(
         "reference_model",
         lambda: train_reader(context.train.images, of_train, told, seed=o.seed, device=o.device, progress=o.progress),
     )
