@@ -204,7 +204,8 @@ def _run(context: Context, section: ReportSection, key: str, owed: bool) -> dict
     except (ValueError, ArithmeticError, *OUR_FAULTS) as error:
         words = str(error)
         if isinstance(error, OUR_FAULTS):
-            words = f"a fault of this program ({type(error).__name__}: {error})"
+            # Not its own words, which may be a person's name
+            words = f"a fault of this program ({type(error).__name__}), whose traceback was printed"
             context.options.log(traceback.format_exc())
         context.note(f"{section.name} left out: {words}")
         fault = owed or not isinstance(error, NotHereError)
