@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, known
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, halves_of_each_class, known
 
 VALIDATED = 0.9  # rank correlation with truth, on held-out persons, below which a ruler says nothing
 DRAWS = 200  # of shuffled labels, of persons
@@ -60,17 +60,19 @@ def atrophy(
 ) -> dict[str, float]:
     """Measured sizes of generated and real slices -> how much of the real difference between two classes is there.
 
-    ratio: (median AD - median CN) of generated over real, 1 is right; .low, .high its middle 95 % over draws of half
-    of the real persons without replacement (the variance of such a draw is that of the whole sample); .shuffled the
+    ratio: (median AD - median CN) of generated over real, 1 is right; .low, .high its middle 95 % over both
+    halves of random partings of the real persons (together their variance is that of the whole sample); .shuffled the
     mean with generated labels permuted, 0 expected, .shuffled.high what the luckiest 2.5 % of them reach.
     spread.AD, spread.CN: distance of the quartiles, generated over real: below 1 the generator draws types.
     made, real [N]; persons [N], "" if unknown; then there is no interval, nor with few of a class. Raises ValueError if
-    the real classes do not differ.
+    the real classes do not differ, or one has no slice.
     """
 
     def apart(values: NDArray[np.float64], labels: NDArray[Any]) -> float:
         return median_difference(values, labels, low, high)
 
+    if not fewest_of_class(persons, real_labels, (low, high)):
+        raise ValueError(f"real slices of {names[0]} and of {names[1]} expected, or there is nothing to compare with")
     difference = apart(real, real_labels)
     if difference <= 0:
         raise ValueError(
@@ -88,11 +90,11 @@ def atrophy(
         numbers[f"atrophy.spread.{name}"] = quartile_distance(made[made_labels == label]) / quartile_distance(
             real[real_labels == label]
         )
-    if known(persons) and fewest_of_class(persons, real_labels) >= FEWEST_OF_CLASS:
-        ratios = []
-        for _ in range(DRAWS):
-            some = half_of_each_class(persons, real_labels, rng)
-            ratios.append(numbers["atrophy.ratio"] * difference / apart(real[some], real_labels[some]))
+    if known(persons) and fewest_of_class(persons, real_labels, (low, high)) >= FEWEST_OF_CLASS:
+        ratios = [
+            numbers["atrophy.ratio"] * difference / apart(real[some], real_labels[some])
+            for some in halves_of_each_class(persons, real_labels, rng, DRAWS)
+        ]
         numbers["atrophy.ratio.low"], numbers["atrophy.ratio.high"] = map(float, np.quantile(ratios, [0.025, 0.975]))
     return numbers
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, middle_95, permuted
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, halves_of_each_class, middle_95, permuted
 
 
 def auc(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
@@ -33,7 +33,7 @@ def auc(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
 def auc_interval(
     labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any], seed: int = 0, draws: int = 500
 ) -> tuple[float, float] | None:
-    """The middle 95 % of an AUC over 500 random halves of each class's persons, without replacement.
+    """The middle 95 % of an AUC over 500 halves of each class's persons: both of each parting, drawn at random.
 
     See persons.half_sample_intervals for why. None where a class has fewer persons than FEWEST_OF_CLASS.
 
@@ -42,10 +42,10 @@ def auc_interval(
     """
     labels, probabilities = _judged(labels, probabilities)
     whole = auc(labels, probabilities)
-    if fewest_of_class(groups, labels) < FEWEST_OF_CLASS:
+    if fewest_of_class(groups, labels, range(probabilities.shape[1])) < FEWEST_OF_CLASS:
         return None
     rng = np.random.default_rng(seed)
-    halves = (half_of_each_class(groups, labels, rng) for _ in range(draws))
+    halves = halves_of_each_class(groups, labels, rng, draws)
     low, high = middle_95(np.array([auc(labels[some], probabilities[some]) for some in halves]), whole)
     return max(0.0, low), min(1.0, high)
 

@@ -22,7 +22,7 @@ from analysis import classification
 from analysis.atrophy import rank_correlation
 from analysis.judge import BATCH, JudgeNetwork, fit
 from analysis.numbers import Numbers
-from analysis.persons import half_sample_intervals, known
+from analysis.persons import FEWEST_OF_CLASS, half_sample_intervals, independent, known
 from analysis.slices import number
 from progan_style import Conditions, Generator, condition_for, conditions_in_words, draw_conditions, to_float
 
@@ -141,7 +141,8 @@ def loss_of(told: Sequence[Told], outputs: Tensor, targets: Tensor) -> Tensor:
 def of_number(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], NDArray[Any]], seed: int) -> Numbers:
     """Ranks and errors of a number. both: (values, what is read of them), of generated and of real slices.
 
-    groups: the seeds of the generated, the persons of the real ones.
+    groups: the seeds of the generated, the persons of the real ones. Without intervals where people are unknown or
+    fewer than FEWEST_OF_CLASS.
     """
     kept = [np.isfinite(values) for values, _ in both]
     pairs = [(values[some], read[some]) for (values, read), some in zip(both, kept, strict=True)]
@@ -152,9 +153,9 @@ def of_number(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], NDA
         return {name: rank_correlation(values[some], read[some]) for name, values, read, some in rows}
 
     numbers: Numbers = ranks(*(np.arange(len(values)) for values, _ in pairs))
-    if known(names[1]):
+    if known(names[1]) and min(map(independent, names)) >= FEWEST_OF_CLASS:
         for name, (low, high) in half_sample_intervals(ranks, names[0], names[1], numbers, seed=seed).items():
-            numbers |= {f"{name}.low": low, f"{name}.high": high}
+            numbers |= {f"{name}.low": max(-1.0, low), f"{name}.high": min(1.0, high)}
     rng = np.random.default_rng(seed)
     (values, read), (theirs, read_of_theirs) = pairs
     lots = [rng.permutation(values) for _ in range(LOTS)]
@@ -167,11 +168,18 @@ def of_number(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], NDA
 
 
 def of_category(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], NDArray[Any]], seed: int) -> Numbers:
-    """AUCs of a category; `both` and `groups` as of a number, with probabilities [M, K] read."""
+    """AUCs of a category; `both` and `groups` as of a number, with probabilities [M, K] read.
+
+    Of the names that generated and real slices have, and what is read of them; nothing where these are fewer than two.
+    """
+    kept = shared_places(both)
+    if len(kept) < 2:
+        return {}
     numbers: Numbers = {}
     for name, (values, probabilities), of in zip((key, f"{key}.real"), both, groups, strict=True):
-        some = np.isfinite(values)
-        labels, answers = values[some].astype(np.int64), probabilities[some]
+        some = np.isin(values, kept)
+        labels, answers = np.searchsorted(kept, values[some]), probabilities[some][:, kept]
+        answers = answers / np.maximum(answers.sum(axis=1, keepdims=True), 1e-12)
         numbers[name] = classification.auc(labels, answers)
         if known(groups[1]):
             interval = classification.auc_interval(labels, answers, np.asarray(of)[some], seed)
@@ -180,6 +188,12 @@ def of_category(key: str, both: tuple[Pair, Pair], groups: tuple[NDArray[Any], N
             shuffled = classification.shuffled_auc(labels, answers, np.asarray(of)[some], seed)
             numbers[f"{key}.shuffled"] = shuffled[0]
     return numbers
+
+
+def shared_places(both: tuple[Pair, Pair]) -> NDArray[np.int64]:
+    """The places of the names of a category that generated and real slices both have."""
+    made, real = (values[np.isfinite(values)] for values, _ in both)
+    return np.intersect1d(made, real).astype(np.int64)
 
 
 # ------------------------------------------------------------------ linear models

@@ -109,16 +109,18 @@ def measured(made: Made, real: Real, people: NDArray[np.int64], seeds: NDArray[n
         found["disease.generated"] = float((cells[1] - cells[0]).mean())
         found["ten_years.generated"] = float((cells[:, 1] - cells[:, 0]).mean())
     sizes, is_high = real.sizes[people], real.is_high[people]
-    found["raw.real"] = float(sizes[is_high == 1].mean() - sizes[is_high == 0].mean())
+    of_both = (is_high == 0).any() and (is_high == 1).any()
+    if of_both:
+        found["raw.real"] = float(sizes[is_high == 1].mean() - sizes[is_high == 0].mean())
     columns = {DISEASE: real.is_high, "age": real.age, **real.others}
     added = effects(real.sizes, columns, people)
     if "age" in added and DISEASE in added:
         found |= {"disease.real": added[DISEASE], "ten_years.real": STEP * added["age"]}
     if real.at is not None and real.truth is not None:
-        slope = float(np.polyfit(real.truth[people], sizes, 1)[0])
+        found["calibration"] = slope = float(np.polyfit(real.truth[people], sizes, 1)[0])
+    if real.at is not None and real.truth is not None and of_both:
         groups = [real.at[:, people][:, is_high == k].mean(axis=1) for k in (0, 1)]  # of each, at both ages
         found |= {
-            "calibration": slope,
             "disease.true": slope * float((groups[1] - groups[0]).mean()),
             "ten_years.true": slope * float(np.mean([group[1] - group[0] for group in groups])),
         }
@@ -137,7 +139,7 @@ def with_intervals(made: Made, real: Real, persons: NDArray, seed: int = 0) -> d
     count = made.raw.shape[1]
     whole = measured(made, real, np.arange(len(persons)), np.arange(count))
     of_two = np.isfinite(real.is_high)
-    if not known(persons) or fewest_of_class(persons[of_two], real.is_high[of_two]) < FEWEST_OF_CLASS:
+    if not known(persons) or fewest_of_class(persons, real.is_high, (0, 1)) < FEWEST_OF_CLASS:
         return whole
     names = {name: value for name, value in whole.items() if ".of_" in name}
     ends = half_sample_intervals(

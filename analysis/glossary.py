@@ -10,7 +10,8 @@ GLOSSARY = {
     "two real samples differ by. On average it cannot be beaten.",
     "95 %|interval": "Where the number would lie in 95 of 100 draws of as many other people: the middle 95 % over "
     "random halves of the people.",
-    "out of range": "Outside of the 95 % of the reference beside it.",
+    "out of range": "Outside of the 95 % of the reference beside it. KID and the Frechet distance: above that "
+    "reference by more than chance, by its 95 % and their own together.",
     "control": "The same number where the answer is known: with shuffled labels, an untrained generator, planted "
     "copies.",
     "shuffled labels|shuffled": "A control: the classes are dealt out by chance, so that nothing can be found.",

@@ -120,9 +120,10 @@ def share_of_copies(
 def false_alarms(
     held_out: NDArray[np.float64], subjects: NDArray, seed: int = 0, draws: int = 50, percentile: float = PERCENTILE
 ) -> float:
-    """The false-alarm rate: of half of the held-out persons, those below the percentile of the other half. About 1 %.
+    """The false-alarm rate: of half of the held-out persons, those below the percentile of the other half.
 
-    Persons, not slices, are drawn; "" is a person of its own.
+    About 1 % with many persons, more with few: a few slices of one person then make the threshold. Persons, not slices,
+    are drawn; "" is a person of its own.
     """
     rng = np.random.default_rng(seed)
     if independent(subjects) < 2:

@@ -7,6 +7,7 @@ report made what was declared and nothing else. A word in angle brackets stands 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ FEW_OF_CLASS = "with fewer than 6 people of a class"
 NO_GENERATOR = "with two folders, which have no generator"
 UNKNOWN = "where the people are unknown"
 
+AS_GOOD = (".low", ".baseline", ".baseline.high")  # what as_good_up_to takes, after a distance
 INTERVAL = {".low": FEW, ".high": FEW}
 BASELINE = {".baseline": "", ".baseline.low": FEW, ".baseline.high": FEW}
 
@@ -49,6 +51,7 @@ class Number:
     beside: what it is read beside, with keys in braces; one that begins with a point goes on from this number's own.
     also: endings of the key with the same meaning (an interval, a baseline) -> why that one may be left out, or "".
     unless: why the number itself may be left out. within: the keys of the ends of its range; outside it is marked.
+    distance: less is better, and it is marked above what is as good as the distance of two real samples.
     """
 
     key: str
@@ -58,6 +61,7 @@ class Number:
     also: Mapping[str, str] = field(default_factory=dict)
     unless: str = ""
     within: tuple[str, str] | None = None
+    distance: bool = False
 
     def reasons(self) -> dict[str, str]:
         """Every key that is declared here -> why it may be left out."""
@@ -68,10 +72,10 @@ class Number:
         return {self.full(key) for text in self.beside for key in _braced(text)} | set(self.range())
 
     def range(self) -> tuple[str, ...]:
-        """The keys of both ends of the range that it should lie in: the baseline's 95 % where it has one."""
+        """The keys that say what range it should lie in: the ends, by default the baseline's; of a distance AS_GOOD."""
         if self.within is not None:
             return self.within
-        ends = (".baseline.low", ".baseline.high")
+        ends = AS_GOOD if self.distance else (".baseline.low", ".baseline.high")
         return tuple(self.key + end for end in ends) if set(ends) <= self.also.keys() else ()
 
     def full(self, key: str) -> str:
@@ -163,9 +167,9 @@ def _left_out(declared: Sequence[Number], lacking: Mapping[str, list[str]]) -> l
     """A line for each reason and each set of endings: ".low, .high of kid.<CLASS>, recall.<CLASS> left out ..." """
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for number in declared:
-        reasons = number.reasons()
-        for why in dict.fromkeys(why for key, why in reasons.items() if key in lacking):
-            some = [key for key, reason in reasons.items() if reason == why and key in lacking]
+        reasons = {key: _why(number, key, lacking) for key in number.reasons() if key in lacking}
+        for why in dict.fromkeys(reasons.values()):
+            some = [key for key, reason in reasons.items() if reason == why]
             whole = all(lacking[key] == [key] for key in some) and number.key not in some
             endings = tuple(key.removeprefix(number.key) for key in some) if whole else ()
             alike.setdefault((why, endings), []).extend(
@@ -175,6 +179,12 @@ def _left_out(declared: Sequence[Number], lacking: Mapping[str, list[str]]) -> l
         f"{', '.join(endings)} of {', '.join(keys)} left out {why}" if endings else f"{', '.join(keys)} left out {why}"
         for (why, endings), keys in alike.items()
     ]
+
+
+def _why(number: Number, key: str, lacking: Mapping[str, list[str]]) -> str:
+    """Why a key is left out. An ending of a number that is not there itself has the number's own reason."""
+    of = {name.removesuffix(key.removeprefix(number.key)) for name in lacking[key]}
+    return number.unless if of <= set(lacking.get(number.key, ())) else number.reasons()[key]
 
 
 def _near(key: str, known: Iterable[str]) -> str:
@@ -214,12 +224,21 @@ def _line(number: Number, made: Made, numbers: Numbers) -> Line | None:
 
 
 def _mark(number: Number, made: Made, numbers: Numbers) -> str:
-    ends = [numbers.get(_filled(key, made)) for key in number.range()]
+    ends: list[Any] = [numbers.get(_filled(key, made)) for key in number.range()]
     value = numbers[_filled(number.key, made)]
     if not ends or any(end is None for end in ends):
         return ""
-    low, high = ends
+    low, high = (-math.inf, as_good_up_to(value, *ends)) if number.distance else ends
     return f"below {written(low)}" if value < low else f"above {written(high)}" if value > high else ""
+
+
+def as_good_up_to(distance: float, low: float, baseline: float, top: float) -> float:
+    """The distance that is as good as that of two real samples. low: of its own 95 %; top: of the baseline's.
+
+    Both are estimates: of two equal ones the first lies above the second's own 95 % in more than 1 of 40. So the limit
+    is what chance makes of their difference, by the two intervals together.
+    """
+    return baseline + math.hypot(top - baseline, distance - low)
 
 
 def written(value: Any) -> str:

@@ -22,9 +22,9 @@ COLUMNS = ("number", "value", "95 %", "reference", "control")
 TOP = {False: "real_vs_fake", True: "generated"}  # of a public page -> the figure of its first screen
 READ = (
     "No number stands alone. Beside it stands a reference (two real samples, or held-out real people) or a control "
-    "(the same number where the answer is known). What lies outside of the reference's 95 % is marked. Slices of one "
-    "person are no independent draws, so intervals are over people. Where people are unknown each slice counts as one, "
-    "and intervals are too narrow."
+    "(the same number where the answer is known). What lies outside of the reference's 95 % is marked, a distance "
+    "where it is above by more than both intervals allow. Slices of one person are no independent draws, so intervals "
+    "are over people. Where people are unknown each slice counts as one, and intervals are too narrow."
 )
 
 

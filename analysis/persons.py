@@ -7,7 +7,7 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,10 @@ def independent(groups: NDArray[Any]) -> int:
     return len(np.unique(named(groups)))
 
 
-def fewest_of_class(groups: NDArray[Any], labels: NDArray[Any]) -> int:
-    """How many independent draws the class has that has the fewest of them."""
+def fewest_of_class(groups: NDArray[Any], labels: NDArray[Any], classes: Iterable[int]) -> int:
+    """How many independent draws that of these classes has that has the fewest: 0 for a class without an image."""
     groups, labels = np.asarray(groups), np.asarray(labels)
-    return min(independent(groups[labels == label]) for label in np.unique(labels))
+    return min(independent(groups[labels == label]) for label in classes)
 
 
 def strangers(count: int, groups: NDArray[Any] | None) -> NDArray[np.bool_]:
@@ -95,9 +95,16 @@ def of_many_persons(groups: NDArray[Any], count: int, seed: int) -> NDArray[np.i
 
 
 def permuted(labels: NDArray[Any], groups: NDArray[Any], rng: Rng) -> NDArray[Any]:
-    """The labels of persons, permuted: all slices of a person keep one label."""
-    _, first, of = np.unique(named(groups), return_index=True, return_inverse=True)
-    return rng.permutation(np.asarray(labels)[first])[of]
+    """The labels of persons, permuted: all slices of a person that have one label keep one.
+
+    A person with slices of several labels (a patient who was healthy before, a seed that both classes have) counts once
+    for each of them, so every label stays with as many. That such slices are alike makes the observed number vary less
+    than the permuted ones, never more.
+    """
+    _, person = np.unique(named(groups), return_inverse=True)
+    values, label = np.unique(labels, return_inverse=True)
+    units, of = np.unique(person * len(values) + label, return_inverse=True)
+    return values[rng.permutation(units % len(values))][of]
 
 
 # ------------------------------------------------------------------ halves, and intervals from them
@@ -127,6 +134,19 @@ def half_of_each_class(groups: NDArray[Any], labels: NDArray[Any], rng: Rng) -> 
         here = np.flatnonzero(labels == label)
         chosen[here[half(np.asarray(groups)[here], rng)]] = True
     return chosen
+
+
+def halves_of_each_class(
+    groups: NDArray[Any], labels: NDArray[Any], rng: Rng, count: int
+) -> Iterator[NDArray[np.bool_]]:
+    """So many masks [M], two by two: both halves of each parting of each class's persons.
+
+    Of an odd number n of persons the mean of the larger half has (n - 1) / (n + 1) of the variance s^2 / n, that of the
+    smaller one the inverse: together they are right to 2 / n^2.
+    """
+    for _ in range(count // 2):
+        one = half_of_each_class(groups, labels, rng)
+        yield from (one, ~one)
 
 
 def middle_95(values: NDArray[Any], estimate: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import time
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from progan_style import refuse_used
 STORE = "sections"  # folder of finished sections, in the report's own
 EARLIER_STORE = "parts"  # what it was called in reports of earlier versions
 ALWAYS = "report"  # whose numbers HEAD are
+OUR_FAULTS = (LookupError, TypeError, AttributeError, AssertionError)  # cost a section, as too few data do
 FORMAT = 3  # of metrics.json: raise it when a number gets another meaning
 
 RUNS = "with two folders, which have no training"
@@ -188,7 +190,10 @@ def _head(context: Context) -> Numbers:
 
 
 def _run(context: Context, section: ReportSection, key: str, owed: bool) -> dict[str, Any]:
-    """One section: announced, timed, stored; only its line, and not stored, where it could not be had."""
+    """One section: announced, timed, stored; only its line, and not stored, where it could not be had.
+
+    A fault of this program costs its section alone as well. It is called one, and its traceback goes to the log.
+    """
     context.options.log(f"{section.name}: {section.what}")
     context.notes.clear()
     context.seconds.clear()
@@ -198,10 +203,15 @@ def _run(context: Context, section: ReportSection, key: str, owed: bool) -> dict
         if broken := [key for key, value in numbers.items() if isinstance(value, float) and not math.isfinite(value)]:
             raise ValueError(f"{', '.join(broken)} came out as no number: are its slices all black, or all alike?")
         pictures = [_write(context, picture) for picture in section.show(context, numbers, findings)]
-    except (ValueError, ArithmeticError) as error:
-        context.note(f"{section.name} left out: {error}")
+    except (ValueError, ArithmeticError, *OUR_FAULTS) as error:
+        words = str(error)
+        if isinstance(error, OUR_FAULTS):
+            # Not its own words, which may be a person's name
+            words = f"a fault of this program ({type(error).__name__}), whose traceback was printed"
+            context.options.log(traceback.format_exc())
+        context.note(f"{section.name} left out: {words}")
         fault = owed or not isinstance(error, NotHereError)
-        failed = [f"{section.name}: {context.without_places(str(error))}"] if fault else []
+        failed = [f"{section.name}: {context.without_places(words)}"] if fault else []
         return {"numbers": {}, "pictures": [], "notes": list(context.notes), "failed": failed}
     for line in check_made(section.name, section.numbers, numbers, context.class_names):
         context.note(line)

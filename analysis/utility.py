@@ -18,7 +18,7 @@ from torch import Tensor
 
 from analysis import classification
 from analysis.judge import JudgeNetwork, fit
-from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_of_each_class, middle_95
+from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, halves_of_each_class, middle_95
 from progan_style import (
     Data,
     Dataset,
@@ -109,14 +109,15 @@ def interval_over_seeds(gains: Sequence[float]) -> tuple[float, float, float]:
 def interval_over_persons(
     part: Dataset, real: Sequence[NDArray[Any]], both: Sequence[NDArray[Any]], seed: int, draws: int = 200
 ) -> tuple[float, float]:
-    """95 % of the mean gain over random halves of a part's persons. real, both: the answers [M, K] of each seed."""
+    """95 % of the mean gain over halves of a part's persons, both of each parting. real, both: the answers [M, K] of
+    each seed."""
 
     def gain(rows: NDArray[Any]) -> float:
         aucs = [[classification.auc(part.labels[rows], answers[rows]) for answers in arm] for arm in (real, both)]
         return float(np.mean(aucs[1]) - np.mean(aucs[0]))
 
     rng = np.random.default_rng(seed)
-    halves = [gain(half_of_each_class(part.subjects, part.labels, rng)) for _ in range(draws)]
+    halves = [gain(some) for some in halves_of_each_class(part.subjects, part.labels, rng, draws)]
     return middle_95(np.array(halves), gain(np.ones(len(part), dtype=bool)))
 
 
@@ -196,8 +197,10 @@ def _check(sources: Sequence[Source], data: Data, resolution: int) -> None:
     if not len(data.validate) or not len(data.test):
         missing = "validate" if not len(data.validate) else "test"
         raise ValueError(f"utility needs a train, a validate and a test part, {data.root} has no {missing} part")
-    if (fewest := fewest_of_class(data.test.subjects, data.test.labels)) < FEWEST_OF_CLASS:
-        raise ValueError(f"utility needs {FEWEST_OF_CLASS} test people of each class or more, a class has {fewest}")
+    for split, part, needed in (("validate", data.validate, 1), ("test", data.test, FEWEST_OF_CLASS)):
+        for label, name in enumerate(data.class_names):
+            if (people := fewest_of_class(part.subjects, part.labels, [label])) < needed:
+                raise ValueError(f"utility needs {needed} {split} people of each class or more, {name} has {people}")
     everyone = set(data.train.subjects)
     shares = [f"{len(source.persons) / len(everyone):.0%}" for source in sources[1:]]
     if len(set(shares)) < len(shares):

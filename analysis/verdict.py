@@ -6,12 +6,12 @@ next. Nothing is judged on a point alone where an interval can be had.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analysis.numbers import Numbers
+from analysis.numbers import Numbers, as_good_up_to
+from analysis.persons import FEWEST_OF_CLASS
 from analysis.pixels import POWER
 
 GOOD, UNCLEAR, BAD, UNKNOWN = "good", "unclear", "bad", "not measured"
@@ -21,6 +21,7 @@ CORNERS = (1.0, 3.0)  # gray levels above the reals' corners; from 3 on a frame 
 SIZE = (0.85, 1.15)  # difference of the classes' ventricles over the real one
 COPIED = (0.02, 0.05)  # share of slices nearer to one person than to others, above the false alarms
 PEOPLE = 20  # held-out ones, of fewer of which the false alarms are not known
+TOO_FEW = "too few people to judge"
 FOUND = 0.9  # of planted copies: below, the check sees too little to call anything good
 
 
@@ -87,22 +88,27 @@ def caveats(numbers: Numbers) -> list[str]:
 
 def _realism(numbers: Numbers) -> Iterable[Finding]:
     """Without a KID nothing is good: dark corners and a level spectrum alone make nothing real."""
-    distance = any(f"kid.{name}.baseline" in numbers for name in numbers["class_names"])
+    distance = any(_measured(numbers, f"kid.{name}") for name in numbers["class_names"])
     seen = [finding for finding in _seen(numbers) if distance or finding.grade != GOOD]
     return [*seen, *_not_measured(numbers, "kid", "KID")]
 
 
 def _not_measured(numbers: Numbers, key: str, words: str) -> Iterable[Finding]:
     """The classes that lack a number which others have: what was not measured is not good."""
-    lacking = [name for name in numbers["class_names"] if f"{key}.{name}.baseline" not in numbers]
+    lacking = [name for name in numbers["class_names"] if not _measured(numbers, f"{key}.{name}")]
     if 0 < len(lacking) < len(numbers["class_names"]):
         yield Finding(UNCLEAR, f"{words} {' and '.join(lacking)} not measured, too few people")
+
+
+def _measured(numbers: Numbers, key: str) -> bool:
+    """Is there the number, and what two real samples have? With too few people either may be missing."""
+    return key in numbers and f"{key}.baseline" in numbers
 
 
 def _seen(numbers: Numbers) -> Iterable[Finding]:
     for name in numbers["class_names"]:
         key = f"kid.{name}"
-        if key in numbers and f"{key}.baseline" in numbers:  # too few people: not had
+        if _measured(numbers, key):
             yield _distance(numbers, key, f"KID {name}")
         for key in (f"spectrum.{name}.weakest", f"spectrum.{name}.strongest"):
             if key in numbers:
@@ -118,19 +124,15 @@ def _seen(numbers: Numbers) -> Iterable[Finding]:
 
 
 def _distance(numbers: Numbers, key: str, words: str) -> Finding:
-    """A distance beside that of two real samples. With too few people for intervals it is never good.
-
-    Both are estimates: of two equal ones the first lies above the second's own 95 % in more than 1 of 40. So what is
-    good is a difference that chance makes, by the two intervals together.
-    """
+    """A distance beside that of two real samples. With too few people for intervals it is never good."""
     value, baseline = numbers[key], numbers[f"{key}.baseline"]
     top = numbers.get(f"{key}.baseline.high")
     if top is None or f"{key}.low" not in numbers:
         noise = numbers.get(f"{key}.untrained")
         bad = noise is not None and value > (baseline + noise) / 2
-        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} beside {baseline:.3f}, too few people to judge")
+        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} beside {baseline:.3f}, {TOO_FEW}")
     low = numbers[f"{key}.low"]
-    limit = baseline + math.hypot(top - baseline, value - low)
+    limit = as_good_up_to(value, low, baseline, top)
     grade = GOOD if value <= limit else BAD if low > top else UNCLEAR
     return Finding(grade, f"{words} {value:.3f}, real samples {baseline:.3f}, as good up to {limit:.3f}")
 
@@ -138,7 +140,7 @@ def _distance(numbers: Numbers, key: str, words: str) -> Finding:
 def _variety(numbers: Numbers) -> Iterable[Finding]:
     for key in ("coverage", "recall"):
         for name in numbers["class_names"]:
-            if f"{key}.{name}" in numbers and f"{key}.{name}.baseline" in numbers:
+            if _measured(numbers, f"{key}.{name}"):
                 yield _share(numbers, f"{key}.{name}", f"{key} {name}")
         yield from _not_measured(numbers, key, key)
 
@@ -149,22 +151,22 @@ def _share(numbers: Numbers, key: str, words: str) -> Finding:
     least = numbers.get(f"{key}.baseline.low")
     if least is None or f"{key}.high" not in numbers:
         bad = value < baseline / 2
-        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} of {baseline:.3f}, too few people to judge")
+        return Finding(BAD if bad else UNCLEAR, f"{words} {value:.3f} of {baseline:.3f}, {TOO_FEW}")
     grade = GOOD if value >= least else BAD if numbers[f"{key}.high"] < least else UNCLEAR
     return Finding(grade, f"{words} {value:.3f}, real samples from {least:.3f}")
 
 
 def _class(numbers: Numbers) -> Iterable[Finding]:
-    """With too few people of a class for intervals nothing is good, and chance alone is bad."""
+    """With too few people of a class for intervals nothing is good or bad: their true labels are among the permuted."""
     if "fidelity.auc" not in numbers:
         return
     auc, real = numbers["fidelity.auc"], numbers["fidelity.real"]
     words = f"AUC {auc:.3f}, real people {real:.3f}"
     low, high = (numbers.get(f"fidelity.real.{end}") for end in ("low", "high"))
-    if auc <= numbers["fidelity.shuffled.high"]:
+    if "fidelity.high" in numbers and auc <= numbers["fidelity.shuffled.high"]:
         yield Finding(BAD, f"{words}, no more than shuffled labels")
     elif low is None or high is None or "fidelity.high" not in numbers:
-        yield Finding(UNCLEAR, f"{words}, too few people to judge")
+        yield Finding(UNCLEAR, f"{words}, {TOO_FEW}")
     elif numbers["fidelity.high"] < low:
         yield Finding(BAD, words)
     elif auc > high:
@@ -172,20 +174,24 @@ def _class(numbers: Numbers) -> Iterable[Finding]:
     else:
         yield Finding(GOOD if auc >= low else UNCLEAR, words)
     student = f"a classifier trained on them {numbers['tstr.auc']:.3f}, on reals {real:.3f}"
-    chance = numbers["tstr.auc"] <= numbers["tstr.shuffled.high"]
-    as_good = numbers.get("tstr.high", 0.0) >= real
-    yield Finding(BAD if chance else GOOD if as_good else UNCLEAR, student)
+    if "tstr.high" not in numbers:
+        yield Finding(UNCLEAR, f"{student}, {TOO_FEW}")
+    else:
+        chance = numbers["tstr.auc"] <= numbers["tstr.shuffled.high"]
+        yield Finding(BAD if chance else GOOD if numbers["tstr.high"] >= real else UNCLEAR, student)
 
 
 def _disease(numbers: Numbers) -> Iterable[Finding]:
     if "atrophy.ratio" not in numbers:
         return
-    ratio = numbers["atrophy.ratio"]
-    ends = ("atrophy.ratio.low", "atrophy.ratio.high")  # people unknown: none
-    low, high = (numbers[key if key in numbers else "atrophy.ratio"] for key in ends)
-    outside = high < SIZE[0] or low > SIZE[1]
-    grade = BAD if outside else GOOD if SIZE[0] <= ratio <= SIZE[1] else UNCLEAR
-    yield Finding(grade, f"{ratio:.2f} of the real difference ({low:.2f} to {high:.2f})")
+    ratio, words = numbers["atrophy.ratio"], f"{numbers['atrophy.ratio']:.2f} of the real difference"
+    low, high = (numbers.get(f"atrophy.ratio.{end}") for end in ("low", "high"))
+    if low is None or high is None:
+        yield Finding(UNCLEAR, f"{words}, people too few or unknown")
+    else:
+        outside = high < SIZE[0] or low > SIZE[1]
+        grade = BAD if outside else GOOD if SIZE[0] <= ratio <= SIZE[1] else UNCLEAR
+        yield Finding(grade, f"{words} ({low:.2f} to {high:.2f})")
 
 
 def _copies(numbers: Numbers) -> Iterable[Finding]:
@@ -243,15 +249,16 @@ ASPECTS = (
         "class",
         _class,
         "good: label fidelity within the 95 % of held-out real people, and a classifier trained on generated slices "
-        "as good as one trained on reals within its interval. Bad: below both intervals, or not above shuffled labels",
+        "as good as one trained on reals within its interval. Bad: below both intervals or, with "
+        f"{FEWEST_OF_CLASS} people or more of a class, not above shuffled labels",
         "there is one class, or the section fidelity was not made",
         "Compare the same z in both classes (section same_brain) before the label is trusted",
     ),
     Aspect(
         "disease size",
         _disease,
-        f"good: the classes' difference in ventricles {SIZE[0]:g} to {SIZE[1]:g} of the real one. Bad: its interval "
-        "lies outside",
+        f"good: the classes' difference in ventricles {SIZE[0]:g} to {SIZE[1]:g} of the real one, with an "
+        "interval over people. Bad: the interval lies outside",
         "only phantoms have ventricles of known size",
         "Train longer at the last size (schedule.hold_kimg); do not measure a disease's size on these slices",
     ),

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from analysis import Context, Options, SliceTable, folder_context, sections, with_unseen_phantoms
+from analysis.persons import count_persons
 from analysis.slices import generated_slices, joined, real_part
 from analysis.verdict import BAD, verdict
 from progan_style import Data, generate, load_config, load_folder, make_phantoms
@@ -70,7 +71,10 @@ def untrained(context: Context, seed: int, labels: NDArray[np.int64]) -> NDArray
 
 def graded(context: Context, fakes: SliceTable, behind: Sequence[str] = SECTIONS) -> dict[str, str]:
     """The verdict of one draw: line -> grade, from the sections `behind` it."""
-    numbers: dict[str, Any] = {"class_names": list(context.class_names)}
+    numbers: dict[str, Any] = {
+        "class_names": list(context.class_names),
+        "held_out.persons": count_persons(context.held_out.subjects),
+    }
     mine = replace(context, make_fakes=lambda: fakes, notes=[], seconds={}, _shared={})
     mine.__dict__["judge"] = context.judge  # the same reference classifier for all
     for name in behind:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis import conditional_figures, equal_age, two_classes
 from analysis.atrophy import rank_correlation
-from analysis.conditional import Reader, Told, asked_for, effects, of_category, of_number, told_of, train_reader
+from analysis.conditional import Told, asked_for, effects, of_category, of_number, shared_places, told_of, train_reader
 from analysis.context import Context, NotHereError
 from analysis.equal_age import Made, Real
 from analysis.numbers import FEW_OF_CLASS, UNKNOWN, Number, Numbers
@@ -21,19 +21,24 @@ QUESTION = "Does a slice show what it was asked for beside its class, and is the
 OF_NETWORKS = True
 PRINTED = 10.0  # years of one step of a number that is an age; of others one standard deviation
 
-NO_NUMBER, NO_CATEGORY = "where no condition is a number", "where no condition is a category"
+NO_NUMBER = "where no condition is a number"
+NO_CATEGORY = "where no condition is a category, or generated and held-out slices share fewer than two of its names"
+BOTH = "without held-out people of both classes"
 NO_AGE = "where age is no condition of the generator over ten years, or the ventricles cannot be measured"
-NO_TRUTH = "where age is no condition over ten years, or the slices are no phantoms with people, whose truth is known"
+NO_TRUTH = (
+    f"where age is no condition over ten years, the slices are no phantoms with people, whose truth is known, or {BOTH}"
+)
 NO_RULER = "where the ventricles cannot be measured"
+NO_REAL = f"{NO_RULER}, or {BOTH} whose ages are known"
 NO_SIZES = "without phantoms with people, whose truth is known"
-ONE_CLASS = "with one class, or without conditions that the held-out slices know"
-NO_INTERVAL = f"{UNKNOWN}, or {FEW_OF_CLASS}"
-REAL = {".real": "", ".real.low": NO_INTERVAL, ".real.high": NO_INTERVAL}
+ONE_CLASS = f"with one class, {BOTH}, or without conditions that the held-out slices know"
+NO_ENDS = f"{UNKNOWN}, {FEW_OF_CLASS}, or where a half of them lacks the number"
 
 
-def _read(key: str, words: str, meaning: str, why: str) -> Number:
+def _read(key: str, words: str, meaning: str, why: str, few: str) -> Number:
     """A number of what the reference model reads, with its ceiling, intervals and control."""
-    ends = {".low": NO_INTERVAL, ".high": NO_INTERVAL, ".shuffled": ""}
+    no_interval = f"{UNKNOWN}, or {few}"
+    ends = dict.fromkeys((".low", ".high", ".real.low", ".real.high"), no_interval)
     return Number(
         key,
         words,
@@ -44,16 +49,15 @@ def _read(key: str, words: str, meaning: str, why: str) -> Number:
             "their 95 % {.real.low} to {.real.high}",
             "shuffled values {.shuffled}",
         ),
-        also={ending: reason or why for ending, reason in (ends | REAL).items()},
+        also=ends | {".shuffled": why, ".real": why},
         unless=why,
         within=(f"{key}.real.low", f"{key}.real.high"),
     )
 
 
-def _share(key: str, words: str, meaning: str, why: str, ends: bool = True) -> Number:
-    also = dict.fromkeys((".low", ".high"), f"{why}, or {FEW_OF_CLASS}") if ends else {}
-    beside = ("95 % {.low} to {.high}",) if ends else ()
-    return Number(key, words, meaning, beside=beside, also=also, unless=why)
+def _share(key: str, words: str, meaning: str, why: str) -> Number:
+    also = dict.fromkeys((".low", ".high"), NO_ENDS)
+    return Number(key, words, meaning, beside=("95 % {.low} to {.high}",), also=also, unless=why)
 
 
 NUMBERS = (
@@ -63,6 +67,7 @@ NUMBERS = (
         "rank correlation of what a reference model reads from generated slices with what they were asked for. The "
         "model was trained on real training slices. `.real`: of held-out people with their own values",
         NO_NUMBER,
+        "with fewer than 6 people",
     ),
     Number(
         "conditions.<NUMBER>.error",
@@ -75,8 +80,10 @@ NUMBERS = (
     _read(
         "conditions.<CATEGORY>.auc",
         "<CATEGORY>, read from slices, AUC",
-        "AUC of the reference model's answers on generated slices, against what they were asked for",
+        "AUC of the reference model's answers on generated slices, against what they were asked for, among the names "
+        "that held-out people have too",
         NO_CATEGORY,
+        "with fewer than 6 people of a name",
     ),
     Number(
         "conditions.<CONDITION>.on_class",
@@ -111,7 +118,7 @@ NUMBERS = (
         "equal_age.disease.of_real",
         "disease at equal age, over real slices'",
         "the same over that of held-out slices by least squares on class, age and the other conditions",
-        NO_AGE,
+        f"{NO_AGE}, or {BOTH}",
     ),
     _share(
         "equal_age.ten_years.of_true",
@@ -123,20 +130,20 @@ NUMBERS = (
         "equal_age.ten_years.of_real",
         "ten years of age, over real slices'",
         "the same over that of held-out slices by least squares",
-        NO_AGE,
+        f"{NO_AGE}, or {BOTH}",
     ),
     _share(
         "equal_age.raw.of_true",
         "raw difference of the groups",
         "difference of the classes in slices of which the class alone is asked, over the true disease at equal age. "
         "Above 1 age is taken for disease, as in the groups themselves",
-        NO_SIZES,
+        f"{NO_SIZES}, or {BOTH}",
     ),
     _share(
         "equal_age.raw.of_real",
         "raw difference, over real slices' at equal age",
         "the same over the disease at equal age of held-out slices by least squares",
-        NO_RULER,
+        NO_REAL,
     ),
     *(
         Number(
@@ -145,9 +152,9 @@ NUMBERS = (
             unless=why,
         )
         for cause, what, reasons in (
-            ("disease", "the disease at equal age", (NO_AGE, NO_RULER, NO_SIZES)),
-            ("ten_years", "ten years of age", (NO_AGE, NO_RULER, NO_SIZES)),
-            ("raw", "the difference of the groups", (NO_RULER, NO_RULER)),
+            ("disease", "the disease at equal age", (NO_AGE, NO_REAL, f"{NO_SIZES}, or {BOTH}")),
+            ("ten_years", "ten years of age", (NO_AGE, NO_REAL, f"{NO_SIZES}, or {BOTH}")),
+            ("raw", "the difference of the groups", (NO_RULER, f"{NO_RULER}, or {BOTH}")),
         )
         for whose, where, why in zip(
             ("generated", "real", "true"),
@@ -201,7 +208,7 @@ def _read_from_slices(
     o = context.options
     o.log("the reference model of the conditions is trained on the real training slices")
     of_train = {one.column: one.values(data.train.columns[one.column]) for one in told}
-    reader: Reader = context.shared(
+    reader = context.shared(
         "reference_model",
         lambda: train_reader(context.train.images, of_train, told, seed=o.seed, device=o.device, progress=o.progress),
     )
@@ -215,6 +222,8 @@ def _read_from_slices(
         of_both = ((asked[name], read[0][name]), (own[name], read[1][name]))
         if one.names:
             numbers |= of_category(f"conditions.{name}.auc", of_both, groups, o.seed)
+            if alone := [one.names[place] for place in range(len(one.names)) if place not in shared_places(of_both)]:
+                context.note(f"conditions: of {name} generated and held-out slices do not both have {', '.join(alone)}")
         else:
             numbers |= of_number(f"conditions.{name}", of_both, groups, o.seed)
             findings.read.append((one, {"generated": of_both[0], "real": of_both[1]}))
@@ -329,8 +338,7 @@ def show(context: Context, numbers: Numbers, findings: Findings) -> list[ReportF
     if findings.real is not None:
         made.append(conditional_figures.shares(context, numbers))
     if findings.cells and findings.real is not None and findings.ages is not None:
-        made += [
-            conditional_figures.maps(context, findings.cells, findings.real, findings.ages),
-            conditional_figures.one_brain(context),
-        ]
+        if "equal_age.raw.real" in numbers:
+            made.append(conditional_figures.maps(context, findings.cells, findings.real, findings.ages))
+        made.append(conditional_figures.one_brain(context))
     return made

@@ -38,7 +38,7 @@ NUMBERS = (
     Number("discriminator.accuracy", meaning="its accuracy on held-out reals"),
     Number("discriminator.confusion", meaning="its answers as a matrix, whose rows are the true classes"),
     Number("discriminator.majority", meaning="share of the largest class, which a constant answer reaches"),
-    Number("discriminator.shuffled", meaning="its AUC with shuffled labels"),
+    Number("discriminator.shuffled", meaning="its AUC with people's labels shuffled, the mean"),
     *as_classifier_numbers("discriminator.fidelity", "regression on D's features", {"auc": "  on generated slices"}),
 )
 

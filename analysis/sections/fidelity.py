@@ -132,8 +132,11 @@ def in_words(numbers: Numbers) -> str:
     """What label fidelity means beside real people's."""
     if not numbers["fidelity.more_typical_than_real"]:
         return "Label fidelity is not above that of held-out real people."
-    if "fidelity.low" not in numbers or "fidelity.real.high" not in numbers:
-        return "Label fidelity is above that of held-out real people, who are too few to say by how much."
+    sides = {"fidelity.low": "generated slices", "fidelity.real.high": "held-out people"}
+    if few := " and ".join(who for key, who in sides.items() if key not in numbers):
+        return (
+            f"Label fidelity is above that of held-out real people. {few.capitalize()} are too few to say by how much."
+        )
     if numbers["fidelity.low"] > numbers["fidelity.real.high"]:
         return (
             "Label fidelity is above that of held-out real people, which is no success. Generated slices are more "

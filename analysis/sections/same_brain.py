@@ -106,7 +106,7 @@ def _agreement(context: Context, two: TwoClasses, maps: Maps) -> Numbers:
         "difference.correlation.shuffled": float(np.mean(shuffled)),
         "difference.correlation.shuffled.high": float(np.quantile(shuffled, 0.975)),
     }
-    if fewest_of_class(people, labels) >= FEWEST_OF_CLASS:
+    if fewest_of_class(people, labels, (two.low, two.high)) >= FEWEST_OF_CLASS:
         first = half_of_each_class(people, labels, rng)
         halves = latents.correlation(*(_apart(reals[half], labels[half], two) for half in (first, ~first)))
         numbers["difference.correlation.halves"] = halves

@@ -49,11 +49,12 @@ NUMBERS = (
     Number(
         "kid.<CLASS>",
         "KID <CLASS>",
-        "kernel distance, unbiased. It is 0 in expectation for equal distributions and may be below 0. Then ask "
-        "whether it lies within the baseline's interval",
+        "kernel distance, unbiased. It is 0 in expectation for equal distributions and may be below 0. It is as good "
+        "as that of two real samples up to the baseline and what chance adds, by the 95 % of both together",
         beside=(*WITH_95, UNTRAINED),
         also=DISTANCE,
         unless=TOO_FEW,
+        distance=True,
     ),
     Number(
         "frechet.<CLASS>",
@@ -63,6 +64,7 @@ NUMBERS = (
         beside=WITH_95,
         also=DISTANCE,
         unless=TOO_FEW,
+        distance=True,
     ),
     Number(
         "precision.<CLASS>",
@@ -168,7 +170,7 @@ def answer(numbers: Numbers) -> str:
     said = []
     for name in numbers["class_names"]:
         key = f"kid.{name}"
-        if f"{key}.baseline" in numbers:
+        if key in numbers and f"{key}.baseline" in numbers:
             said.append(f"{name} {numbers[key]:.3f}, of two real samples {numbers[f'{key}.baseline']:.3f}")
     return f"KID: {'; '.join(said)}." if said else "There are too few people to say."
 
@@ -251,8 +253,9 @@ def _intervals(x: FeatureTable, y: FeatureTable, whole: dict[str, float]) -> dic
         return {}
     found = half_sample_intervals(statistic, x.subjects, y.subjects, whole, of_pairs=("frechet", "kid"))
     tops = {"frechet": np.inf, "precision": 1.0, "recall": 1.0, "coverage": 1.0}  # and not below 0
-    bounded = {key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items()}
-    return found | bounded
+    return found | {
+        key: (max(0.0, found[key][0]), min(top, found[key][1])) for key, top in tops.items() if key in found
+    }
 
 
 def _pixels(context: Context, name: str, held_out: SliceTable, sets: Sets) -> Numbers:

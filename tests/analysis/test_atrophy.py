@@ -1,5 +1,7 @@
 """Sizes whose answer is known: the ratio, its controls, a path that leads one way."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,38 @@ def test_atrophy_of_known_sizes():
     assert "atrophy.ratio.low" not in unknown
     with pytest.raises(ValueError, match=r"differ by -1\.0"):
         atrophy.atrophy(made, labels, 3.0 - np.round(real), labels, persons(2000), 0, 1, names)
+
+
+def of_counts(*counts):
+    """So many people of each class, a slice each; labels, sizes, names."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return labels, 1.0 * labels + 0.2 * np.random.default_rng(0).normal(size=len(labels)), persons(len(labels))
+
+
+@pytest.mark.parametrize(("counts", "has"), [((8, 5), False), ((8, 6), True), ((8, 6, 3), True)])
+def test_six_people_of_each_class_that_is_compared_make_an_interval(counts, has):
+    labels, sizes, names = of_counts(*counts)
+    numbers = atrophy.atrophy(sizes, labels, sizes, labels, names, 0, 1)
+    assert numbers["atrophy.ratio"] == pytest.approx(1) and ("atrophy.ratio.low" in numbers) == has
+
+
+def test_real_slices_of_one_class_are_nothing_to_compare_with():
+    labels, sizes, names = of_counts(8)
+    with pytest.raises(ValueError, match="real slices of CN and of AD expected"):
+        atrophy.atrophy(np.arange(4.0), np.array([0, 0, 1, 1]), sizes, labels, names, 0, 1)
+
+
+def test_an_interval_over_an_odd_number_of_people_is_of_both_halves():
+    """Seven people of each class: all halves of three and of four, as many of each."""
+    labels, sizes, names = of_counts(7, 7)
+    found = atrophy.atrophy(sizes, labels, sizes, labels, names, 0, 1)
+    ratios = [
+        atrophy.median_difference(sizes, labels, 0, 1) / (np.median(sizes[7:][list(b)]) - np.median(sizes[:7][list(a)]))
+        for count in (3, 4)
+        for a, b in itertools.product(itertools.combinations(range(7), count), repeat=2)
+    ]
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    assert found["atrophy.ratio.high"] - found["atrophy.ratio.low"] == pytest.approx(high - low, rel=0.1)
 
 
 def test_a_path_that_rises_and_one_that_does_not():

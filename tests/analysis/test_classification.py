@@ -1,5 +1,7 @@
 """Accuracy, AUC and calibration of known answers, and their intervals over persons."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -64,12 +66,34 @@ def test_labels_of_persons_are_shuffled_not_of_slices():
     assert above <= 3  # 12 of 20, where slices are shuffled
 
 
+def test_shuffled_labels_of_people_with_slices_in_both_classes_are_at_chance():
+    """Each patient was healthy before: of people's first slices none is a patient's."""
+    labels, people = np.repeat([0, 1], [40, 20]), np.array([f"p{k}" for k in [*range(40), *range(20)]])
+    own = np.random.default_rng(0).normal(size=40)[[*range(40), *range(20)]]
+    mean, high = shuffled_auc(labels, two(1 / (1 + np.exp(-own))), people)
+    assert mean == pytest.approx(0.5, abs=0.03) and 0.5 < high < 0.8
+
+
 def test_an_auc_of_few_people_of_a_class_has_no_interval():
     labels, answers = np.repeat([0, 1], [40, 10]), two(np.linspace(0.1, 0.9, 50))
     people = np.array([f"p{k}" for k in [*range(40), *np.repeat(np.arange(40, 45), 2)]])
     assert auc_interval(labels, answers, people) is None and ends("a", None) == {}
     assert auc_interval(labels, answers, np.full(50, "")) is not None
     assert ends("a", (0.1, 0.2)) == {"a.low": 0.1, "a.high": 0.2}
+
+
+def test_an_interval_of_an_odd_number_of_people_is_of_both_halves():
+    """Seven people of each class: all halves of three and of four. The larger halves alone vary by 0.87 of it."""
+    labels, scores = np.repeat([0, 1], 7), np.random.default_rng(1).normal(np.repeat([0.0, 0.3], 7))
+    low, high = auc_interval(labels, two(1 / (1 + np.exp(-scores))), np.arange(14).astype(str), draws=1000)
+    above = scores[7:, None] > scores[None, :7]  # [patient, healthy]: the AUC is their mean
+    of_halves = [
+        above[np.ix_(b, a)].mean()
+        for count in (3, 4)
+        for a, b in itertools.product(itertools.combinations(range(7), count), repeat=2)
+    ]
+    ends = np.quantile(of_halves, [0.025, 0.975]) - np.mean(of_halves) + above.mean()
+    assert ends[1] < 1 and high - low == pytest.approx(np.diff(ends)[0], rel=0.07)
 
 
 def test_confusion_has_the_true_class_in_rows():

@@ -45,17 +45,20 @@ def call(*arguments):
 
 
 def test_two_runs_stand_side_by_side_in_a_table_a_figure_and_a_page(tmp_path, capsys):
-    one, two = report(tmp_path / "one"), report(tmp_path / "two", title="<b>two", **{"kid.CN": 0.25})
+    one, two = (
+        report(tmp_path / "one"),
+        report(tmp_path / "two", title="<b>two", **{"kid.CN": 0.25, "kid.CN.low": 0.15, "kid.CN.high": 0.35}),
+    )
     assert call(one, two / "analysis-064", "--figures", "svg") == 0
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("KID CN"))
-    assert row.split() == ["KID", "CN", "0.500", "(0.400", "to", "0.600)", "0.250", "(0.400", "to", "0.600)"]
+    assert row.split() == ["KID", "CN", "0.500", "(0.400", "to", "0.600)", "0.250", "(0.150", "to", "0.350)"]
     assert "realism" in printed
     to = one / "comparison"
     assert {path.name for path in to.iterdir()} == {"comparison.html", "comparison.png", "comparison.svg"}
     page = (to / "comparison.html").read_text()
     assert "one/analysis-064" in page and "&lt;b&gt;two" in page and "<b>two" not in page
-    assert page.count("above 0.100") == 2  # both out of range, in the title of the mark and in its words
+    assert page.count("above 0.141") == 2  # both out of range, in the title of the mark and in its words
 
 
 @pytest.mark.parametrize(

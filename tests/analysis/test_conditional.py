@@ -72,6 +72,43 @@ def test_ranks_and_errors_with_their_control():
     assert 0.3 < numbers["conditions.sex.auc.real"] < 0.7
 
 
+@pytest.mark.parametrize("count", [1, 5, 7])
+def test_ranks_of_few_people_have_no_interval_and_none_is_above_1(count):
+    """Answers that are nearly right: moved to their mean, an end of the interval would be 1.05 and more."""
+    rng = np.random.default_rng(0)
+    people = np.repeat([f"p{i}" for i in range(count)], 2)
+    own = np.repeat(rng.normal(70, 8, count), 2) + rng.normal(0, 0.5, 2 * count)
+    asked = rng.normal(70, 8, 40)
+    both = ((asked, asked), (own, own + rng.normal(0, 4, 2 * count)))
+    numbers = of_number("conditions.age", both, (np.arange(40).astype(str), people), 0)
+    ends = {name: value for name, value in numbers.items() if name.endswith((".low", ".high"))}
+    assert len(ends) == (4 if count >= 6 else 0) and all(-1 <= value <= 1 for value in ends.values())
+    assert "conditions.age.rank.real" in numbers
+
+
+def test_a_category_without_a_held_out_slice_costs_no_other_one():
+    """Three sites, of which held-out people know two: the AUCs of both sides are of these two."""
+    rng, key = np.random.default_rng(0), "conditions.site.auc"
+    asked, own = np.arange(60) % 3.0, np.arange(40) % 2.0
+    right = [np.eye(3)[values.astype(int)] * 0.9 + 0.1 * rng.dirichlet([1] * 3, len(values)) for values in (asked, own)]
+    groups = (np.arange(60).astype(str), np.arange(40).astype(str))
+    numbers = of_category(key, ((asked, right[0]), (own, right[1])), groups, 0)
+    assert numbers[key] == numbers[f"{key}.real"] == 1.0 and f"{key}.low" in numbers
+    assert numbers[f"{key}.shuffled"] == pytest.approx(0.5, abs=0.1)
+    # What a third site's probability takes away is no answer to the other two
+    both = np.array([[0.2, 0.25, 0.55], [0.05, 0.1, 0.85]])
+    assert of_category(key, ((own[:2], both), (own[:2], both)), (groups[1][:2],) * 2, 0)[key] == 1.0
+    assert of_category(key, ((asked, right[0]), (np.zeros(40), right[1])), groups, 0) == {}
+
+
+def test_a_category_that_one_class_alone_was_asked_for_has_a_control():
+    """Both classes have the same seeds; slices of the first were asked for F alone, of the second for F or M."""
+    asked, seeds = np.repeat([0.0, 0.0, 1.0], 20), np.tile(np.arange(30), 2).astype(str)
+    read = np.random.default_rng(0).dirichlet([1, 1], 60)
+    numbers = of_category("conditions.site.auc", ((asked, read), (asked, read)), (seeds, seeds), 0)
+    assert numbers["conditions.site.auc.shuffled"] == pytest.approx(0.5, abs=0.05)
+
+
 def test_effects_are_those_of_least_squares_with_the_others_held_equal():
     """Against scikit-learn's; class and age go together in these slices."""
     from sklearn.linear_model import LinearRegression

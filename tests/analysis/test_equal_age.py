@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis import equal_age
 from analysis.equal_age import Made, Real, adjusted_map, ages_to_compare, measured, true_ratios, with_intervals
 from progan_style import Dataset
 
@@ -63,6 +64,18 @@ def test_a_class_alone_has_the_groups_difference_and_no_more(people):
     assert not [name for name in found if name.startswith(("disease.of", "disease.generated", "ten_years.of"))]
 
 
+def test_without_real_slices_of_one_class_the_generated_ones_are_what_is_left(people):
+    real, persons = people
+    some = np.flatnonzero(real.is_high == 0)
+    healthy = Real(
+        *(real.sizes[some], real.is_high[some], real.age[some], {"sex": real.others["sex"][some]}),
+        *(real.at[:, some], real.truth[some]),
+    )
+    found = with_intervals(made(), healthy, persons[some])
+    assert set(found) == {"raw.generated", "disease.generated", "ten_years.generated", "calibration"}
+    assert np.isfinite(list(found.values())).all()
+
+
 def test_without_truth_the_real_slices_are_what_is_left_and_unknown_people_have_no_interval(people):
     real, persons = people
     found = with_intervals(made(), replace(real, at=None, truth=None), np.full(len(persons), ""))
@@ -92,6 +105,22 @@ def test_the_map_at_equal_age_is_the_disease_and_not_the_age(people):
     found = adjusted_map(images, real)
     assert found[0, 0] == pytest.approx(40, abs=1) and abs(found[7, 7]) < 0.5
     assert images[real.is_high == 1, 0, 7, 7].mean() - images[real.is_high == 0, 0, 7, 7].mean() > 10
+
+
+def test_people_are_halved_class_by_class_those_of_a_third_class_too(people, monkeypatch):
+    """Eight healthy people, six patients and ten others, of two slices each: every half has half of each."""
+    real, persons = people
+    is_high, rows = np.repeat([0.0, 1.0, np.nan], [16, 12, 20]), np.arange(48)
+    some = Real(real.sizes[rows], is_high, real.age[rows], {}, real.at[:, rows], real.truth[rows])
+    seen = []
+
+    def spied(made, real, people, seeds):
+        seen.append([int((is_high[people] == 0).sum()), int((is_high[people] == 1).sum()), len(people)])
+        return measured(made, real, people, seeds)
+
+    monkeypatch.setattr(equal_age, "measured", spied)
+    with_intervals(made(seeds=4), some, persons[rows])
+    assert seen.pop(0) == [16, 12, 48] and len(seen) == 200 and seen == [[8, 6, 24]] * 200
 
 
 @pytest.mark.parametrize("sick", [2, 4, 6])

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from analysis import report, sections
-from analysis.numbers import DeclarationError, Number, check_declarations, check_made, lines
+from analysis.numbers import DeclarationError, Number, as_good_up_to, check_declarations, check_made, lines
+from analysis.sections import similarity
 
 # Keys of metrics.json in earlier versions -> now. The glossary's words replaced private ones. No other key changed.
 RENAMED = {
@@ -97,6 +98,22 @@ def test_what_is_made_is_declared_and_what_is_missing_has_a_reason():
         check_made("s", [KID, Number("kid.<EITHER>")], whole, ["CN"])
 
 
+def test_endings_of_a_number_that_is_not_there_are_left_out_for_its_own_reason():
+    kid = Number("kid.<CLASS>", also={".low": "with few"}, unless="with none")
+    age = Number("age", also={".low": "with few"}, unless="without ages")
+    assert check_made("s", [kid, age], [], ["CN"]) == [
+        "s: kid.<CLASS>, kid.<CLASS>.low left out with none",
+        "s: age, age.low left out without ages",
+    ]
+    assert check_made("s", [kid, age], ["kid.CN", "age"], ["CN", "AD"]) == [
+        "s: kid.AD left out with none",
+        "s: .low of kid.<CLASS>, age left out with few",
+    ]
+    assert check_made("s", [kid], ["kid.CN", "kid.CN.low"], ["CN", "AD"]) == [
+        "s: kid.AD, kid.AD.low left out with none"
+    ]
+
+
 def test_lines_are_of_each_class_and_leave_out_what_is_not_there():
     row = Number("utility.<ROW>.gain", "at <ROW> %", "x", ["{utility.<ROW>.title}"])
     made = {
@@ -113,6 +130,23 @@ def test_lines_are_of_each_class_and_leave_out_what_is_not_there():
         ("KID AD", "0.500", ("baseline 0.250",)),
         ("at 25.own %", "2", ("saw all",)),
     ]
+
+
+def test_a_distance_is_marked_above_what_chance_makes_of_both_intervals_and_never_below():
+    """Real samples 0 with 0.15 above; 0.1 below the number's own: 0.18 together, by Pythagoras."""
+    kid = next(number for number in similarity.NUMBERS if number.key == "kid.<CLASS>")
+    ends = {"kid.CN.baseline": 0.0, "kid.CN.baseline.low": -0.08, "kid.CN.baseline.high": 0.15}
+
+    def mark(value, **changed):
+        own = {"kid.CN": value, "kid.CN.low": value - 0.1, "kid.CN.high": value + 0.1}
+        return lines([kid], {"class_names": ["CN"]} | ends | own | changed)[0].mark
+
+    assert mark(0.18) == "" and mark(0.19) == "above 0.180" and mark(-0.5) == ""
+    assert as_good_up_to(0.18, 0.08, 0.0, 0.15) == pytest.approx(0.18, abs=0.001)
+    assert mark(5.0, **{"kid.CN.low": None}) == ""
+    recall = next(number for number in similarity.NUMBERS if number.key == "recall.<CLASS>")
+    made = {"class_names": ["CN"], "recall.CN": 0.8, "recall.CN.baseline.low": 0.9, "recall.CN.baseline.high": 0.95}
+    assert lines([recall], made)[0].mark == "below 0.900"
 
 
 def test_two_numbers_are_not_called_the_same():

@@ -58,7 +58,7 @@ def test_a_table_has_the_interval_the_reference_and_the_control_in_their_columns
         *("0.500", "0.400 to 0.600", "real-vs-real baseline 0.000; its 95 % -0.100 to 0.100"),
         "untrained generator 3.000",
     )
-    assert [row.marks for row in made.rows] == [("above 0.100",), ("",)]
+    assert [row.marks for row in made.rows] == [("above 0.141",), ("",)]
 
 
 def test_every_text_beside_a_number_has_a_column():

@@ -11,6 +11,7 @@ from analysis.persons import (
     half,
     half_of_each_class,
     half_sample_intervals,
+    halves_of_each_class,
     independent,
     named,
     of_many_persons,
@@ -110,6 +111,14 @@ def test_the_two_halves_of_a_parting_are_other_persons():
         assert not set(groups[y]) & set(groups[rest_y]) and len(y) == 6 and len(x) == 8
 
 
+def test_a_number_that_some_half_lacks_has_no_interval():
+    def statistic(x, y):
+        return {"always": float(len(x))} | ({"sometimes": 1.0} if 0 in x else {})
+
+    ends = half_sample_intervals(statistic, people(6), people(6), {"always": 6.0, "sometimes": 1.0}, draws=8)
+    assert set(ends) == {"always"}
+
+
 def test_there_are_as_many_halves_as_the_page_says():
     seen = []
     half_sample_intervals(lambda x, y: {"draw": seen.append(x) or 0.0}, people(4), people(4), {"draw": 0.0})
@@ -124,11 +133,31 @@ def test_a_persons_slices_keep_one_label_when_labels_are_permuted():
     assert sorted([lot[0], lot[4], *lot[8:]]) == [0, 1, 1, 1]
 
 
+def test_people_of_two_classes_keep_both_and_no_class_vanishes():
+    """Everybody's first slice is of class 0: a label of each person's first slice would leave no other."""
+    labels, groups = np.array([0, 0, 0, 1, 1, 0]), np.array([*"abcaba"])
+    lots = [permuted(labels, groups, np.random.default_rng(seed)) for seed in range(40)]
+    for lot in lots:
+        assert lot[0] == lot[5]  # two slices of one person with one label
+        assert sorted([lot[0], *lot[1:5]]) == [0, 0, 0, 1, 1]  # as many labels of people as there were
+    assert {lot[2] for lot in lots} == {lot[4] for lot in lots} == {0, 1}
+
+
 def test_half_of_the_persons_is_drawn_whole_and_in_both_classes():
     names, labels = np.repeat(people(10), 4), np.repeat([0, 1], 20)
     mask = half_of_each_class(names, labels, np.random.default_rng(0))
     assert mask.sum() == 24 and set(np.bincount(labels[mask])) == {12}  # three of five persons of each class
     assert not set(names[mask]) & set(names[~mask])
+
+
+@pytest.mark.parametrize("count", [6, 7, 9])
+def test_halves_of_each_class_vary_as_much_as_the_whole_does(count):
+    """The variance of a mean of n people is s^2 / n; of an odd number the larger half has less, the smaller more."""
+    values, labels, names = np.random.default_rng(3).normal(size=count), np.zeros(count), people(count)
+    drawn = list(halves_of_each_class(names, labels, np.random.default_rng(0), 4000))
+    assert len(drawn) == 4000 and all((one ^ other).all() for one, other in zip(drawn[::2], drawn[1::2], strict=True))
+    means = np.array([values[some].mean() for some in drawn])
+    assert means.std() == pytest.approx(values.std(ddof=1) / np.sqrt(count), rel=0.05)
 
 
 def test_half_of_each_of_three_classes_is_drawn_from_that_class():

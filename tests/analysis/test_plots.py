@@ -55,3 +55,14 @@ def test_images_are_marked_with_their_sides_and_millimetres_as_far_as_they_are_k
         if geometry is not None and geometry.mm:
             start, end = ax.lines[0].get_xdata()
             assert (end - start) * geometry.mm == pytest.approx(50)
+
+
+def test_a_dollar_is_a_dollar_and_ticks_of_powers_are_formulas():
+    figure = plots.new_figure(3, 3)
+    title, ax = figure.suptitle("cost$5_$ and a $ more"), figure.add_subplot()
+    ax.set_xscale("log")
+    ax.set_xlim(1, 1000)
+    figure.canvas.draw()
+    plots.literal(figure)
+    ticks = [tick for tick in ax.get_xticklabels() if "$" in tick.get_text()]
+    assert ticks and all(tick.get_parse_math() for tick in ticks) and not title.get_parse_math()

@@ -204,6 +204,17 @@ def test_a_number_that_is_none_and_a_dollar_in_a_name_end_nothing(predict, run, 
     assert plots.page_bytes(plots.ReportFigure("x", figure, "", "", "", False, "", "")).startswith(b"\x89PNG")
 
 
+def test_a_fault_of_this_program_costs_its_section_alone_and_is_told_as_one(predict, run, quick, monkeypatch):
+    """What a public page shows of it names nobody: a key may be a person."""
+    lines = []
+    with_measure(monkeypatch, lambda context: {"recall": 1.0}["sub-014"])
+    numbers = predict(run, ["similarity", "grid"], log=lines.append)
+    told = "a fault of this program (KeyError), whose traceback was printed"
+    assert "corners" in numbers and numbers["failed"] == [f"similarity: {told}"]
+    assert numbers["notes"] == [f"similarity left out: {told}"]
+    assert any("Traceback" in line and "KeyError: 'sub-014'" in line for line in lines)
+
+
 def with_measure(monkeypatch, measure):
     """The section similarity measures so."""
     found = sections.load()

@@ -1,5 +1,6 @@
 """Utility: fair arms, the stopping point from validate alone, titles that say what a row can prove."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from analysis.utility import (
     interval_over_seeds,
     saw,
 )
-from progan_style import persons_of_share
+from progan_style import Dataset, persons_of_share
 
 
 @pytest.fixture
@@ -69,6 +70,23 @@ def test_an_interval_over_test_persons_is_about_the_mean_gain(tiny_run):
     assert interval_over_persons(part, right, right, seed=0) == (0.0, 0.0)
 
 
+def test_an_interval_over_an_odd_number_of_test_persons_is_of_both_halves():
+    """Seven persons of each class, answers that are drawn against equal ones: all halves of three and of four."""
+    labels, scores = np.repeat([0, 1], 7), np.random.default_rng(2).uniform(size=14)
+    part = Dataset.from_arrays(
+        np.zeros((14, 8, 8), np.uint8), labels, subjects=np.arange(14).astype(str), class_names=("CN", "AD")
+    )
+    equal, drawn = np.full((14, 2), 0.5), np.stack([1 - scores, scores], axis=1)
+    low, high = interval_over_persons(part, [equal], [drawn], seed=0, draws=1000)
+    above = scores[7:, None] > scores[None, :7]
+    gains = [
+        above[np.ix_(b, a)].mean() - 0.5
+        for count in (3, 4)
+        for a, b in itertools.product(itertools.combinations(range(7), count), repeat=2)
+    ]
+    assert high - low == pytest.approx(np.diff(np.quantile(gains, [0.025, 0.975]))[0], rel=0.07)
+
+
 def test_arms_have_their_own_persons_and_titles(tiny_run, whole, G):
     lines, sources = [], [whole, half(tiny_run.data, G)]
     few = ComparisonPlan(shares=(0.5, 1.0), seeds=2, steps=8, synthetic=16)
@@ -101,7 +119,9 @@ def test_what_cannot_be_compared_is_refused(tiny_run, whole, G):
         (replace(data, test=nobody), "has no test part"),
         (replace(data, class_names=("AD", "CN")), "a generator of classes CN, AD for data of AD, CN"),
         (replace(data, class_names=("CN",)), "needs two classes or more"),
-        (replace(data, test=few_people(data.test)), "6 test people of each class or more, a class has 5"),
+        (replace(data, test=few_people(data.test)), "6 test people of each class or more, AD has 5"),
+        (replace(data, test=few_people(data.test, 0)), "6 test people of each class or more, AD has 0"),
+        (replace(data, validate=few_people(data.validate, 0)), "1 validate people of each class or more, AD has 0"),
     ):
         with pytest.raises(ValueError, match=words):
             compare([whole], broken, 16)
@@ -122,7 +142,7 @@ def test_a_runs_own_persons_are_read_from_its_data(tiny_run):
         utility.own_source(tiny_run.run_dir, 64)
 
 
-def few_people(part):
-    """All of CN, and five people of AD."""
-    sick = sorted(set(part.subjects[part.labels == 1]))[:5]
+def few_people(part, count=5):
+    """All of CN, and so many people of AD."""
+    sick = sorted(set(part.subjects[part.labels == 1]))[:count]
     return part.subset((part.labels == 0) | np.isin(part.subjects, sick))

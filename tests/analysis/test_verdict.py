@@ -131,11 +131,44 @@ def test_a_class_that_was_not_measured_is_not_good():
     assert verdict(one)[0].because == "KID AD not measured, too few people"
 
 
-def test_a_class_line_without_intervals_is_neither_good_nor_bad_unless_by_chance():
-    few = {key: value for key, value in REAL.items() if key[-4:] not in ("high", ".low") or "shuffled" in key}
-    assert grades()["class"] == GOOD and {j.aspect: j.grade for j in verdict(few)}["class"] == UNCLEAR
-    broken = {j.aspect: j.grade for j in verdict(few | {"fidelity.auc": 0.5})}
+def without(*ends):
+    """REAL without these numbers, which too few people or unknown ones do not have."""
+    return {key: value for key, value in REAL.items() if not key.endswith(ends)}
+
+
+def test_a_baseline_alone_measures_no_class():
+    """Its own number could not be had: generated slices of one person, say."""
+    for aspect, key, words in (("realism", "kid", "KID"), ("variety", "recall", "recall")):
+        own = {f"{key}.AD{end}" for end in ("", ".low", ".high")}
+        told = {j.aspect: j for j in verdict({k: v for k, v in REAL.items() if k not in own})}[aspect]
+        assert (told.grade, told.because) == (UNCLEAR, f"{words} AD not measured, too few people")
+    both = {f"kid.{name}{end}" for name in ("CN", "AD") for end in ("", ".low", ".high")}
+    assert verdict({k: v for k, v in REAL.items() if k not in both})[0].grade == UNKNOWN
+
+
+def test_a_class_line_of_few_people_is_neither_good_nor_bad_unless_many_generated_slices_are_at_chance():
+    held_out = without("fidelity.real.low", "fidelity.real.high", "tstr.high")
+    assert grades()["class"] == GOOD and {j.aspect: j.grade for j in verdict(held_out)}["class"] == UNCLEAR
+    broken = {j.aspect: j.grade for j in verdict(held_out | {"fidelity.auc": 0.5})}
     assert broken["class"] == BAD
+
+
+def test_shuffled_labels_of_few_people_say_nothing_of_a_perfect_classifier():
+    """Of one person against one, or three against three, the true labels turn up among the permuted ones."""
+    right = {"fidelity.auc": 1.0, "fidelity.real": 1.0, "tstr.auc": 1.0}
+    perfect = {"fidelity.shuffled.high": 1.0, "tstr.shuffled.high": 1.0}
+    few = without("fidelity.low", "fidelity.high", "fidelity.real.low", "fidelity.real.high", "tstr.high")
+    told = {j.aspect: j for j in verdict(few | right | perfect)}["class"]
+    assert told.grade == UNCLEAR and told.because.count("too few people to judge") == 2
+    # Few held-out people alone: of many generated slices the shuffled labels do say something
+    told = {j.aspect: j for j in verdict(without("real.low", "real.high", "tstr.high") | right | perfect)}["class"]
+    assert told.grade == BAD and "no more than shuffled labels" in told.because and "trained" not in told.because
+
+
+@pytest.mark.parametrize("ratio", [0.97, 0.5])
+def test_a_size_of_the_disease_without_an_interval_is_not_judged(ratio):
+    told = {j.aspect: j for j in verdict(without("ratio.low", "ratio.high") | {"atrophy.ratio": ratio})}["disease size"]
+    assert told.grade == UNCLEAR and told.because == f"{ratio:.2f} of the real difference, people too few or unknown"
 
 
 def test_few_people_cannot_say_that_nothing_is_copied():

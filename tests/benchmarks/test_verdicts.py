@@ -1,10 +1,12 @@
 """Slices of known worth are what they are called, and a verdict on them is right or wrong by the line that is owed."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from analysis import Context
 from analysis.slices import real_slices
 from benchmarks import verdicts
 
@@ -51,6 +53,21 @@ def test_a_verdict_is_right_by_the_line_that_is_owed():
     assert verdicts.right(verdicts.PEOPLE, good | {"class": "unclear"})
     assert not verdicts.right(verdicts.PEOPLE, good | {"copies": "bad"})
     assert verdicts.right("one class", good | {"class": "bad"}) and not verdicts.right("one class", good)
+
+
+def test_few_held_out_people_cannot_say_that_nothing_is_copied(monkeypatch):
+    """As in a report: the benchmark plays the rule of people as well."""
+    copies = {"copies.share": 0.0, "copies.false_alarms": 0.01, "copies.found": 1.0}
+    copies |= {"copies.relative.share": 0.0, "copies.relative.false_alarms": 0.01}
+    section = SimpleNamespace(measure=lambda context: (copies, None))
+    monkeypatch.setattr(verdicts.sections, "load", lambda: {"copies": section})
+    for count, grade in ((15, "unclear"), (20, "good")):
+        held_out = people(count, 3)
+        context = Context(
+            *("", "", "", NAMES, 16, people(40, 1), held_out, "test", "stated", np.zeros(count), "", Path(), list)
+        )
+        context.__dict__["judge"] = None
+        assert verdicts.graded(context, held_out, ["copies"])["copies"] == grade
 
 
 def test_the_sections_behind_a_line_are_measured():

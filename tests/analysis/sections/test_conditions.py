@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from analysis import two_classes
-from analysis.conditional import train_reader
+from analysis.conditional import Told, train_reader
 from analysis.context import NotHereError
+from analysis.numbers import check_made
 from analysis.sections import conditions
 
 
@@ -64,6 +65,40 @@ def test_ages_that_the_generator_was_not_trained_on_or_that_are_no_ten_years_apa
     numbers, _ = made(conditions, context)
     assert "equal_age.raw.of_true" in numbers and "equal_age.disease.of_true" not in numbers
     assert any(f"{ages[0]} and {ages[1]} years" in note and "expected ten years" in note for note in context.notes)
+
+
+def test_held_out_people_of_one_class_cost_what_compares_the_classes_alone(context_of, made, aged_run, monkeypatch):
+    monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
+    data = with_truth(aged_run.data)
+    healthy = replace(data, test=data.test.subset(np.flatnonzero(data.test.labels == 0)))
+    numbers, pictures = made(conditions, context_of(aged_run, healthy))
+    assert np.isfinite(list(numbers.values())).all()
+    assert {"conditions.age.rank", "conditions.sex.auc", "equal_age.raw.generated", "equal_age.ruler"} <= set(numbers)
+    assert not [name for name in numbers if name.startswith("equal_age") and name.endswith(("real", "true"))]
+    assert "equal_age_maps" not in [picture.name for picture in pictures]
+
+
+def test_a_name_that_no_held_out_slice_has_is_told(context_of, aged_run):
+    """The reference model tells three sexes, of which slices have two."""
+    context, told = context_of(aged_run), [Told("sex", "", ("F", "M", "X"))]
+    own = {"sex": told[0].values(aged_run.data.test.columns["sex"])}
+    numbers = conditions._read_from_slices(context, told, own, conditions.Findings())
+    assert {"conditions.sex.auc", "conditions.sex.auc.real"} <= set(numbers)
+    assert context.notes == ["conditions: of sex generated and held-out slices do not both have X"]
+
+
+def test_an_interval_that_is_not_there_has_the_reasons_that_it_can_have():
+    declared = [number for number in conditions.NUMBERS if number.key.endswith((".raw.of_real", ".rank", "RY>.auc"))]
+    read = [f"conditions.{key}{end}" for key in ("age.rank", "sex.auc") for end in ("", ".real", ".shuffled")]
+    lines = check_made("conditions", declared, [*read, "equal_age.raw.of_real"], ("CN", "AD"))
+    assert lines == [
+        "conditions: .low, .high, .real.low, .real.high of conditions.<NUMBER>.rank left out where the people are "
+        "unknown, or with fewer than 6 people",
+        "conditions: .low, .high, .real.low, .real.high of conditions.<CATEGORY>.auc left out where the people are "
+        "unknown, or with fewer than 6 people of a name",
+        "conditions: .low, .high of equal_age.raw.of_real left out where the people are unknown, with fewer than 6 "
+        "people of a class, or where a half of them lacks the number",
+    ]
 
 
 def test_real_slices_have_no_truth_which_is_said(context_of, made, aged_run, monkeypatch):

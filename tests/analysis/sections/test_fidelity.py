@@ -29,6 +29,17 @@ def test_more_typical_than_real_people_is_called_no_success():
     assert "not above" in fidelity.in_words({"fidelity.more_typical_than_real": False})
 
 
+def test_without_intervals_it_is_said_who_is_too_few():
+    above = {"fidelity.more_typical_than_real": True, "fidelity.low": 0.95, "fidelity.real.high": 0.9}
+    for lacking, who in (
+        (("fidelity.real.high",), "Held-out people"),
+        (("fidelity.low",), "Generated slices"),
+        (("fidelity.low", "fidelity.real.high"), "Generated slices and held-out people"),
+    ):
+        words = fidelity.in_words({key: value for key, value in above.items() if key not in lacking})
+        assert words == f"Label fidelity is above that of held-out real people. {who} are too few to say by how much."
+
+
 def test_one_class_has_nothing_to_tell_apart(context_of, tiny_run):
     with pytest.raises(NotHereError, match="nothing to tell apart"):
         fidelity.measure(replace(context_of(tiny_run), class_names=("CN",)))

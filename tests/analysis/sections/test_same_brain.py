@@ -3,8 +3,10 @@
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -31,6 +33,18 @@ def test_unknown_people_have_no_control(context_of, made, tiny_run, few_latents)
     numbers, pictures = made(same_brain, context)
     assert "difference.correlation" in numbers and "difference.correlation.halves" not in numbers
     assert "no control over people" in pictures[-1].control
+
+
+@pytest.mark.parametrize(("counts", "has"), [((8, 5), False), ((8, 6), True), ((8, 6, 3), True)])
+def test_six_people_of_each_class_that_is_compared_have_two_halves(counts, has):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.random.default_rng(0).integers(0, 255, (len(labels), 1, 8, 8)).astype(np.uint8)
+    held_out = SimpleNamespace(images=images, labels=labels, subjects=np.arange(len(labels)).astype(str))
+    context = SimpleNamespace(held_out=held_out, options=SimpleNamespace(seed=0))
+    two = two_classes.TwoClasses(None, 0, 1)
+    maps = {"mean": np.ones((8, 8), np.float32), "real": images[0, 0].astype(np.float32)}
+    numbers = same_brain._agreement(context, two, maps)
+    assert "difference.correlation.shuffled.high" in numbers and ("difference.correlation.halves" in numbers) == has
 
 
 def test_the_sliders_strip_leads_from_one_class_to_the_other(context_of, tiny_run):

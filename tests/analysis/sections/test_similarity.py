@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.numbers import check_made
+from analysis.persons import half_sample_intervals
 from analysis.sections import similarity
 from analysis.slices import SliceTable
 from analysis.sources import FeatureTable
@@ -58,6 +59,51 @@ def test_few_people_of_one_class_cost_its_own_numbers_alone(context_of, made, ti
         assert {key for key in counted if f"{key}.AD{'.real' if key == 'ms_ssim' else ''}" in numbers} == has
         assert {key for key in counted if f"{key}.CN" in numbers} == counted and "histogram.AD" in numbers
         assert len(pictures) == 2 and any("coverage of AD left out: " in note for note in context.notes)
+
+
+def test_the_answer_is_of_classes_that_have_a_number_of_their_own():
+    numbers = {"class_names": ["CN", "AD"], "kid.CN": 0.1, "kid.CN.baseline": 0.0, "kid.AD.baseline": 0.0}
+    assert similarity.answer(numbers) == "KID: CN 0.100, of two real samples 0.000."
+
+
+def test_five_training_people_cost_the_baselines_neighbours_alone(monkeypatch):
+    """25 held-out people, 40 generated slices, a baseline of 5 people, who have no 5th neighbour."""
+    rng = np.random.default_rng(0)
+
+    def sample(slices, people):
+        subjects = np.array([f"{people}-{i % people}" if people else "" for i in range(slices)])
+        columns = (np.zeros(slices, np.int64), np.full(slices, True), subjects)
+        return FeatureTable(rng.normal(size=(slices, 4)).astype(np.float32), *columns, ("CN",), "test")
+
+    monkeypatch.setitem(similarity.SOURCES, "judge", lambda judge, table: table)
+    notes = []
+    sets = {"": sample(40, 0), ".baseline": sample(40, 5)}
+    context = SimpleNamespace(judge=None, note=notes.append)
+    numbers = similarity._distances(context, "CN", sample(25, 25), sets)
+    assert {"kid.CN", "kid.CN.low", "kid.CN.baseline"} <= set(numbers) and "recall.CN" not in numbers
+    assert "kid.CN.baseline.low" not in numbers and any("precision" in note for note in notes)
+
+
+def test_the_intervals_of_distances_alone_are_narrowed(monkeypatch):
+    rng = np.random.default_rng(0)
+
+    def sample():
+        columns = (np.zeros(40, np.int64), np.full(40, True), np.arange(40).astype(str))
+        return FeatureTable(rng.normal(size=(40, 4)).astype(np.float32), *columns, ("CN",), "test")
+
+    x, y, widths = sample(), sample(), {}
+    whole = dict.fromkeys(("frechet", "kid", *similarity.PRDC), 0.5)
+    for narrowed in (True, False):
+        monkeypatch.setattr(
+            similarity,
+            "half_sample_intervals",
+            lambda *given, of_pairs=(), narrowed=narrowed: half_sample_intervals(
+                *given, of_pairs if narrowed else (), draws=20
+            ),
+        )
+        widths[narrowed] = {key: high - low for key, (low, high) in similarity._intervals(x, y, whole).items()}
+    assert set(widths[True]) == set(whole)
+    assert {key for key in whole if widths[True][key] < widths[False][key]} == {"frechet", "kid"}
 
 
 def folder(slices, people, label=0):
