@@ -135,7 +135,8 @@ def training(context: Context) -> list[Stack]:
 def summed(key: str, each: dict[str, list[float]]) -> Numbers:
     """Means, and the 95 % of the generated one over random halves of its seeds."""
     values, rng = np.array(each[""]), np.random.default_rng(0)
-    halves = [float(rng.permutation(values)[: (len(values) + 1) // 2].mean()) for _ in range(HALVES)]
+    partings = (np.array_split(rng.permutation(values), 2) for _ in range(HALVES // 2))
+    halves = [float(half.mean()) for both in partings for half in both]
     low, high = np.quantile(np.array(halves) - np.mean(halves) + values.mean(), [0.025, 0.975])
     numbers: Numbers = {f"{key}{what}": float(np.mean(some)) for what, some in each.items()}
     return numbers | {f"{key}.low": float(low), f"{key}.high": float(high)}
