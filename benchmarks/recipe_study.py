@@ -56,7 +56,7 @@ def train_and_measure(arm: Arm, seed: int, to: Path, rows: Rows) -> dict[str, An
     from progan_style_cli import make_evaluate
 
     torch.set_num_threads(1)
-    folder = to / f"{arm.name}-s{seed}"
+    folder = to / f"{arm.run_of or arm.name}-s{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     known = folder / "config.yaml"
     row: dict[str, Any] = {"arm": arm.name, "seed": seed, "size": arm.size}
@@ -185,7 +185,9 @@ def measure(arm: Arm, config: Any, data: Any, folder: Path) -> dict[str, Any]:
     from analysis import Options, make_report, run_context, with_unseen_phantoms
 
     judged = with_unseen_phantoms(data, arm.size, PERSONS, config.data.cache, workers=1, which=POOL)
-    options = Options(samples_per_label=SLICES, cache_dir=config.data.cache, held_out_are="fresh phantoms")
+    options = Options(
+        samples_per_label=SLICES, cache_dir=config.data.cache, held_out_are="fresh phantoms", weights=arm.weights
+    )
     context = run_context(folder, judged, arm.size, options)
     numbers = make_report(context, ["grid", "similarity", "fidelity"])
     if numbers["failed"]:
@@ -232,12 +234,15 @@ def read_rows(path: Path) -> Rows:
 
 
 def missing(questions: Sequence[Question], rows: Rows) -> list[tuple[Arm, int]]:
-    """What is still to be run, in order: the first seeds of all arms of a question before their second ones."""
+    """What is still to be run, in order: the first seeds of all arms of a question before their second ones.
+
+    What is measured of another arm's run waits for that one's row.
+    """
     out: dict[tuple[str, int], tuple[Arm, int]] = {}
     for question in questions:
         for seed in question.seeds:
             for arm in question.arms:
-                if (arm.name, seed) not in rows:
+                if (arm.name, seed) not in rows and (not arm.run_of or (arm.run_of, seed) in rows):
                     out.setdefault((arm.name, seed), (arm, seed))
     return list(out.values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 KIMG = {  # what is scaled: fade and hold of configs/cpu.yaml
@@ -17,7 +17,8 @@ class Arm:
     """A recipe: an overlay and settings on top of it. few: trained on 400 slices. grows: through all sizes, or not.
 
     pace: what its speed is known by. Arms that differ in gamma or seed alone share it, and so are of one length; none:
-    the overlay's own lengths.
+    the overlay's own lengths. weights: the generator that is measured, at the end (last) or of the lowest KID on the
+    validate part (best). run_of: the arm whose run it is, where it has none of its own.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Arm:
     config: str = "cpu"
     few: bool = False
     grows: bool = True
+    weights: str = "last"
+    run_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,18 @@ def labels_rise(size: int) -> str:
     return f"schedule.label_kimg=[{0.25 * kimg:g}, {0.75 * kimg:g}]"
 
 
+OF_400 = (
+    of_cpu("frontal-400-at-64px", *FRONTAL, few=True),
+    of_cpu("frontal-400-fixed-at-64px", *FRONTAL, "augment.name=fixed", "augment.p=0.2", few=True),
+    of_cpu("frontal-400-init-at-64px", *FRONTAL, f"init={FROM_64}", *LAST_ONLY, few=True, grows=False),
+)
+
+
+def of_lowest_kid(arm: Arm) -> Arm:
+    """The same run, measured where its KID on the validate part was lowest."""
+    return replace(arm, name=f"{arm.name}-best", weights="best", run_of=arm.name)
+
+
 QUESTIONS: list[Question] = [
     *(
         Question(f"gamma of {loss}", tuple(recipe(loss, middle * factor) for factor in (1, 0.25, 4)), seeds=(0,))
@@ -184,14 +199,8 @@ QUESTIONS: list[Question] = [
         "loss at 64x64",
         (of_cpu("gamma-0.5-at-64px", "schedule.r1_gamma.64=0.5"), of_cpu("logistic-64px", "loss.name=logistic")),
     ),
-    Question(
-        "400 slices at 64x64",
-        (
-            of_cpu("frontal-400-at-64px", *FRONTAL, few=True),
-            of_cpu("frontal-400-fixed-at-64px", *FRONTAL, "augment.name=fixed", "augment.p=0.2", few=True),
-            of_cpu("frontal-400-init-at-64px", *FRONTAL, f"init={FROM_64}", *LAST_ONLY, few=True, grows=False),
-        ),
-    ),
+    Question("400 slices at 64x64", OF_400),
+    Question("400 slices at 64x64, lowest KID", tuple(map(of_lowest_kid, OF_400))),
 ]
 
 

@@ -1,6 +1,7 @@
 """The study on runs of seconds; what its rows decide, by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,14 @@ def test_an_arm_is_timed_trained_judged_and_kept(tiny_study, capsys, monkeypatch
     assert row["commit"] and row["cpu"] and row["precision"] in ("fp32", "bf16")
     assert {"kid", "kid.baseline", "kid.CN", "coverage.AD", "fidelity.auc", "fidelity.real", "tstr.auc"} <= row.keys()
     assert missing(recipes.QUESTIONS, read_rows(rows)) == []
+    seen = []
+    best = replace(recipes.QUESTIONS[0].arms[0], name="a-best", weights="best", run_of="a")
+    monkeypatch.setattr(recipes, "QUESTIONS", [*recipes.QUESTIONS, Question("of its best", (best,), seeds=(0,))])
+    assert missing(recipes.QUESTIONS, {}) == [(recipes.QUESTIONS[0].arms[0], 0)]  # the run comes first
+    assert missing(recipes.QUESTIONS, read_rows(rows)) == [(best, 0)]
+    monkeypatch.setattr(recipe_study, "measure", lambda *given: seen.append((given[0], given[3])) or {"kimg": 1.0})
+    assert recipe_study.main(["--arm", "a-best", *command[2:]]) == 0
+    assert seen == [(best, to / "a-s0")] and read_rows(rows)["a-best", 0]["cpu_seconds"] == row["cpu_seconds"]
     rows.unlink()
     monkeypatch.setattr(recipe_study, "measure", lambda arm, config, data, folder: {"kimg": 1.0, "kid": 0.5})
     assert recipe_study.main(command) == 0  # the run stands: it is judged again, not trained again
