@@ -9,6 +9,7 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.pixels import get_decoder
 
+from progan_style.scans import dicom
 from progan_style.scans.cutting import Cut, cut_slices
 from progan_style.scans.dicom import is_dicom, read_folder, read_frames, read_series, series_description
 from progan_style.scans.volumes import BadScan, read_volume
@@ -72,6 +73,20 @@ def test_a_series_is_described_by_its_first_picture(series, scan_tools):
     scan_tools.write_report(series / "A.dcm", SeriesDescription="phoenix report")
     assert series_description(series) == "T1 MPRAGE"
     assert read_folder(series).files[0] == "A.dcm" and len(read_folder(series).series[0]) == 60
+
+
+def test_a_flat_folder_is_looked_through_once_for_all_its_series(series, scan_tools):
+    other = scan_tools.write_dicom(series.parent / "made", *scan_tools.head(12.0), SeriesInstanceUID="1.9")
+    for path in other.iterdir():
+        path.rename(series / f"x{path.name}")
+    first, second = read_folder(series).series
+    before = dicom._dead_links.cache_info().misses
+    for names in (first, second):
+        assert read_series(series, names).data.shape[2] == len(names)
+    assert dicom._dead_links.cache_info().misses == before + 1
+    (series / "gone.dcm").symlink_to("nowhere")  # and anew once it was changed
+    with pytest.raises(BadScan, match=r"gone.dcm: a link to a file that is not there"):
+        read_series(series, first)
 
 
 def change(path, **values):

@@ -244,3 +244,19 @@ def test_the_mask_beside_a_folder_is_of_the_series_that_is_cut(localizers, scan_
     else:  # of which of the two it is, is not known
         assert [scan.masks for scan in plan.scans] == [(), ()]
         assert plan.remarks[0] == "1 masks (*_mask) beside the scans, 0 of them for a scan"
+
+
+def test_the_mask_beside_two_series_is_of_the_one_whose_row_is_in_use(scan_tools, tmp_path):
+    data, affine = scan_tools.head(12.0)
+    series = scan_tools.write_dicom(tmp_path / "in" / "T1", data, affine)
+    for path in scan_tools.write_dicom(tmp_path / "made", data, affine, SeriesInstanceUID="9.9").iterdir():
+        path.rename(series / f"x{path.name}")
+    scan_tools.write_nifti(tmp_path / "in" / "T1_mask.nii.gz", (data > 500).astype("uint8"), affine)
+    rows = ["path,subject,group", "T1/IM0000.dcm,1,AD", "T1/xIM0000.dcm,1,"]
+    masks = {}
+    for count in (2, 3):
+        (tmp_path / "l.csv").write_text("\n".join(rows[:count]))
+        plan = make_plan(tmp_path / "in", PrepareSettings(labels=tmp_path / "l.csv"))
+        masks[count] = [scan.masks for scan, label in zip(plan.scans, plan.classes, strict=True) if label]
+        assert plan.remarks[0] == "1 masks (*_mask) beside the scans, 1 of them for a scan"
+    assert masks == {2: [("T1_mask.nii.gz",)], 3: [("T1_mask.nii.gz",)]}

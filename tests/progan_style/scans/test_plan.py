@@ -215,3 +215,17 @@ def test_the_source_is_called_by_its_name_unless_that_is_a_patients(scan_tools, 
     scan_tools.write_dicom(tmp_path / "Roe" / "1" / "T1", *scan_tools.head(24.0), PatientName="")
     scan_tools.write_report(tmp_path / "Roe" / "2" / "SR.dcm", "Roe^Ann")  # a name of no scan that is cut
     assert make_plan(tmp_path / "Roe").name == "scans"
+
+
+def test_persons_whose_names_differ_in_separators_are_two(tmp_path):
+    """Neither has the other's header, nor the other's number."""
+    scans = [Scan("a/t", series=True, patients=("Doe^Jane",)), Scan("b/t")]
+    row = Row(2, Person("11"), "", "", "", {"of": "jane"})
+    named, *_ = named_by(scans, [Match(Person("1_1"), None), Match(Person("11"), row)], tmp_path)
+    assert named[1].row.columns == {"of": "jane"}
+    scans = [Scan(f"{k}/t", series=True, patients=("Doe^Jane",)) for k in "ab"]
+    named, *_ = named_by(scans, [Match(Person("Doe 1_1"), None), Match(Person("Doe 11"), None)], tmp_path)
+    assert [who.person.subject for who in named] == ["p0001", "p0002"]
+    stated = [Match(Person("doe 1_1"), None), Match(Person("doe 11"), None, stated=True)]
+    named, *_ = named_by([Scan("x"), Scan("y"), scans[0]], [*stated, Match(Person("7"), None)], tmp_path)
+    assert [who.person.subject for who in named] == ["p0001", "doe 11", "7"]
