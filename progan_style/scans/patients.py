@@ -43,8 +43,9 @@ class Patients:
     def words_in(self, text: str) -> frozenset[str]:
         """The words of a text that are a part of somebody's name, or parts of one name (doe, JaneDoe)."""
         words = set(re.findall(r"[^\W\d_]+", text.lower()))
-        for word in words - self.known.keys():
-            self.known[word] = word in self.names_with or self._is_joined(word)
+        for word in words:
+            if word not in self.known:
+                self.known[word] = word in self.names_with or self._is_joined(word)
         return frozenset(word for word in words if self.known[word])
 
     def _is_joined(self, word: str, of: frozenset[frozenset[str]] | None = None) -> bool:

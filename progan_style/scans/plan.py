@@ -172,7 +172,7 @@ def _each_left(not_cut: Sequence[tuple[Scan, str]], scans: Sequence[Scan]) -> li
     seen = {file for scan in scans for file in scan.real}
     left = []
     for scan, why in not_cut:
-        if not scan.real or not seen & set(scan.real):
+        if seen.isdisjoint(scan.real):
             left.append((scan, why))
         seen.update(scan.real)
     return left
