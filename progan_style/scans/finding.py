@@ -215,10 +215,7 @@ def each_once(scans: Sequence[Scan], root: Path, sure: Callable[[str], int]) -> 
 def with_sure_masks(scans: Sequence[Scan], used: Sequence[bool]) -> list[Scan]:
     """The scans without a mask that may as well be of another: beside a folder of several series that are cut."""
     claims = Counter(scan.masks for scan, cut in zip(scans, used, strict=True) if cut and scan.files)
-    return [
-        replace(scan, masks=()) if scan.files and (claims[scan.masks] > 1 or not cut) else scan
-        for scan, cut in zip(scans, used, strict=True)
-    ]
+    return [replace(scan, masks=()) if scan.files and claims[scan.masks] > 1 else scan for scan in scans]
 
 
 def about_masks(masks: int, scans: Sequence[Scan]) -> list[str]:

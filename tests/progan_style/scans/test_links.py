@@ -169,6 +169,22 @@ def test_links_that_lead_to_each_other_in_all_ways_end(tmp_path):
     assert [*planned(tmp_path)] == [f"{name}/sub-{name}.nii.gz" for name in names]
 
 
+def test_a_folder_is_not_read_in_itself_by_two_links(tmp_path):
+    make(tmp_path, "in/a/1.nii.gz", "out/b/2.nii.gz")
+    link(tmp_path / "in/a/x", tmp_path / "out/b")
+    link(tmp_path / "out/b/y", tmp_path / "in/a")
+    found = find_scans(tmp_path / "in")
+    assert [scan.path for scan in found.scans] == ["a/1.nii.gz", "a/x/2.nii.gz"] and not found.remarks
+
+
+def test_of_links_that_overlap_the_longest_name_tells_most(tmp_path):
+    """Where none names a person."""
+    make(tmp_path, "big/anna/old/T1.nii.gz", "big/anna/new/T1.nii.gz")
+    link(tmp_path / "in/a", tmp_path / "big/anna/new")
+    link(tmp_path / "in/b", tmp_path / "big")
+    assert [*planned(tmp_path / "in")] == ["b/anna/new/T1.nii.gz", "b/anna/old/T1.nii.gz"]
+
+
 def test_archives_and_files_that_are_not_read_are_counted_once(tmp_path):
     make(tmp_path, "a/x.nii.gz", "a/y.zip", "a/z.brik")
     link(tmp_path / "b", "a")
