@@ -297,7 +297,7 @@ def dicom(folder: Path) -> tuple[st.SearchStrategy[Made], Reader]:
 
     def read(path: Path) -> None:
         (series / "0.dcm").write_bytes(path.read_bytes())
-        reader.series_in(series)
+        reader.read_folder(series)
         reader.patient(series)
         reader.read_series(series)
 

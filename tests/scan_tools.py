@@ -146,6 +146,20 @@ def one_file(pixels: np.ndarray, inverted: bool):
     return dataset
 
 
+def write_report(path: Path, patient: str = "Doe^Jane", **header: object) -> Path:
+    """A structured report: a series of its own, without pictures."""
+    report = one_file(np.zeros((8, 8)), False)
+    for tag in ("Rows", "Columns", "PixelData"):
+        delattr(report, tag)
+    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    report.Modality, report.SeriesInstanceUID, report.PatientName = "SR", "9.9", patient
+    for name, value in header.items():
+        setattr(report, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report.save_as(path, enforce_file_format=True)
+    return path
+
+
 def phantom_volume(person, seed: int, geometry, tissues, step: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
     """A phantom person's brain, 14 mm below to 48 mm above MNI zero, int16 [256, 256, Z] on RAS axes, its affine."""
     from progan_style.phantoms.drawing import draw_slices

@@ -158,11 +158,18 @@ def _kind(text: str) -> str:
 
 
 def _description(scan: Scan, root: Path) -> str:
-    """SeriesDescription of a DICOM series, or of the JSON file that dcm2niix writes beside a volume."""
+    """SeriesDescription of a DICOM series, or of the JSON file that dcm2niix writes beside a volume; behind a link also
+    what the volume is called where it lies, and what is written beside it there."""
     if scan.series:
         return dicom.series_description(root / scan.path)
+    lies, called = Path(*scan.real) if scan.real else root / scan.path, scan.path.rpartition("/")[2]
+    said = _sidecar(root / scan.path) or (_sidecar(lies) if scan.real else "")
+    return said if lies.name == called else f"{said} {stem(lies.name)}".strip()
+
+
+def _sidecar(volume: Path) -> str:
     try:
-        sidecar = json.loads((root / f"{stem(scan.path)}.json").read_text(encoding="utf-8"))
+        sidecar = json.loads(volume.with_name(f"{stem(volume.name)}.json").read_text(encoding="utf-8"))
         return " ".join(str(sidecar.get(name, "")) for name in ("SeriesDescription", "ProtocolName"))
     except (OSError, ValueError, AttributeError):
         return ""

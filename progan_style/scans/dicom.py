@@ -5,10 +5,10 @@ SliceThickness; DICOM's LPS millimetres become RAS. Single-frame files and enhan
 (DICOM PS3.3 C.7.6.2 image plane, C.7.6.16 multi-frame functional groups; PS3.5 for pixels.)
 """
 
+import functools
 import gzip
 import io
 import os
-import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,6 @@ from progan_style.scans import formats
 from progan_style.scans.volumes import LARGEST, BadScan, Volume, check_affine, make_volume
 
 SUFFIXES = (".dcm", ".dicom", ".ima", ".dcm.gz", ".ima.gz", "")
-NO_NAMES = {"anon", "anonymous", "anonymized", "anonymised", "subject", "patient", "phantom", "sub", "none", "unknown"}
 UNEVEN = 0.1  # steps may differ by this share of the usual step; a gap of more is a missing slice
 
 
@@ -75,18 +74,35 @@ def read_file(path: Path, **how: Any) -> Any:
     return pydicom.dcmread(io.BytesIO(content), **how)
 
 
-def series_in(folder: str | Path) -> list[list[str]]:
-    """The names of the files of each series in a folder, by SeriesInstanceUID; files that name none are of no series,
-    nor are those without a picture (a report).
+@dataclass(frozen=True)
+class Folder:
+    """What the headers in a folder say."""
 
-    Every file is asked: a localizer has three among the T1's two hundred.
+    files: list[str]  # names of its DICOM files
+    series: list[list[str]]  # those of each series
+    named: dict[str, str]  # a file -> its PatientName, where it has one
+
+    def patients(self, files: Sequence[str]) -> tuple[str, ...]:
+        return tuple(sorted({self.named[name] for name in files if name in self.named}))
+
+
+def read_folder(folder: str | Path) -> Folder:
+    """The DICOM files of a folder, by SeriesInstanceUID; files that name none are of no series, nor are those without
+    a picture (a report).
+
+    Every file is asked: a localizer has three among the T1's two hundred, and a report alone may name the patient.
     """
+    found = Folder([], [], {})
     series: dict[str, list[str]] = {}
     for path in _files(Path(folder)):
-        uid, rows = _tags(path, "SeriesInstanceUID", "Rows")
+        uid, rows, patient = _tags(path, "SeriesInstanceUID", "Rows", "PatientName")
+        found.files.append(path.name)
         if uid and rows:
             series.setdefault(uid, []).append(path.name)
-    return list(series.values())
+        if patient:
+            found.named[path.name] = patient
+    found.series.extend(series.values())
+    return found
 
 
 def has_no_pictures(folder: str | Path) -> bool:
@@ -116,10 +132,7 @@ def read_series(folder: str | Path, names: Sequence[str] = ()) -> Volume:
 def _read_series(folder: str | Path, names: Sequence[str]) -> Volume:
     from pydicom.errors import InvalidDicomError
 
-    links = [
-        p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not os.path.exists(p)
-    ]
-    if links:
+    if links := _dead_links(str(folder), os.stat(folder).st_mtime_ns):
         raise BadScan(f"{links[0]}: {formats.why_not_there(links[0])} ({len(links)} such files)")
     files = [Path(folder) / name for name in names] or [*_files(Path(folder))]
     headers = []
@@ -154,9 +167,12 @@ def _read_series(folder: str | Path, names: Sequence[str]) -> Volume:
     return make_volume(data, affine, str(folder))
 
 
-def patient_name(path: str | Path) -> str:
-    """PatientName of a series (a folder, or its first file), only to keep it out of what is written; "" without one."""
-    return _first(path, "PatientName")
+@functools.lru_cache(maxsize=1)
+def _dead_links(folder: str, changed: int) -> list[Path]:
+    """Links to DICOM files that are not there; looked for once, not for each series of a folder."""
+    return [
+        p for p in sorted(Path(folder).iterdir()) if p.name.lower().endswith(SUFFIXES[:-1]) and not os.path.exists(p)
+    ]
 
 
 def series_description(path: str | Path) -> str:
@@ -184,17 +200,6 @@ def _tags(path: Path, *tags: str) -> tuple[str, ...]:
         return tuple(str(header.get(tag, "")) for tag in tags)
     except Exception:  # the file is broken: reading the series will say so
         return ("",) * len(tags)
-
-
-def parts_of(name: str) -> set[str]:
-    """The parts of a patient's name. A part with a digit is a pseudonym (123_S_4567), not a name."""
-    parts = {part.lower() for part in re.split(r"[\W_]+", name) if len(part) > 2 and part.isalpha()}
-    return parts - NO_NAMES
-
-
-def carries_name(text: str, name: str) -> bool:
-    """Whether a text holds a part of a patient's name."""
-    return any(part in text.lower() for part in parts_of(name))
 
 
 def _line(error: BaseException) -> str:

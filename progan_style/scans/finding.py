@@ -3,7 +3,7 @@
 import heapq
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from progan_style.scans.formats import NOT_READ, SUFFIXES
 
 MASKED_BY = ("brain", "bet", "hdbet", "brainmask", "biascorr_brain")  # NAME_bet_mask.nii.gz
 MASK = "_mask"  # a file whose name ends in it is no scan
+MOST_NAMES = 32  # of one folder, by links; links that lead to each other in all ways would give it endlessly many
 NO_DICOM = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".csv", ".tsv", ".json", ".txt", ".md", ".xml", ".html",
             ".pdf", ".gz", ".zip", ".tar", ".py", ".bval", ".bvec", ".hdr", ".rec", ".raw", *SUFFIXES)  # fmt: skip
 
@@ -23,13 +24,16 @@ class Scan:
     series: bool = False  # a folder of DICOM files, or the first file of one series in it
     masks: tuple[str, ...] = ()  # relative to SOURCE; one at most, if the scan is to be used
     files: tuple[str, ...] = ()  # names of the series' files, where their folder holds several series
+    real: tuple[str, ...] = ()  # where its files lie, links followed; known once the series are told apart
+    patients: tuple[str, ...] = ()  # by the headers of its files; never to be written
+    around: tuple[str, ...] = ()  # patients of other files in its folder
 
 
 @dataclass
 class Found:
     """What lies under SOURCE."""
 
-    scans: list[Scan]  # sorted by path
+    scans: list[Scan]  # sorted by path; one that links lead to stands here under each of its names
     masks: int = 0  # files that are named so, whether or not they are a scan's
     remarks: list[str] = field(default_factory=list)  # on what was not taken for one; they name nothing
     closed: list[str] = field(default_factory=list)  # folders that cannot be read, and why: for the screen alone
@@ -50,14 +54,15 @@ def find_scans(source: Path) -> Found:
         if _is_archive(source.name):
             raise ValueError(f"{source}: an archive; unpack it, and name the folder")
         return Found([Scan(source.name, False, _masks_of(source.name, os.listdir(source.parent)))])
-    scans, masks, archives, unread = [], 0, 0, 0
-    files_of, around, closed = _folders(source)
+    scans: list[Scan] = []
+    masks, archives, unread = set(), set(), set()  # where they lie
+    files_of, remarks, closed = _folders(source)
     for here, files in files_of.items():
         where = Path(here).relative_to(source).as_posix()
         prefix = "" if where == "." else f"{where}/"
         files = sorted(n for n in files if not n.startswith(".") and _is_file_or_dead_link(os.path.join(here, n)))
-        archives += sum(map(_is_archive, files))
-        unread += sum(n.lower().endswith(NOT_READ) for n in files)
+        archives |= {os.path.realpath(os.path.join(here, name)) for name in filter(_is_archive, files)}
+        unread |= {os.path.realpath(os.path.join(here, n)) for n in files if n.lower().endswith(NOT_READ)}
         lower = {name.lower() for name in files}
         found = []
         for name in files:
@@ -66,7 +71,7 @@ def find_scans(source: Path) -> Found:
             if name.lower().endswith(".hdr") and lower & {stem(name[:-4] + s).lower() + s for s in (".img", ".img.gz")}:
                 continue  # the header of a pair
             if stem(name).endswith(MASK):
-                masks += 1
+                masks.add(os.path.realpath(os.path.join(here, name)))
             else:
                 found.append(name)
         scans += [Scan(prefix + name, False, _masks_of(name, files, prefix)) for name in found]
@@ -74,69 +79,70 @@ def find_scans(source: Path) -> Found:
             outside = files_of.get(os.path.dirname(here), []) if prefix else []
             parent = prefix[:-1].rpartition("/")[0]
             scans.append(Scan(where, True, _masks_of(Path(here).name, outside, f"{parent}/" if parent else "")))
-    scans = _each_once(source, scans)
-    remarks = []
-    if closed:
-        remarks.append(f"{len(closed)} folders cannot be read")
-    if around:
-        remarks.append(f"{around} links lead to a folder that they lie in, and are not followed")
     if unread:
-        remarks.append(f"{unread} files are of formats that are not read ({', '.join(NOT_READ)})")
+        remarks.append(f"{len(unread)} files are of formats that are not read ({', '.join(NOT_READ)})")
     if archives:
-        remarks.append(f"{archives} archives (.zip, .tar, ...) are not unpacked")
-    return Found(sorted(scans, key=lambda scan: scan.path), masks, remarks, closed)
+        remarks.append(f"{len(archives)} archives (.zip, .tar, ...) are not unpacked")
+    return Found(sorted(scans, key=lambda scan: scan.path), len(masks), remarks, closed)
 
 
-def _folders(source: Path) -> tuple[dict[str, list[str]], int, list[str]]:
-    """Every folder from `source` on, with its files; one behind a link too, but each once -> those; how many links lead
-    to a folder that they lie in, which are not followed; the folders that cannot be read, with the reason.
+def _folders(source: Path) -> tuple[dict[str, list[str]], list[str], list[str]]:
+    """Every folder from `source` on, with its files, under each name that it has by links -> those; remarks, which name
+    nothing; the folders that cannot be read, with the reason.
 
-    A folder goes by its own place under `source`, wherever a link to it lies, for that names its person. Behind links
-    the outermost folder comes first, for the same reason.
+    A link to a folder that it lies in is not followed. The names through the fewest links come first, and a folder
+    stands there under MOST_NAMES of them.
     """
     found: dict[str, list[str]] = {}
-    around = 0
-    seen: set[tuple[int, int]] = set()
+    names: Counter[str] = Counter()  # where a folder lies -> how many names it has here
+    around: dict[str, str] = {}  # a link -> the folder that it leads to and lies in
+    too_many: set[str] = set()
     shut: dict[str, str] = {}  # where it lies -> its path under source, with the reason
 
     def note(error: OSError, here: str = "") -> None:
         here = here or error.filename
         shut.setdefault(os.path.realpath(here), f"{os.path.relpath(here, source)}: {error.strerror}")
 
-    starts = [(0, str(source))]
+    # Links on the way, the folder, where it lies, where these links lie
+    starts: list[tuple[int, str, str, tuple[str, ...]]] = [(0, str(source), os.path.realpath(source), ())]
     while starts:
-        _, start = heapq.heappop(starts)
-        for here, folders, files in os.walk(start, onerror=note) if os.path.realpath(start) not in shut else ():
+        links, start, place, crossed = heapq.heappop(starts)
+        if place in shut or names[place] >= MOST_NAMES:
+            too_many |= {place} - shut.keys()
+            continue
+        for here, folders, files in os.walk(start, onerror=note):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
+            real = os.path.normpath(f"{place}{os.sep}{os.path.relpath(here, start)}")
             try:
-                stat = os.stat(os.path.join(here, "."))  # asks for the right to enter it, too
+                os.stat(os.path.join(here, "."))  # asks for the right to enter it, too
             except OSError as error:
                 note(error, here)
                 folders.clear()
                 continue
-            if (stat.st_dev, stat.st_ino) in seen:
+            if names[real] >= MOST_NAMES:
+                too_many.add(real)
                 folders.clear()
                 continue
-            seen.add((stat.st_dev, stat.st_ino))
+            names[real] += 1
             found[here] = files
-            for link in filter(os.path.islink, (os.path.join(here, name) for name in folders)):
-                behind = os.path.realpath(link)
-                if any(_is_inside(os.path.realpath(place), behind) for place in (source, here)):
-                    around += not _is_inside(behind, os.path.realpath(source))
+            for name in (name for name in folders if os.path.islink(os.path.join(here, name))):
+                behind = os.path.realpath(os.path.join(here, name))
+                if any(_is_inside(lies, behind) for lies in (*crossed, real)):
+                    around[os.path.join(real, name)] = behind
                 else:
-                    heapq.heappush(starts, (behind.count(os.sep), link))
-    return found, around, [*shut.values()]
+                    heapq.heappush(starts, (links + 1, os.path.join(here, name), behind, (*crossed, real)))
+    remarks = []
+    if shut:
+        remarks.append(f"{len(shut)} folders cannot be read")
+    if lost := [link for link, behind in around.items() if behind not in names]:
+        remarks.append(f"{len(lost)} links lead to a folder that they lie in, and are not followed")
+    if too_many:
+        remarks.append(f"{len(too_many)} folders have more than {MOST_NAMES} names by links; they are read under these")
+    return found, remarks, [*shut.values()]
 
 
 def _is_inside(path: str, folder: str) -> bool:
     return f"{path}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}")
-
-
-def _each_once(source: Path, scans: Sequence[Scan]) -> list[Scan]:
-    """Without the links to files that are found by their own place."""
-    links = {scan.path for scan in scans if os.path.islink(source / scan.path)}
-    own = {os.path.realpath(source / scan.path) for scan in scans if scan.path not in links} if links else set()
-    return [scan for scan in scans if scan.path not in links or os.path.realpath(source / scan.path) not in own]
 
 
 def _is_file_or_dead_link(path: str) -> bool:
@@ -153,21 +159,62 @@ def _may_be_dicom(name: str) -> bool:
 
 
 def apart(scans: Sequence[Scan], root: Path) -> list[Scan]:
-    """Every series of DICOM files a scan of its own, also where several lie in one folder."""
+    """Every series of DICOM files a scan of its own, also where several lie in one folder; where the files of each scan
+    lie, and which patients their headers name."""
     found = []
+    folders: dict[str, dicom.Folder] = {}  # each is read once, whatever its names
     for scan in scans:
-        several = dicom.series_in(root / scan.path) if scan.series else []
-        if len(several) < 2:
-            found.append(scan)
-        else:
-            prefix = "" if scan.path == "." else f"{scan.path}/"
-            found += [Scan(prefix + files[0], True, scan.masks, tuple(files)) for files in several]
+        place = os.path.realpath(root / scan.path)
+        if not scan.series:
+            found.append(replace(scan, real=(place,)))
+            continue
+        folder = folders[place] = folders.get(place) or dicom.read_folder(place)
+        prefix = "" if scan.path == "." else f"{scan.path}/"
+        everybody = folder.patients(folder.files)
+        several = folder.series if len(folder.series) > 1 else []
+        for files in several:
+            real, named = _where(place, files), folder.patients(files)
+            found.append(Scan(prefix + files[0], True, scan.masks, tuple(files), real, named, everybody))
+        if not several:
+            found.append(replace(scan, real=_where(place, [*folder.series, folder.files][0]), patients=everybody))
     return sorted(found, key=lambda scan: scan.path)
 
 
-def with_sure_masks(scans: Sequence[Scan]) -> list[Scan]:
-    """The scans that are cut, without a mask that may as well be of another: beside a folder of several series."""
-    claims = Counter(scan.masks for scan in scans if scan.files)
+def _where(folder: str, files: Sequence[str]) -> tuple[str, ...]:
+    paths = [os.path.join(folder, name) for name in files]
+    return tuple(os.path.realpath(path) if os.path.islink(path) else path for path in paths)
+
+
+def each_once(scans: Sequence[Scan], root: Path, sure: Callable[[str], int]) -> list[list[Scan]]:
+    """The names of each scan, which share real files; first the one that it goes by.
+
+    sure: how surely a path says whose it is. Among equals a scan goes by its own place, else, for links may overlap, by
+    the longest name: it tells most. It has the masks that lie beside another name, if none lies beside its own.
+    """
+    number_of: dict[str, int] = {}  # a real file -> its scan
+    names: list[list[Scan]] = []
+    for scan in scans:
+        number = next((number_of[file] for file in scan.real if file in number_of), len(names))
+        names += [[]] * (number == len(names))
+        names[number] = [*names[number], scan]
+        number_of |= dict.fromkeys(scan.real, number)
+    here = os.path.realpath(root)
+
+    def order(scan: Scan) -> tuple[int, bool, int, str]:
+        own = _is_inside(scan.real[0], os.path.normpath(os.path.join(here, scan.path)))
+        return -sure(scan.path), not own, -scan.path.count("/"), scan.path
+
+    for i, mine in enumerate(names):
+        if len(mine) > 1:
+            first, *others = sorted(mine, key=order)
+            masks = {os.path.realpath(root / mask): mask for scan in others for mask in scan.masks}
+            names[i] = [replace(first, masks=first.masks or tuple(sorted(masks.values()))), *others]
+    return sorted(names, key=lambda mine: mine[0].path)
+
+
+def with_sure_masks(scans: Sequence[Scan], used: Sequence[bool]) -> list[Scan]:
+    """The scans without a mask that may as well be of another: beside a folder of several series that are cut."""
+    claims = Counter(scan.masks for scan, cut in zip(scans, used, strict=True) if cut and scan.files)
     return [replace(scan, masks=()) if scan.files and claims[scan.masks] > 1 else scan for scan in scans]
 
 

@@ -5,7 +5,7 @@ several parts of a path fit different subjects of the sheet, none is chosen: it 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -24,6 +24,52 @@ class Match:
     why_not: str = ""  # there is no row
 
 
+@dataclass(frozen=True)
+class _Index:
+    """The rows of a sheet by what they name."""
+
+    by_path: dict[str, Row]
+    by_image: dict[str, Row]
+    by_subject: dict[str, list[Row]]  # by key()
+    by_part: dict[str, list[Row]]  # ... of those that a bare part of a path may name: rows that name no path
+
+
+def _index(sheet: Sheet) -> _Index:
+    index = _Index({}, {}, {}, {})
+    for row in sheet.rows:
+        index.by_subject.setdefault(key(row.person.subject), []).append(row)
+        if row.path:
+            index.by_path[row.path] = row
+            continue
+        index.by_part.setdefault(key(row.person.subject), []).append(row)
+        if row.person.image:
+            index.by_image[row.person.image.lower()] = row
+    return index
+
+
+def reader(
+    sheet: Sheet | None, names: Names | None = None, nearest: int | None = None
+) -> Callable[[str], tuple[int, str]]:
+    """How surely a path says whose scan it is, and whose: 3 by a row of this path or image, 2 by another row, 1 by its
+    own words, 0 not at all."""
+    index = _index(sheet) if sheet is not None else _Index({}, {}, {}, {})
+
+    def read(path: str) -> tuple[int, str]:
+        try:
+            person = names(path) if names else from_path(path)
+            if row := index.by_path.get(path) or index.by_image.get(person.image.lower()):
+                return 3, row.person.subject
+            if sheet is not None and names is None:
+                person = _one_reading(path, person, index, sheet)
+        except ValueError:  # of the name that is chosen it will be told
+            return 0, ""
+        mine = index.by_subject.get(key(person.subject), [])
+        row = _of_visit(person, mine, nearest, sheet is not None and sheet.has_groups)
+        return (2, row.person.subject) if row else (int(person.subject != ""), person.subject)
+
+    return read
+
+
 def match(
     paths: Sequence[str],
     sheet: Sheet | None,
@@ -39,18 +85,15 @@ def match(
     persons = [names(path) if names else from_path(path) for path in paths]
     if sheet is None:
         return [Match(person, None, names is not None) for person in persons]
-    by_path = {row.path: row for row in sheet.rows if row.path}
-    by_image = {row.person.image.lower(): row for row in sheet.rows if row.person.image and not row.path}
-    by_subject: dict[str, list[Row]] = {}
-    for row in sheet.rows:
-        by_subject.setdefault(key(row.person.subject), []).append(row)
+    index = _index(sheet)
+    by_subject = index.by_subject
     rows: list[Row | None] = []
     said = said or [person.subject if names else "" for person in persons]
     for i, (path, person) in enumerate(zip(paths, persons, strict=True)):
-        own = by_path.get(path) or by_image.get(person.image.lower())
+        own = index.by_path.get(path) or index.by_image.get(person.image.lower())
         if own is None:
             is_known = names is not None or (said[i] != "" and key(said[i]) in by_subject)
-            read = person if is_known else _one_reading(path, person, by_subject, sheet)
+            read = person if is_known else _one_reading(path, person, index, sheet)
             persons[i] = replace(read, subject=said[i]) if is_known else read
             own = _of_visit(persons[i], by_subject.get(key(persons[i].subject), []), nearest, sheet.has_groups)
         rows.append(own)
@@ -84,11 +127,13 @@ def one_name(
     told: dict[str, str] = {}  # a person as before -> the one name after; "" if guesses have several
     sure: dict[str, int] = {}  # a person who is stated -> a scan that has a name after
     for i, (old, new) in enumerate(zip(before, after, strict=True)):
-        j = first.setdefault(key(old), i) if key(old) in spelled else i
+        j = first.setdefault(key(old), i) if key(old) in spelled and not _of_bids(old, paths[i]) else i
         if separated(before[j]) != separated(old):
+            folder = "/".join(paths[i].split("/")[:-1][:1])
             raise ValueError(
                 f"{paths[j]} and {paths[i]}: subjects {before[j]} and {old} differ in their separators alone; expected "
                 f"one spelling of a person, or other names"
+                + (f"; --exclude '{folder}/*' leaves scans out" if folder else "")
             )
         if not old or not new:
             continue
@@ -108,13 +153,22 @@ def one_name(
     ]
 
 
-def _one_reading(path: str, person: Person, by_subject: Mapping[str, list[Row]], sheet: Sheet) -> Person:
+def _of_bids(subject: str, path: str) -> bool:
+    """Whether a path names somebody as BIDS does, which allows no separators: sub-2019001 may be 2019-001."""
+    return re.search(rf"(?:^|[/_])sub-{re.escape(subject)}(?![A-Za-z0-9])", path) is not None
+
+
+def _one_reading(path: str, person: Person, index: _Index, sheet: Sheet) -> Person:
     """The subject of the sheet that a path names, as the path spells it, `person` if it names none.
+
+    A row that names a path speaks of others by a name of BIDS, ADNI or OASIS alone: the subject 1 of 1/1/T1.nii.gz is
+    not who was scanned in 2/1.
 
     Raises ValueError if it names several, unless the scan is left out whoever it is of: rows with groups, all of other
     scans.
     """
-    readings = _readings(path, by_subject)
+    by_subject = index.by_subject
+    readings = _readings(path, index.by_part)
     known = [key(other.subject) for other in persons_in(path)]
     found = [name for name in known or readings if name in by_subject]
     if len(found) > 1:

@@ -240,7 +240,8 @@ def _ask_sheet(
         )
     if left:
         lines.append(f"LEFT OUT  {len(left)} slices whose row has no group in use: {some(left)}")
-    return {path: picture for path, picture in pictures.items() if path not in {*gone, *left}}, lines
+    out = {*gone, *left}
+    return {path: picture for path, picture in pictures.items() if path not in out}, lines
 
 
 def _name_persons(pictures: Mapping[str, writing.Picture], matches: Sequence[Match], sheet: Sheet) -> None:

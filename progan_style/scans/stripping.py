@@ -1,7 +1,8 @@
 """A tool of the user's that finds the brain: a command line, run without a shell, once per scan.
 
 The command never sees a name of the study: the scan is written as scan.nii.gz into a folder that is removed afterwards,
-and the tool runs there.
+and the tool runs there. What the command names is found from there as from the folder in which the user typed it: files
+by their whole paths, folders by links, modules of Python by PYTHONPATH.
 """
 
 import os
@@ -9,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +40,33 @@ def parse_command(text: str) -> tuple[str, ...]:
 def _absolute(word: str) -> str:
     """A word that names a file of the folder in which the command was typed (a model, --model=FILE), by its whole path.
 
-    A bare name is one of a file only, for a folder may be called as an option's value is.
+    A bare name is one of a file only, for a folder may be called as an option's value is: see _link_folders.
     """
-    option, _, value = word.partition("=")
-    for start, name in (("", word), (f"{option}=", value)):
+    for start, name in _names_in(word):
         if os.path.exists(name) if os.sep in name else os.path.isfile(name):
             return start + os.path.abspath(name)
     return word
+
+
+def _names_in(word: str) -> list[tuple[str, str]]:
+    """What may be a name in a word, with what stands before it: all of it, or what follows --option=."""
+    option, _, value = word.partition("=")
+    return [("", word), (f"{option}=", value)]
+
+
+def _link_folders(command: Sequence[str], here: str) -> None:
+    """Links in the folder `here` to those folders of the user's that the command names by a bare word (models)."""
+    for name in {name for word in command for _, name in _names_in(word)} - {"", os.curdir, os.pardir}:
+        if os.sep not in name and os.path.isdir(name):
+            os.symlink(os.path.abspath(name), os.path.join(here, name))
+
+
+def _environment(program: str) -> dict[str, str]:
+    """The user's; for a Python also with the user's folder, in which `python -m` looks for modules."""
+    ours = dict(os.environ)
+    if program.startswith("python"):
+        ours["PYTHONPATH"] = os.pathsep.join(filter(None, (os.getcwd(), ours.get("PYTHONPATH", ""))))
+    return ours
 
 
 def find_brain(volume: Volume, command: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -59,12 +81,14 @@ def find_brain(volume: Volume, command: tuple[str, ...]) -> NDArray[np.bool_]:
     with tempfile.TemporaryDirectory(prefix="strip-") as folder:
         files = {"{" + name + "}": Path(folder) / f"{name}.nii.gz" for name in ("scan", "mask", "brain")}
         nib.save(nib.Nifti1Image(volume.data, volume.affine), files["{scan}"])
+        _link_folders(command[1:], folder)
         words = list(command)
         for name, path in files.items():
             words = [word.replace(name, str(path)) for word in words]
         try:
             done = subprocess.run(
                 words,
+                env=_environment(program),
                 cwd=folder,  # two tools at once would find each other's files in a folder that they share
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -25,7 +25,8 @@ from progan_style.scans.finding import Scan
 from progan_style.scans.matching import Match
 from progan_style.scans.outcomes import Outcome, remarks, told
 from progan_style.scans.participants import safe_names
-from progan_style.scans.plan import WITHHELD, Plan, make_plan
+from progan_style.scans.patients import WITHHELD, carries
+from progan_style.scans.plan import Plan, make_plan
 from progan_style.scans.settings import USUAL, PrepareSettings
 from progan_style.scans.split import parse_shares
 from progan_style.scans.template import load_template
@@ -233,7 +234,7 @@ def _scan_row(i: int, plan: Plan, ids: Mapping[int, str], outcomes: Mapping[int,
     outcome = outcomes.get(i)
     state = "left out" if outcome is None else "failed" if outcome.error else "used"
     outcome = outcome or Outcome()
-    why = WITHHELD if dicom.carries_name(outcome.error, plan.patients[i]) else outcome.error
+    why = WITHHELD if carries(outcome.error, plan.patients[i]) else outcome.error
     return {
         "scan": ids.get(i, ""),
         "source": plan.paths[i],

@@ -125,6 +125,12 @@ def test_scans_of_nobody_whose_names_go_on_each_other_are_one_person_s(tmp_path)
     assert len(make_plan(tmp_path, PrepareSettings(exclude=("*_later*",))).scans) == 2
 
 
+def test_sessions_of_persons_whose_names_differ_in_separators_are_two(tmp_path):
+    names = ("1_1/ses-1/T1.nii.gz", "11/ses-1/T1.nii.gz")
+    plan = make_plan(touched(tmp_path, *names), PrepareSettings(names="{subject}/ses-{session}/*"))
+    assert [who.person.subject for who in plan.matches] == ["11", "1_1"]
+
+
 def test_a_label_map_beside_a_scan_is_known_by_its_values(scan_tools, tmp_path):
     data, affine = scan_tools.head(8.0)
     scan_tools.write_nifti(tmp_path / "sub-01" / "t.nii.gz", data, affine)

@@ -9,8 +9,9 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.pixels import get_decoder
 
+from progan_style.scans import dicom
 from progan_style.scans.cutting import Cut, cut_slices
-from progan_style.scans.dicom import carries_name, is_dicom, patient_name, read_frames, read_series
+from progan_style.scans.dicom import is_dicom, read_folder, read_frames, read_series, series_description
 from progan_style.scans.volumes import BadScan, read_volume
 
 CUT = Cut(slices=5, spacing=8.0, size=64)
@@ -61,13 +62,31 @@ def test_what_is_a_dicom_file(series, tmp_path):
     (tmp_path / "DICOMDIR").write_bytes(files[1].read_bytes())
     assert is_dicom(bare) and is_dicom(files[1]) and not is_dicom(tmp_path / "note")
     assert not is_dicom(tmp_path / "DICOMDIR")  # a table of contents
-    assert patient_name(series) == "Doe^Jane"
+    found = read_folder(series)
+    assert found.patients(found.files) == ("Doe^Jane",) and len(found.series) == 1
 
 
-def test_a_name_is_known_when_it_is_carried():
-    assert carries_name("scans/DOE_JANE/T1", "Doe^Jane") and carries_name("janedoe.nii", "Doe^Jane")
-    assert not carries_name("123_S_4567/T1", "123_S_4567")  # a pseudonym has digits
-    assert not carries_name("sub-01", "") and not carries_name("anonymous/1", "Anonymous")
+def test_a_series_is_described_by_its_first_picture(series, scan_tools):
+    """A report may come before it."""
+    for path in series.iterdir():
+        change(path, SeriesDescription="T1 MPRAGE")
+    scan_tools.write_report(series / "A.dcm", SeriesDescription="phoenix report")
+    assert series_description(series) == "T1 MPRAGE"
+    assert read_folder(series).files[0] == "A.dcm" and len(read_folder(series).series[0]) == 60
+
+
+def test_a_flat_folder_is_looked_through_once_for_all_its_series(series, scan_tools):
+    other = scan_tools.write_dicom(series.parent / "made", *scan_tools.head(12.0), SeriesInstanceUID="1.9")
+    for path in other.iterdir():
+        path.rename(series / f"x{path.name}")
+    first, second = read_folder(series).series
+    before = dicom._dead_links.cache_info().misses
+    for names in (first, second):
+        assert read_series(series, names).data.shape[2] == len(names)
+    assert dicom._dead_links.cache_info().misses == before + 1
+    (series / "gone.dcm").symlink_to("nowhere")  # and anew once it was changed
+    with pytest.raises(BadScan, match=r"gone.dcm: a link to a file that is not there"):
+        read_series(series, first)
 
 
 def change(path, **values):
@@ -82,7 +101,7 @@ def test_files_packed_by_gzip_are_the_same_series(series, tmp_path):
     for path in series.iterdir():
         (tmp_path / "packed" / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     assert np.array_equal(read_series(tmp_path / "packed").data, read_series(series).data)
-    assert patient_name(tmp_path / "packed") == "Doe^Jane"
+    assert set(read_folder(tmp_path / "packed").named.values()) == {"Doe^Jane"}
     cut_off = next((tmp_path / "packed").iterdir())
     cut_off.write_bytes(cut_off.read_bytes()[:200])
     with pytest.raises(BadScan, match=r"dcm.gz: cannot be read as DICOM"):

@@ -4,7 +4,6 @@ import errno
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from progan_style import Cut, PrepareSettings, prepare_study
@@ -22,6 +21,11 @@ def make(root, *names):
 
 def paths(root):
     return [scan.path for scan in find_scans(root).scans]
+
+
+def used(root, **settings):
+    """The scans that are cut, each under one name."""
+    return [scan.path for scan in make_plan(root, PrepareSettings(**settings)).scans]
 
 
 @pytest.mark.parametrize("name", ("a.nii", "a.nii.gz", "a.NII.GZ", "a.mgz", "a.img"))
@@ -134,7 +138,7 @@ def test_folders_behind_links_are_read_once_and_those_that_cannot_be_are_told(tm
         return walk(path)
 
     make(tmp_path, "in/T1.nii.gz")
-    assert paths(tmp_path / "in") == ["T1.nii.gz", *(f"sub-0{k}/sub-0{k}_T1w.nii.gz" for k in (1, 2, 3))]
+    assert used(tmp_path / "in") == ["T1.nii.gz", *(f"sub-0{k}/sub-0{k}_T1w.nii.gz" for k in (1, 2, 3))]
     monkeypatch.setattr(os, "scandir", scandir)
     found = find_scans(tmp_path / "in")
     assert [scan.path[:6] for scan in found.scans] == ["T1.nii", "sub-01", "sub-02"]
@@ -182,7 +186,7 @@ def test_a_folder_goes_by_its_own_place_wherever_a_link_to_it_lies(tmp_path):
     (tmp_path / "in" / "a").symlink_to(tmp_path / "big" / "sub-02" / "ses-2")
     (tmp_path / "in" / "b").symlink_to(tmp_path / "big")  # links may overlap: the outermost tells most
     own = [f"sub-01/ses-{k}/T1.nii.gz" for k in (1, 2)]
-    assert paths(tmp_path / "in") == [*(f"b/sub-02/ses-{k}/T1.nii.gz" for k in (1, 2)), *own]
+    assert used(tmp_path / "in") == [*(f"b/sub-02/ses-{k}/T1.nii.gz" for k in (1, 2)), *own]
 
 
 def test_a_link_out_of_source_is_followed_but_not_to_a_folder_that_it_lies_in(tmp_path):
@@ -212,21 +216,10 @@ def test_a_folder_that_cannot_be_entered_ends_nothing(error, tmp_path, monkeypat
     assert found.remarks == ["1 folders cannot be read"] and found.closed == [f"p01: {os.strerror(error)}"]
 
 
-def write_report(scan_tools, path):
-    """A structured report: a series of its own, without pictures."""
-    report = scan_tools.one_file(np.zeros((8, 8)), False)
-    for tag in ("Rows", "Columns", "PixelData"):
-        delattr(report, tag)
-    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
-    report.Modality, report.SeriesInstanceUID = "SR", "9.9"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    report.save_as(path, enforce_file_format=True)
-
-
 def test_a_series_without_pictures_is_no_scan(scan_tools, tmp_path):
     series = scan_tools.write_dicom(tmp_path / "sub-01" / "T1", *scan_tools.head(12.0))
-    write_report(scan_tools, series / "SR.dcm")
-    write_report(scan_tools, tmp_path / "sub-01" / "report" / "SR.dcm")
+    scan_tools.write_report(series / "SR.dcm")
+    scan_tools.write_report(tmp_path / "sub-01" / "report" / "SR.dcm")
     plan = make_plan(tmp_path)
     assert [scan.path for scan in plan.scans] == ["sub-01/T1"]
     assert plan.left == [("sub-01/report", "DICOM files without pictures")]
@@ -251,3 +244,19 @@ def test_the_mask_beside_a_folder_is_of_the_series_that_is_cut(localizers, scan_
     else:  # of which of the two it is, is not known
         assert [scan.masks for scan in plan.scans] == [(), ()]
         assert plan.remarks[0] == "1 masks (*_mask) beside the scans, 0 of them for a scan"
+
+
+def test_the_mask_beside_two_series_is_of_the_one_whose_row_is_in_use(scan_tools, tmp_path):
+    data, affine = scan_tools.head(12.0)
+    series = scan_tools.write_dicom(tmp_path / "in" / "T1", data, affine)
+    for path in scan_tools.write_dicom(tmp_path / "made", data, affine, SeriesInstanceUID="9.9").iterdir():
+        path.rename(series / f"x{path.name}")
+    scan_tools.write_nifti(tmp_path / "in" / "T1_mask.nii.gz", (data > 500).astype("uint8"), affine)
+    rows = ["path,subject,group", "T1/IM0000.dcm,1,AD", "T1/xIM0000.dcm,1,"]
+    masks = {}
+    for count in (2, 3):
+        (tmp_path / "l.csv").write_text("\n".join(rows[:count]))
+        plan = make_plan(tmp_path / "in", PrepareSettings(labels=tmp_path / "l.csv"))
+        masks[count] = [scan.masks for scan, label in zip(plan.scans, plan.classes, strict=True) if label]
+        assert plan.remarks[0] == "1 masks (*_mask) beside the scans, 1 of them for a scan"
+    assert masks == {2: [("T1_mask.nii.gz",)], 3: [("T1_mask.nii.gz",)]}

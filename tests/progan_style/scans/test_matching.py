@@ -138,14 +138,40 @@ def test_a_person_goes_by_the_name_that_the_sheet_gives_one_of_the_scans(tmp_pat
             (subject, True, True),
             (subject, False, False),
         ]
-    found = sheet(tmp_path, "path,subject,age\np07/one.nii,p07,71\np08/one.nii,p08,71\n")
-    two, both = match(["p07/two.nii", "x/p08_two.nii"], found)
-    assert (two.person.subject, both.person.subject) == ("p07", "p08") and not two.row
-    assert two.why_not == "the rows of subject p07 name other scans, in column path"
-    with pytest.raises(ValueError, match="fits subject p07"):  # it would be cut as a person of its own
-        match(["p07/p08_two.nii"], found)
-    grouped = sheet(tmp_path, "path,subject,group\np07/one.nii,p07,AD\np08/one.nii,p08,CN\n")
-    assert not match(["p07/p08_two.nii"], grouped)[0].row  # and is left out
+    bids = "path,subject,{}\nsub-07/one.nii,07,{}\nsub-08/one.nii,08,{}\n"
+    found = sheet(tmp_path, bids.format("age", 71, 72))
+    (two,) = match(["sub-07/two.nii"], found)
+    assert two.person.subject == "07" and not two.row
+    assert two.why_not == "the rows of subject 07 name other scans, in column path"
+    with pytest.raises(ValueError, match="fits subject 08"):  # it would be cut as a person of its own
+        match(["sub-07/sub-08_two.nii"], found)
+    grouped = sheet(tmp_path, bids.format("group", "AD", "CN"))
+    assert not match(["sub-07/sub-08_two.nii"], grouped)[0].row  # and is left out
+
+
+def test_a_row_that_names_a_path_names_nobody_by_a_part_of_another(tmp_path):
+    """2 of 1/2 is a visit as likely as a person."""
+    found = sheet(tmp_path, "path,subject,age\n1/1/T1.nii.gz,1,70\n2/1/T1.nii.gz,2,71\n")
+    paths = ["1/1/T1.nii.gz", "2/1/T1.nii.gz", "1/2/T1.nii.gz", "11/1/T1.nii.gz", "2/x_1.nii"]
+    assert [who.person.subject for who in match(paths, found)] == ["1", "2", "", "", ""]
+    stated = match(paths[:4], found, Names("{subject}/*/*"))  # 11 is nobody of the sheet
+    assert [who.person.subject for who in stated] == ["1", "2", "1", "11"]
+
+
+def test_a_bids_name_allows_no_separators_and_contradicts_none(tmp_path):
+    found = sheet(tmp_path, "participant_id,age\nsub-2019001,70\nsub-OAS10001,71\n")
+    paths = [
+        "sub-2019001/anat/sub-2019001_T1w.nii.gz",
+        "sourcedata/2019-001/T1",
+        "sub-OAS10001/anat/sub-OAS10001_T1w.nii.gz",
+        "sourcedata/OAS1_0001_MR1/T1",
+    ]
+    for order in (paths, paths[::-1]):
+        assert [who.person.subject for who in match(order, found)] == [
+            "OAS10001" if "OAS" in path else "2019001" for path in order
+        ]
+    with pytest.raises(ValueError, match=r"2019-001 and 20-19001 differ .* --exclude 'sourcedata/\*' leaves"):
+        match([*paths, "sourcedata/20-19001/T1"], found)  # one of which it is not
 
 
 def test_two_names_in_the_sheet_for_one_who_is_stated_to_be_one_are_an_error(tmp_path):

@@ -7,12 +7,14 @@ import pytest
 from progan_style.data.persons import Person
 from progan_style.scans.finding import Scan
 from progan_style.scans.matching import Match
-from progan_style.scans.plan import WITHHELD, make_plan, name_scans, patients_in
+from progan_style.scans.participants import Row
+from progan_style.scans.patients import WITHHELD, patients_in
+from progan_style.scans.plan import make_plan, name_scans
 from progan_style.scans.settings import PrepareSettings
 
 
 def named_by(scans, matches, root):
-    return name_scans(scans, matches, root, patients_in(scans, root)[0])
+    return name_scans(scans, matches, root, patients_in(scans))
 
 
 def study(tmp_path, *names, sheet=None):
@@ -47,27 +49,26 @@ def test_a_scan_that_names_nobody_is_a_person_of_its_own(tmp_path):
     assert any(line.startswith("PERSONS   2 scans name no person") for line in plan.lines)
 
 
-def test_a_running_number_is_nobodys_name(monkeypatch, tmp_path):
+def test_a_running_number_is_nobodys_name(tmp_path):
     names = ("a.nii.gz", "p0001.nii.gz", "sub-P0002_T1w.nii.gz", "z.nii.gz")
     plan = study(tmp_path, *names, sheet="subject,age\np0001,71\n")
     assert [who.person.subject for who in plan.matches] == ["p0003", "p0001", "P0002", "p0004"]
-    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
-    scans = [Scan("doe/t1", series=True), Scan("p0001.nii.gz")]
+    scans = [Scan("doe/t1", series=True, patients=("Doe^Jane",)), Scan("p0001.nii.gz")]
     named, *_ = named_by(scans, [Match(Person("doe"), None), Match(Person("p0001"), None)], tmp_path)
     assert [who.person.subject for who in named] == ["p0002", "p0001"]
 
 
-def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(monkeypatch, tmp_path):
-    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
+def test_a_patients_name_in_a_path_is_neither_the_persons_nor_written(tmp_path):
     who = Match(Person("doe_jane", "jane"), None)
-    named, paths, patients, unknown = named_by([Scan("doe_jane/t1", series=True)], [who], tmp_path)
+    named, paths, patients, unknown = named_by(
+        [Scan("doe_jane/t1", series=True, patients=("Doe^Jane",))], [who], tmp_path
+    )
     assert named[0].person.subject == "p0001" and named[0].person.session == ""
-    assert paths == [WITHHELD] and patients == ["Doe^Jane"] and unknown == 0
+    assert paths == [WITHHELD] and patients == [{"doe", "jane"}] and unknown == 0
 
 
-def test_two_scans_of_one_patient_whose_name_is_withheld_stay_one_person(monkeypatch, tmp_path):
-    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
-    scans = [Scan(f"{k}/t1", series=True) for k in "ab"]
+def test_two_scans_of_one_patient_whose_name_is_withheld_stay_one_person(tmp_path):
+    scans = [Scan(f"{k}/t1", series=True, patients=("Doe^Jane",)) for k in "ab"]
     named, *_ = named_by(scans, [Match(Person("Jane Doe"), None, stated=True)] * 2, tmp_path)
     assert [who.person.subject for who in named] == ["p0001", "p0001"] and all(who.stated for who in named)
 
@@ -78,10 +79,9 @@ def test_a_folder_without_scans_is_refused(tmp_path):
         make_plan(tmp_path / "in")
 
 
-def test_a_withheld_name_is_withheld_of_all_scans_of_that_person(monkeypatch, tmp_path):
+def test_a_withheld_name_is_withheld_of_all_scans_of_that_person(tmp_path):
     """Also of those whose header does not tell it, which would be another person beside."""
-    monkeypatch.setattr("progan_style.scans.plan.dicom.patient_name", lambda path: "Doe^Jane")
-    scans = [Scan("DOE_1.nii.gz"), Scan("DOE/t1", series=True), Scan("ROE.nii.gz")]
+    scans = [Scan("DOE_1.nii.gz"), Scan("DOE/t1", series=True, patients=("Doe^Jane",)), Scan("ROE.nii.gz")]
     whose = [
         Match(Person("doe"), None, why_not="of subject doe"),
         Match(Person("DOE"), None),
@@ -89,7 +89,7 @@ def test_a_withheld_name_is_withheld_of_all_scans_of_that_person(monkeypatch, tm
     ]
     named, paths, patients, _ = named_by(scans, whose, tmp_path)
     assert [who.person.subject for who in named] == ["p0001", "p0001", "ROE"] and not named[0].why_not
-    assert paths == [WITHHELD, WITHHELD, "ROE.nii.gz"] and patients == ["Doe^Jane", "Doe^Jane", ""]
+    assert paths == [WITHHELD, WITHHELD, "ROE.nii.gz"] and patients == [{"doe", "jane"}, {"doe", "jane"}, set()]
 
 
 def test_no_path_that_is_written_holds_a_patients_name(scan_tools, tmp_path):
@@ -133,3 +133,99 @@ def test_a_folder_that_cannot_be_read_is_named_on_the_screen_alone(scan_tools, t
     plan = make_plan(tmp_path / "in")
     assert "NOT READ  1 folders: DOE_JANE/b: Permission denied" in plan.lines
     assert plan.remarks[0] == "1 folders cannot be read" and "DOE" not in " ".join(plan.remarks)
+
+
+def test_a_running_number_is_no_subject_of_the_sheet(tmp_path):
+    """Also of one that has no scan: the number would give its row's person another's scan."""
+    plan = study(tmp_path, "aa.nii.gz", "bb.nii.gz", sheet="subject,age\np0001,71\np0002,72\n")
+    assert [who.person.subject for who in plan.matches] == ["p0003", "p0004"]
+
+
+def smiths(first, second):
+    return [Scan(f"Smith_{name}/ses-x", series=True, patients=(f"Smith^{name}",)) for name in (first, second)]
+
+
+def test_cells_sessions_and_subjects_are_held_against_their_own_patient_alone(tmp_path):
+    scans = smiths("John", "Eli")
+    whose = [Match(Person(f"Smith_{name}", "baseline"), None, stated=True) for name in ("John", "Eli")]
+    named, paths, *_ = named_by(scans, whose, tmp_path)
+    assert named[0].person.session == "baseline" and paths == [WITHHELD] * 2
+    cells = {"site": "Mayo Clinic", "note": "visit in May", "of": "john is well"}
+    whose = [Match(Person(name), Row(2, Person(name), "", "", "", cells), stated=True) for name in ("7", "mayor")]
+    named, *_ = named_by(smiths("John", "May"), whose, tmp_path)
+    assert named[0].row.columns == {name: cells[name] for name in ("site", "note")}
+    assert named[0].person.subject == "7" and named[1].row.columns == {"of": cells["of"]}
+    other = named_by(
+        [*smiths("John", "May"), Scan("x.nii")], [*whose, Match(Person("may"), None, stated=True)], tmp_path
+    )
+    assert other[0][2].person.subject == "may"  # as the sheet has it
+
+
+def test_a_guess_from_a_path_is_held_against_all_patients(tmp_path):
+    """It is a part of a path that may not be written."""
+    scans = [*smiths("John", "May"), Scan("sub-MaySmith_T1w.nii.gz")]
+    whose = [Match(Person(name), None) for name in ("7", "8", "MaySmith")]
+    named, paths, *_ = named_by(scans, whose, tmp_path)
+    assert named[2].person.subject == "p0001" and paths[2] == WITHHELD
+
+
+def test_one_phantom_withholds_no_path(scan_tools, tmp_path):
+    data, affine = scan_tools.head(12.0)
+    scan_tools.write_dicom(tmp_path / "in" / "7" / "mri", data, affine, PatientName="MRI^Volunteer")
+    scan_tools.write_nifti(tmp_path / "in" / "mri" / "test_8.nii.gz", data, affine)
+    plan = make_plan(tmp_path / "in", PrepareSettings(include=("*",)))
+    assert plan.paths == ["7/mri", "mri/test_8.nii.gz"] and not any("WITHHELD" in line for line in plan.lines)
+
+
+def test_how_many_paths_are_withheld_is_told(scan_tools, tmp_path):
+    data, affine = scan_tools.head(12.0)
+    scan_tools.write_dicom(tmp_path / "DOE_JANE" / "T1", data, affine)
+    scan_tools.write_nifti(tmp_path / "DOE_JANE" / "FLAIR.nii.gz", data, affine)
+    assert "WITHHELD  2 paths hold a patient's name, and are not written" in make_plan(tmp_path).lines
+
+
+@pytest.mark.parametrize("flat", (False, True))
+def test_a_name_that_a_report_alone_carries_is_no_less_withheld(flat, scan_tools, tmp_path):
+    """flat: the pictures are of two series, so that the report's is none of them."""
+    folder = tmp_path / "Doe_Jane"
+    for uid in "12"[: 1 + flat]:
+        made = scan_tools.write_dicom(tmp_path / uid, *scan_tools.head(24.0), PatientName="", SeriesInstanceUID=uid)
+        folder.mkdir(exist_ok=True)
+        for path in made.iterdir():
+            path.rename(folder / f"{uid}-{path.name}")
+        made.rmdir()
+    scan_tools.write_report(folder / "SR.dcm")
+    plan = make_plan(tmp_path, PrepareSettings(include=("*",)))
+    assert plan.paths == [WITHHELD] * (1 + flat)
+
+
+def test_a_pattern_that_holds_a_patients_name_is_withheld_alone(scan_tools, tmp_path):
+    """Of a volume whose own path and header name nobody."""
+    data, affine = scan_tools.head(24.0)
+    scan_tools.write_dicom(tmp_path / "1" / "T1", data, affine)
+    scan_tools.write_nifti(tmp_path / "2" / "x-dane.nii.gz", data, affine)
+    plan = make_plan(tmp_path, PrepareSettings(exclude=("*[doe]ane*", "*x")))
+    assert plan.left == [("2/x-dane.nii.gz", "--exclude")]
+
+
+def test_the_source_is_called_by_its_name_unless_that_is_a_patients(scan_tools, tmp_path):
+    for name in ("Doe_Jane", "xdoex", "doeling"):
+        scan_tools.write_dicom(tmp_path / name / "1", *scan_tools.head(24.0))
+    assert [make_plan(tmp_path / name).name for name in ("Doe_Jane", "xdoex")] == ["scans"] * 2
+    scan_tools.write_dicom(tmp_path / "Roe" / "1" / "T1", *scan_tools.head(24.0), PatientName="")
+    scan_tools.write_report(tmp_path / "Roe" / "2" / "SR.dcm", "Roe^Ann")  # a name of no scan that is cut
+    assert make_plan(tmp_path / "Roe").name == "scans"
+
+
+def test_persons_whose_names_differ_in_separators_are_two(tmp_path):
+    """Neither has the other's header, nor the other's number."""
+    scans = [Scan("a/t", series=True, patients=("Doe^Jane",)), Scan("b/t")]
+    row = Row(2, Person("11"), "", "", "", {"of": "jane"})
+    named, *_ = named_by(scans, [Match(Person("1_1"), None), Match(Person("11"), row)], tmp_path)
+    assert named[1].row.columns == {"of": "jane"}
+    scans = [Scan(f"{k}/t", series=True, patients=("Doe^Jane",)) for k in "ab"]
+    named, *_ = named_by(scans, [Match(Person("Doe 1_1"), None), Match(Person("Doe 11"), None)], tmp_path)
+    assert [who.person.subject for who in named] == ["p0001", "p0002"]
+    stated = [Match(Person("doe 1_1"), None), Match(Person("doe 11"), None, stated=True)]
+    named, *_ = named_by([Scan("x"), Scan("y"), scans[0]], [*stated, Match(Person("7"), None)], tmp_path)
+    assert [who.person.subject for who in named] == ["p0001", "doe 11", "7"]

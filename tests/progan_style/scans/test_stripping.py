@@ -110,6 +110,26 @@ def test_a_tool_and_its_files_are_found_from_where_the_command_was_typed(tool, v
     assert np.array_equal(find_brain(volume, command), volume.data > 500)
 
 
+def test_a_module_and_a_folder_of_the_user_are_found(tool, volume, tmp_path, monkeypatch):
+    """python -m looks in the folder in which it runs; a bare name may be that of a folder."""
+    tool("mask")
+    (tmp_path / "mybet.py").write_text((tmp_path / "a tool.py").read_text())
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "how.txt").write_text("mask")
+    (tmp_path / "reads.py").write_text(
+        "import mybet_parts.how, os, sys\n"
+        "sys.argv[3] = open(os.path.join(sys.argv[3].split('=')[-1], 'how.txt')).read()\n"
+        f"exec(open({str(tmp_path / 'mybet.py')!r}).read())\n"
+    )
+    (tmp_path / "mybet_parts").mkdir()
+    (tmp_path / "mybet_parts" / "how.py").touch()
+    monkeypatch.chdir(tmp_path)
+    for words in ("-m mybet {scan} {mask} mask", "-m reads {scan} {mask} models", "-m reads {scan} {mask} --m=models"):
+        command = parse_command(f"{sys.executable} {words}")
+        assert np.array_equal(find_brain(volume, command), volume.data > 500)
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["how.txt"]
+
+
 def test_two_tools_at_once_do_not_share_a_folder(tool, volume, tmp_path, monkeypatch):
     """One that writes beside itself would give a scan the other person's brain, which passes every check."""
     script = tmp_path / "tool.py"
