@@ -59,8 +59,7 @@ def load_folder(
         "allow_upsampling": allow.upsampling,
         "skip_unreadable": allow.unreadable,
     }
-    # Other caches keep their names
-    settings |= {"upsampled": "of the picture"} if allow.upsampling else {}
+    settings |= {"upsampled": "of the picture"} if allow.upsampling else {}  # other caches keep their names
     key = _key(settings | ({"unlabelled": True} if allow.unlabelled else {}), folder)
     cache = Path(cache_dir) / f"data-{key}"
     job, paths = Job(root, resolution, allow, workers=workers), [item.path for item in folder.slices]
