@@ -483,9 +483,20 @@ class Outcome:
     made: Made | None = None
 
 
+@contextlib.contextmanager
+def without_logs() -> Iterator[None]:
+    """nibabel has a word on each header that it mends."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@without_logs()
 def search(target: Target, folder: Path, examples: int, seed: int | None = None, seconds: float = 0.0) -> Outcome:
     """seed: None for the examples that are always the same. seconds: of the processor, until which more are made."""
-    logging.disable()  # nibabel's word on each header that it mends
     strategy, reader = target.setup(folder)
     outcome, end = Outcome(), time.process_time() + seconds
 

@@ -1,6 +1,7 @@
 """A few made-up files for every reader, always the same; `python -m benchmarks.fuzz` makes as many as there is time."""
 
 import json
+import logging
 
 import pytest
 from hypothesis import strategies as st
@@ -45,3 +46,4 @@ def test_another_answer_is_found_with_its_smallest_input(told, tmp_path, monkeyp
     target = fuzz.Target("made", lambda folder: (fuzz.ending(".x", st.binary(max_size=9)), read))
     outcome = fuzz.search(target, tmp_path, 30)
     assert outcome.wrong.startswith(told) and outcome.made == (".x", bytes(3)), outcome
+    assert logging.root.manager.disable == logging.NOTSET  # or a later test waits in vain for a word
