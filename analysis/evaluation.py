@@ -11,7 +11,8 @@ import torch
 from analysis.classification import accuracy, auc
 from analysis.distances import kid
 from analysis.judge import Judge, train_judge
-from analysis.slices import generated, real_part
+from analysis.pixels import finest_octave
+from analysis.slices import SliceTable, generated, real_part
 from analysis.sources import SOURCES, FeatureTable
 from progan_style import Data, Generator, Phase
 
@@ -28,9 +29,9 @@ def evaluator(
 ) -> Callable[[Generator, Phase], dict[str, float]] | None:
     """A callable for Trainer.run: generator and phase -> numbers on the validate part; None if there is no such part.
 
-    kid.<CLASS> and their mean `kid`; fidelity.auc and fidelity.accuracy for two classes and more. The reference
-    classifier of a size is trained when it is first asked for. Nothing here touches the test part or the global random
-    state.
+    kid.<CLASS> and their mean `kid`; finest_octave, the power of the finest detail over that of the reals, mean of the
+    classes; fidelity.auc and fidelity.accuracy for two classes and more. The reference classifier of a size is trained
+    when it is first asked for. Nothing here touches the test part or the global random state.
     """
     if not len(data.validate):
         return None
@@ -46,10 +47,11 @@ def evaluator(
             )
         judge = judges[resolution]
         made = generated(G, samples_per_label, FIRST_SEED)
-        reals = SOURCES["judge"](judge, real_part(data.validate, resolution, data.subjects_known))
-        fakes = SOURCES["judge"](judge, made)
+        real = real_part(data.validate, resolution, data.subjects_known)
+        reals, fakes = SOURCES["judge"](judge, real), SOURCES["judge"](judge, made)
         numbers = {f"kid.{name}": _kid(reals, fakes, label) for label, name in enumerate(data.class_names)}
         numbers["kid"] = float(np.mean(list(numbers.values())))
+        numbers["finest_octave"] = _octave(made, real, len(data.class_names))
         if len(data.class_names) > 1:
             probabilities = judge.probabilities(made.images)
             numbers["fidelity.auc"] = auc(made.labels, probabilities)
@@ -57,6 +59,12 @@ def evaluator(
         return numbers
 
     return evaluate
+
+
+def _octave(made: SliceTable, real: SliceTable, classes: int) -> float:
+    """Class by class: as many slices of each are made, and real ones are as they are."""
+    each = (finest_octave(made.images[made.labels == c], real.images[real.labels == c]) for c in range(classes))
+    return float(np.mean(list(each)))
 
 
 def _kid(reals: FeatureTable, fakes: FeatureTable, label: int) -> float:

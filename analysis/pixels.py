@@ -63,6 +63,16 @@ def radial_spectrum(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     return rings[1 : size // 2 + 1] / len(pixels)
 
 
+def finest_octave(images: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
+    """Mean power above a quarter of a cycle per pixel, over the reference's: uint8 [M, 1, R, R], [N, 1, R, R].
+
+    This is the octave that the newest block of a growing generator adds: below 1 it is blurred, above 1 it has grain
+    or a checkerboard.
+    """
+    x, y = (float(power[len(power) // 2 :].mean()) for power in map(radial_spectrum, (images, reference)))
+    return (x + 1e-12) / (y + 1e-12)
+
+
 def bands(x: NDArray[np.float64], reference: NDArray[np.float64]) -> list[tuple[int, int, float]]:
     """Power over the reference's in every half octave: (first, last cycles per image, geometric mean of the ratios).
 

@@ -112,6 +112,7 @@ def points(schedule: GrowthSchedule) -> list[tuple[int, int, str]]:
 def measure_against(config: Config, data: Data) -> Measure:
     """KID by class and the power of the finest octave over the reals', each against fresh people at the same size."""
     from analysis import SOURCES, kid, train_judge, with_unseen_phantoms
+    from analysis.pixels import finest_octave
     from analysis.slices import generated, real_part
 
     cache = config.data.cache
@@ -129,18 +130,10 @@ def measure_against(config: Config, data: Data) -> Measure:
             kids.append(kid(a.features, b.features, a.subjects, b.subjects))
         return {
             "kid": statistics.fmean(kids),
-            "octave": finest_octave(fakes.images) / finest_octave(reals.images),
+            "octave": finest_octave(fakes.images, reals.images),
         }
 
     return measure
-
-
-def finest_octave(images: np.ndarray) -> float:
-    """Mean power above a quarter of a cycle per pixel: uint8 [M, 1, R, R] -> its square of gray levels' share."""
-    from analysis.pixels import radial_spectrum
-
-    power = radial_spectrum(images)
-    return float(power[len(power) // 2 :].mean())
 
 
 # ---------------------------------------------------------------- rows and their table

@@ -1,11 +1,13 @@
-"""How the run came here: its losses, and the pictures that it kept on the way."""
+"""How the run came here: its losses, what it measured of itself, and the pictures that it kept on the way."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from PIL import Image
 
 from analysis import plots, style
@@ -18,6 +20,12 @@ QUESTION = "How did the training go?"
 OF_NETWORKS = True
 PICTURES = 8  # of those that the run kept
 LINES = (("loss_d", "Loss_D"), ("loss_g", "Loss_G"))
+# What shows a growth step: docs/experiments/growth.md. Key, title, a line to compare with
+GROWTH = (
+    ("margin", "D's margin", None),
+    ("kid", f"KID, {style.LOWER}", 0.0),
+    ("finest_octave", f"finest detail, {style.MIDDLE}", 1.0),
+)
 
 NUMBERS = (
     Number("training.lines", meaning="lines of log.jsonl up to the images that this generator has seen"),
@@ -27,17 +35,22 @@ NUMBERS = (
         "training.real_class_acc",
         meaning="share of real slices whose class D's class head names, the mean of the last tenth",
     ),
+    Number(
+        "training.margin",
+        meaning="how much higher D's logits are of real slices than of generated ones, the mean of the last tenth",
+    ),
     Number("training.largest_class", meaning="share of the largest class in the training slices: a constant answer"),
 )
 Log = list[dict[str, Any]]
 Kept = list[tuple[int, Path]]  # images seen, a picture
 
 
-def measure(context: Context) -> tuple[Numbers, tuple[Log, Kept]]:
+def measure(context: Context) -> tuple[Numbers, tuple[Log, Log, Kept]]:
     if context.run_dir is None or context.generator is None:
         raise NotHereError("two folders have no training")
     seen = context.generator.nimg
-    log = [line for line in read_log(context.run_dir) if line["nimg"] <= seen and "loss_d" in line]
+    lines = [line for line in read_log(context.run_dir) if line["nimg"] <= seen]
+    log, evaluations = ([line for line in lines if key in line] for key in ("loss_d", "finest_octave"))
     if not log:
         raise NotHereError("log.jsonl has no line of this training")
     last = log[-max(1, len(log) // 10) :]
@@ -45,9 +58,9 @@ def measure(context: Context) -> tuple[Numbers, tuple[Log, Kept]]:
         "training.lines": len(log),
         "training.largest_class": float(np.bincount(context.train.labels).max() / len(context.train)),
     }
-    for name in ("loss_d", "loss_g", "real_class_acc"):
+    for name in ("loss_d", "loss_g", "real_class_acc", "margin"):
         numbers[f"training.{name}"] = float(np.mean([line[name] for line in last]))
-    return numbers, (log, kept(context.run_dir / "samples", seen))
+    return numbers, (log, evaluations, kept(context.run_dir / "samples", seen))
 
 
 def kept(folder: Path, seen: int) -> Kept:
@@ -70,8 +83,8 @@ def answer(numbers: Numbers) -> str:
 
 
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
-    log, pictures = findings
-    return [_curves(log), *([_history(pictures)] if pictures else [])]
+    log, evaluations, pictures = findings
+    return [_curves(log), _growth(log, evaluations), *([_history(pictures)] if pictures else [])]
 
 
 def _curves(log: Log) -> ReportFigure:
@@ -86,17 +99,8 @@ def _curves(log: Log) -> ReportFigure:
     ):
         classes.plot(kimg, [line[key] for line in log], color=drawn.colour, ls=drawn.line, lw=1.2, label=name)
     classes.axhline(0.5, color=style.LIMIT, ls=":", lw=1, label="0.5: D is guessing real or generated")
-    sizes = np.array([line["resolution"] for line in log])
-    starts = [0, *(np.flatnonzero(np.diff(sizes)) + 1)]
-    for ax in (losses, classes):
-        for place in starts:
-            ax.axvline(kimg[place], color="0.85", lw=1, zorder=-1)
-            ax.text(
-                *(kimg[place], 1.0, f"{sizes[place]}px"),
-                **dict(transform=ax.get_xaxis_transform(), va="bottom", fontsize=7, color="0.35"),
-            )
-        ax.set_xlabel("thousand images seen")
-        ax.set_title("losses" if ax is losses else "what D says of real slices", pad=14)
+    _mark_sizes(losses, log, "losses")
+    _mark_sizes(classes, log, "what D says of real slices")
     losses.set_ylabel("loss")
     losses.legend(fontsize=8)
     classes.set(ylabel="share", ylim=(0, 1.02))
@@ -113,6 +117,51 @@ def _curves(log: Log) -> ReportFigure:
         "Vertical lines mark the beginning of each size.",
         shown=f"{len(log)} lines of log.jsonl.",
     )
+
+
+def _growth(log: Log, evaluations: Log) -> ReportFigure:
+    sources = {"margin": log}
+    panels = [(key, title, line) for key, title, line in GROWTH if sources.get(key, evaluations)]
+    figure = plots.new_figure(11, 3.6)
+    for ax, (key, title, line) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        of = sources.get(key, evaluations)
+        drawn = style.look(False)
+        marker = None if key in sources else drawn.marker
+        ax.plot([x["nimg"] / 1000 for x in of], [x[key] for x in of], color=drawn.colour, marker=marker, lw=1.2)
+        if line is not None:
+            ax.axhline(line, color=style.LIMIT, ls=":", lw=1)
+        _mark_sizes(ax, log, title)
+    return ReportFigure(
+        "growth",
+        figure,
+        "The growth steps",
+        "Gray bands are the images in which a size fades in. Right after a step all three measures jump, and they have "
+        "to be back before the next. D's margin is how much higher its logits are of real slices than of generated "
+        "ones. A margin that stays near 0 means that D no longer tells them apart. Finest detail is the power of the "
+        "last octave over that of real slices: below 1 the slices are blurred, above 1 they have grain.",
+        "the same measures at the end of the size before",
+        private=False,
+        alt="Up to three panels over the images seen: D's margin, KID and the power of the finest octave. Gray bands "
+        "mark where a size fades in.",
+        shown=f"{len(log)} lines of log.jsonl, {len(evaluations)} evaluations on the validate part.",
+    )
+
+
+def _mark_sizes(ax: Axes, log: Log, title: str) -> None:
+    """A line at the beginning of each size, a gray band while it fades in; the axis is of images."""
+    kimg = np.array([line["nimg"] for line in log]) / 1000
+    sizes = np.array([line["resolution"] for line in log])
+    starts = [0, *(np.flatnonzero(np.diff(sizes)) + 1)]
+    for first, end in itertools.pairwise([*starts, len(log)]):
+        before = kimg[first - 1] if first else 0.0  # a line is of the images up to it
+        ax.axvline(before, color="0.85", lw=1, zorder=-1)
+        words = dict(transform=ax.get_xaxis_transform(), va="bottom", fontsize=7, color="0.35")
+        ax.text(before, 1.0, f"{sizes[first]}px", **words)
+        faded = [x for x, line in zip(kimg[first:end], log[first:end], strict=True) if line["alpha"] < 1]
+        if faded:
+            ax.axvspan(before, faded[-1], color="0.93", zorder=-2)
+    ax.set_xlabel("thousand images seen")
+    ax.set_title(title, pad=14)
 
 
 def _history(pictures: Kept) -> ReportFigure:

@@ -9,6 +9,7 @@ from analysis.pixels import (
     bands,
     brightness,
     corners,
+    finest_octave,
     histogram,
     histogram_distance,
     ms_ssim,
@@ -33,6 +34,19 @@ def test_a_wave_stands_at_its_frequency_and_a_checkerboard_at_the_end():
     assert spectrum_distance(radial_spectrum(wave)[4:5], radial_spectrum(half.astype(np.uint8))[4:5]) == pytest.approx(
         np.log10(4), abs=0.02
     )
+
+
+def test_the_finest_octave_is_what_a_blur_takes_and_grain_brings():
+    rng = np.random.default_rng(4)
+    images = rng.integers(60, 190, (8, 1, 32, 32)).astype(np.uint8)
+    blurred = images.reshape(8, 1, 16, 2, 16, 2).mean((3, 5)).repeat(2, 2).repeat(2, 3).astype(np.uint8)
+    coarse = np.broadcast_to(128 + 100 * np.cos(2 * np.pi * 3 * np.arange(32) / 32), (1, 1, 32, 32)).astype(np.uint8)
+    assert finest_octave(images, images) == 1
+    assert finest_octave(blurred, images) < 0.3
+    half = ((images.astype(int) - 128) // 2 + 128).astype(np.uint8)
+    assert finest_octave(half, images) == pytest.approx(0.25, rel=0.02)
+    assert finest_octave(coarse, images) < 0.01  # what lies below the octave does not count
+    assert finest_octave(np.zeros_like(images), np.zeros_like(images)) == 1  # no power on either side
 
 
 @pytest.mark.parametrize("size", [8, 16, 64])

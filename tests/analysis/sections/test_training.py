@@ -1,20 +1,43 @@
 """The training's curves and the pictures that it kept, up to the images that the generator has seen."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from analysis.context import NotHereError
 from analysis.sections import training
+from progan_style import read_log
 
 
 def test_the_log_and_the_pictures_of_a_run(tiny_run, context_of, run, made):
     for name in ("log.jsonl", "samples"):
         (run.run_dir / name).symlink_to(tiny_run.run_dir / name)
     numbers, pictures = made(training, context_of(run))
-    assert [picture.name for picture in pictures] == ["training", "history"]
+    assert [picture.name for picture in pictures] == ["training", "growth", "history"]
     assert numbers["training.lines"] > 1 and numbers["training.largest_class"] == 0.5
     assert 0 <= numbers["training.real_class_acc"] <= 1 and "constant answer" in training.answer(numbers)
+
+
+def test_a_growth_step_shows_in_the_margin_and_in_what_was_evaluated(tiny_run, context_of, run):
+    log = [line for line in read_log(tiny_run.run_dir) if "loss_d" in line]
+    marks = [{"nimg": line["nimg"], "kid": 0.5, "finest_octave": 0.9} for line in log[::2]]
+    later = {"nimg": 10**9, "kid": 9.0, "finest_octave": 9.0, "loss_d": 9.0, "margin": 9.0}  # of another generator
+    lines = [json.dumps(line) for line in (*log, *marks, later)]
+    (run.run_dir / "log.jsonl").write_text("\n".join(lines))
+    numbers, findings = training.measure(context_of(run))
+    last = log[-max(1, len(log) // 10) :]
+    assert numbers["training.margin"] == pytest.approx(sum(line["margin"] for line in last) / len(last))
+    growth = {picture.name: picture for picture in training.show(context_of(run), numbers, findings)}["growth"]
+    panels = growth.content.axes
+    assert [ax.get_title().partition(",")[0] for ax in panels] == ["D's margin", "KID", "finest detail"]
+    assert [ax.lines[0].get_ydata()[-1] for ax in panels] == [log[-1]["margin"], 0.5, 0.9]
+    assert all([patch.get_x() for patch in ax.patches] == [fade_begins(log)] for ax in panels)
+
+
+def fade_begins(log):
+    """Thousand images: the end of the last line of 8 px."""
+    return max(line["nimg"] for line in log if line["resolution"] == 8) / 1000
 
 
 def test_only_what_came_before_is_shown(tmp_path):
