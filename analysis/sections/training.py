@@ -38,6 +38,7 @@ NUMBERS = (
     Number(
         "training.margin",
         meaning="how much higher D's logits are of real slices than of generated ones, the mean of the last tenth",
+        unless="with a log that has none",
     ),
     Number("training.largest_class", meaning="share of the largest class in the training slices: a constant answer"),
 )
@@ -45,12 +46,12 @@ Log = list[dict[str, Any]]
 Kept = list[tuple[int, Path]]  # images seen, a picture
 
 
-def measure(context: Context) -> tuple[Numbers, tuple[Log, Log, Kept]]:
+def measure(context: Context) -> tuple[Numbers, tuple[Log, Kept]]:
     if context.run_dir is None or context.generator is None:
         raise NotHereError("two folders have no training")
     seen = context.generator.nimg
     lines = [line for line in read_log(context.run_dir) if line["nimg"] <= seen]
-    log, evaluations = ([line for line in lines if key in line] for key in ("loss_d", "finest_octave"))
+    log = of(lines, "loss_d")
     if not log:
         raise NotHereError("log.jsonl has no line of this training")
     last = log[-max(1, len(log) // 10) :]
@@ -59,8 +60,14 @@ def measure(context: Context) -> tuple[Numbers, tuple[Log, Log, Kept]]:
         "training.largest_class": float(np.bincount(context.train.labels).max() / len(context.train)),
     }
     for name in ("loss_d", "loss_g", "real_class_acc", "margin"):
-        numbers[f"training.{name}"] = float(np.mean([line[name] for line in last]))
-    return numbers, (log, evaluations, kept(context.run_dir / "samples", seen))
+        if some := of(last, name):
+            numbers[f"training.{name}"] = float(np.mean([line[name] for line in some]))
+    return numbers, (lines, kept(context.run_dir / "samples", seen))
+
+
+def of(lines: Log, key: str) -> Log:
+    """The lines that have this number: of each step's means and of evaluations, by whatever version of the program."""
+    return [line for line in lines if type(line.get(key)) in (int, float)]
 
 
 def kept(folder: Path, seen: int) -> Kept:
@@ -83,8 +90,10 @@ def answer(numbers: Numbers) -> str:
 
 
 def show(context: Context, numbers: Numbers, findings: Any) -> list[ReportFigure]:
-    log, evaluations, pictures = findings
-    return [_curves(log), _growth(log, evaluations), *([_history(pictures)] if pictures else [])]
+    lines, pictures = findings
+    log = of(lines, "loss_d")
+    growth = [_growth(lines, log)] if any(of(lines, key) for key, _, _ in GROWTH) else []
+    return [_curves(log), *growth, *([_history(pictures)] if pictures else [])]
 
 
 def _curves(log: Log) -> ReportFigure:
@@ -119,31 +128,30 @@ def _curves(log: Log) -> ReportFigure:
     )
 
 
-def _growth(log: Log, evaluations: Log) -> ReportFigure:
-    sources = {"margin": log}
-    panels = [(key, title, line) for key, title, line in GROWTH if sources.get(key, evaluations)]
+def _growth(lines: Log, log: Log) -> ReportFigure:
+    panels = [(key, title, level, some) for key, title, level in GROWTH if (some := of(lines, key))]
     figure = plots.new_figure(11, 3.6)
-    for ax, (key, title, line) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-        of = sources.get(key, evaluations)
-        drawn = style.look(False)
-        marker = None if key in sources else drawn.marker
-        ax.plot([x["nimg"] / 1000 for x in of], [x[key] for x in of], color=drawn.colour, marker=marker, lw=1.2)
-        if line is not None:
-            ax.axhline(line, color=style.LIMIT, ls=":", lw=1)
+    drawn = style.look(False)
+    for ax, (key, title, level, some) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        marker = "" if key == "margin" else drawn.marker  # evaluations are few
+        ax.plot([x["nimg"] / 1000 for x in some], [x[key] for x in some], color=drawn.colour, marker=marker, lw=1.2)
+        if level is not None:
+            ax.axhline(level, color=style.LIMIT, ls=":", lw=1)
         _mark_sizes(ax, log, title)
     return ReportFigure(
         "growth",
         figure,
         "The growth steps",
-        "Gray bands are the images in which a size fades in. Right after a step all three measures jump, and they have "
-        "to be back before the next. D's margin is how much higher its logits are of real slices than of generated "
-        "ones. A margin that stays near 0 means that D no longer tells them apart. Finest detail is the power of the "
-        "last octave over that of real slices: below 1 the slices are blurred, above 1 they have grain.",
+        "Gray bands are the images in which a size fades in. A step disturbs all that is drawn here, and it has to be "
+        "back before the next one. D's margin is how much higher its logits are of real slices than of generated ones. "
+        "Where it stays near 0, D no longer tells them apart. KID and finest detail are of the validate part. Finest "
+        "detail is the power of the last octave over that of real slices: below 1 the slices are blurred, above 1 they "
+        "have grain.",
         "the same measures at the end of the size before",
         private=False,
-        alt="Up to three panels over the images seen: D's margin, KID and the power of the finest octave. Gray bands "
-        "mark where a size fades in.",
-        shown=f"{len(log)} lines of log.jsonl, {len(evaluations)} evaluations on the validate part.",
+        alt=f"Curves over the images seen: {', '.join(title for _, title, _, _ in panels)}. Gray bands mark where a "
+        "size fades in.",
+        shown=f"{len(log)} lines of log.jsonl, {len(of(lines, 'kid'))} evaluations on the validate part.",
     )
 
 

@@ -35,6 +35,22 @@ def test_a_growth_step_shows_in_the_margin_and_in_what_was_evaluated(tiny_run, c
     assert all([patch.get_x() for patch in ax.patches] == [fade_begins(log)] for ax in panels)
 
 
+def test_a_log_of_an_earlier_version_shows_what_it_has(tiny_run, context_of, run):
+    log = [line for line in read_log(tiny_run.run_dir) if "loss_d" in line]
+    old = [{key: value for key, value in line.items() if key != "margin"} for line in log]
+    new = {**log[-1], "nimg": log[-1]["nimg"]}
+    titles = []
+    for lines in (old, [*old, {"nimg": 8, "kid": 0.5}], [*old[:-1], {"nimg": 8, "kid": 0.5}, new]):
+        (run.run_dir / "log.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+        numbers, findings = training.measure(context_of(run))
+        pictures = {picture.name: picture for picture in training.show(context_of(run), numbers, findings)}
+        axes = pictures["growth"].content.axes if "growth" in pictures else []
+        titles.append([ax.get_title().partition(",")[0] for ax in axes])
+        assert ("training.margin" in numbers) == ("margin" in lines[-1])
+        assert not axes or f"{len(lines) - len(log)} eval" in pictures["growth"].shown or lines[-1] is new
+    assert titles == [[], ["KID"], ["D's margin", "KID"]]
+
+
 def fade_begins(log):
     """Thousand images: the end of the last line of 8 px."""
     return max(line["nimg"] for line in log if line["resolution"] == 8) / 1000
