@@ -1,12 +1,14 @@
 """What a growth step does to what a user sees, and which parts of it matter.
 
-    python -m benchmarks.growth --arm NAME --seed N [--until SIZE] [--set KEY=VALUE] --rows FILE
+    python -m benchmarks.growth --arm NAME --seed N [--until SIZE] [--state FILE] [--set KEY=VALUE] --rows FILE
     python -m benchmarks.growth --table --rows FILE
 
 Grows on the built-in phantoms by configs/cpu256.yaml with narrower networks and shorter stages. At shares of each fade
 the averaged generator is measured: KID against fresh people, the power of its finest octave over that of the reals,
 and D's margin (how far its logits hold reals and fakes apart) since the point before. Each arm takes one part of the
-growth away; all arms see the same images in the same order. docs/experiments/growth.md holds the table.
+growth away; all arms see the same images in the same order. With --state a run goes on from the last size that it has
+finished, and copies of one such file let arms differ in one growth step alone. docs/experiments/growth.md holds the
+table.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import torch
 from torch import Tensor
 
 from progan_style import Condition, Config, Data, GrowthSchedule, Trainer, load_config, load_data
+from progan_style.checkpoint import load_state, save_state
 from progan_style.training.losses import Terms
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cpu256.yaml"
@@ -56,34 +59,46 @@ class MomentsKept(Trainer):
         return super().step(images, labels)
 
 
-def without_fade(config: Config) -> Config:
-    """The new layers count in full from their first step; the stages end where they ended."""
+def faded(config: Config, share: float) -> Config:
+    """Fades of this share of their lengths, and no fade at 0; the stages end where they ended."""
     schedule = config.schedule
-    stages = GrowthSchedule(**schedule.model_dump()).stages  # each part of them is whole batches
-    hold = {stage.resolution: (stage.end - stage.start) / 1000 for stage in stages}
-    changed = schedule.model_copy(update={"hold_kimg": hold, "fade_kimg": dict.fromkeys(hold, 0.0)})
-    return config.model_copy(update={"schedule": changed})
+    fade, hold = {}, {}
+    for stage in GrowthSchedule(**schedule.model_dump()).stages:  # each part of them is whole batches
+        batch = schedule.batch_size[stage.resolution]
+        length = round(share * stage.fade / batch) * batch
+        fade[stage.resolution] = length / 1000
+        hold[stage.resolution] = (stage.end - stage.start - length) / 1000
+    return config.model_copy(update={"schedule": schedule.model_copy(update={"hold_kimg": hold, "fade_kimg": fade})})
 
 
-ARMS: dict[str, tuple[type[Trainer], Callable[[Config], Config]]] = {
-    "as-it-is": (Trainer, lambda config: config),
-    "sharp-reals": (SharpReals, lambda config: config),
-    "moments-kept": (MomentsKept, lambda config: config),
-    "no-fade": (Trainer, without_fade),
+ARMS: dict[str, tuple[type[Trainer], float]] = {  # how a step is made, the share of the fade
+    "as-it-is": (Trainer, 1.0),
+    "sharp-reals": (SharpReals, 1.0),
+    "moments-kept": (MomentsKept, 1.0),
+    "short-fade": (Trainer, 0.1),
+    "no-fade": (Trainer, 0.0),
 }
 
 Measure = Callable[[Trainer], dict[str, float]]
 
 
-def run(arm: str, config: Config, data: Data, measure: Measure) -> Iterator[dict[str, Any]]:
-    """Train to the end, yielding a row at each point: where it is, D's margin since the point before, `measure`."""
-    make, change = ARMS[arm]
+def run(arm: str, config: Config, data: Data, measure: Measure, state: Path | None = None) -> Iterator[dict[str, Any]]:
+    """Train to the end, yielding a row at each point: where it is, D's margin since the point before, `measure`.
+
+    state: the file that holds the run at the end of each size, and that it goes on from where it is there.
+    """
+    make, share = ARMS[arm]
     due = points(Trainer(config, data.train).schedule)  # of the run as it is: all arms are measured at the same points
-    trainer = make(change(config), data.train)
-    end = max(nimg for _, nimg, _ in due)
+    trainer = make(faded(config, share), data.train)
+    if state is not None and state.exists():
+        trainer.state.load_state_dict(load_state(state))
+        due = [p for p in due if p[1] > trainer.state.nimg or (p[1] == trainer.state.nimg and p[2] != END)]
+    end = max((nimg for _, nimg, _ in due), default=0)
     while True:
         nimg = trainer.state.nimg
         for size, _, name in (point for point in due if point[1] == nimg):
+            if name == END and state is not None:
+                save_state(state, trainer.state.state_dict(), keep=False)
             row = {"arm": arm, "seed": config.seed, "to": size, "at": name, "nimg": nimg}
             if name != GROWN:
                 row["margin"] = trainer.state.meter.means()["margin"]
@@ -162,6 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     what.add_argument("--arm", choices=tuple(ARMS))
     what.add_argument("--table", action="store_true", help="print the rows so far")
     p.add_argument("--seed", type=int, default=0, metavar="N")
+    p.add_argument("--state", metavar="FILE", type=Path, help="holds the run at the end of each size, to go on from")
     p.add_argument("--until", type=int, default=64, metavar="SIZE")
     p.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one value; repeatable")
     p.add_argument("--rows", metavar="FILE", type=Path, required=True, help="JSON lines, added to")
@@ -174,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(overlay=CONFIG, overrides=settings)
     torch.set_num_threads(1)
     data = load_data(config, args.until)
-    for row in run(args.arm, config, data, measure_against(config, data)):
+    for row in run(args.arm, config, data, measure_against(config, data), args.state):
         print("  ".join(f"{k}: {v:.4g}" if isinstance(v, float) else f"{k}: {v}" for k, v in row.items()), flush=True)
         with open(args.rows, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

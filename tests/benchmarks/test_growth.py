@@ -43,16 +43,20 @@ def test_points_are_whole_batches_at_shares_of_each_fade():
 def test_the_stages_of_all_arms_end_alike():
     """Fade and hold are rounded to whole batches each, which a stage of one piece is not."""
     config = load_config(overlay=growth.CONFIG, overrides=growth.SHORT)
-    without = growth.without_fade(config)
-    ends = [[s.end for s in GrowthSchedule(**c.schedule.model_dump()).stages] for c in (config, without)]
-    assert ends[0] == ends[1] and sum(without.schedule.fade_kimg.values()) == 0
+    stages = [
+        GrowthSchedule(**growth.faded(config, share).schedule.model_dump()).stages
+        for share in sorted({share for _, share in growth.ARMS.values()})
+    ]
+    assert [s.end for s in stages[0]] == [s.end for s in stages[1]] == [s.end for s in stages[2]]
+    # A tenth in whole batches: 31 of 64, 62 of 32 twice, 125 of 16 twice
+    assert [sum(s.fade for s in of) for of in stages] == [0, 9952, 100032]
 
 
 def test_each_control_takes_one_thing_away(tiny_run, monkeypatch):
     torch.set_num_threads(1)
     seen, update = {}, step_module.update_D
-    for name, (make, change) in growth.ARMS.items():
-        trainer = make(change(tiny_run.config), tiny_run.data.train)
+    for name, (make, share) in growth.ARMS.items():
+        trainer = make(growth.faded(tiny_run.config, share), tiny_run.data.train)
         reals = []
 
         def keep(state, recipe, batch, *rest, reals=reals):
@@ -72,6 +76,7 @@ def test_each_control_takes_one_thing_away(tiny_run, monkeypatch):
         "as-it-is": (False, 1, 0.0, total),
         "sharp-reals": (True, 1, 0.0, total),
         "moments-kept": (False, 2, 0.0, total),
+        "short-fade": (True, 1, 1.0, total),  # a tenth of four batches is none
         "no-fade": (True, 1, 1.0, total),
     }
 
@@ -90,7 +95,25 @@ def test_a_run_is_measured_at_its_points(tiny_run, arm):
     assert [row["nimg"] for row in rows] == [nimg for _, nimg, _ in growth.points(as_it_is(tiny_run))]
     assert "margin" not in rows[0] and all(row["margin"] != 0 for row in rows[1:] if row["nimg"] > rows[0]["nimg"])
     assert {r for r, _ in sizes} == {16} and sizes[-1] == (16, 1.0)
-    assert sizes[0][1] == (1.0 if arm == "no-fade" else 0.0)
+    assert sizes[0][1] == (1.0 if arm in ("short-fade", "no-fade") else 0.0)
+
+
+def test_a_run_goes_on_from_the_last_size_that_it_has(tiny_run, tmp_path):
+    torch.set_num_threads(1)
+
+    def measure(trainer):
+        return {"sum": float(sum(weight.abs().sum() for weight in trainer.state.G_ema.parameters()))}
+
+    config = tiny_run.config
+    both = list(growth.run("as-it-is", config, tiny_run.data, measure, tmp_path / "state"))
+    kept = growth.load_state(tmp_path / "state")
+    assert kept["nimg"] == both[-1]["nimg"]
+    trainer = growth.Trainer(config, tiny_run.data.train)
+    while trainer.state.nimg < growth.GrowthSchedule(**config.schedule.model_dump()).stages[0].end:
+        trainer.step(*trainer.batch())
+    growth.save_state(tmp_path / "at-8", trainer.state.state_dict(), keep=False)
+    assert list(growth.run("as-it-is", config, tiny_run.data, measure, tmp_path / "at-8")) == both
+    assert list(growth.run("as-it-is", config, tiny_run.data, measure, tmp_path / "at-8")) == []
 
 
 def as_it_is(tiny_run):
