@@ -29,6 +29,7 @@ from torch import Tensor
 from progan_style import Condition, Config, Data, GrowthSchedule, Trainer, load_config, load_data
 from progan_style.checkpoint import load_state, save_state
 from progan_style.training.losses import Terms
+from progan_style.training.state import NETWORKS
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cpu256.yaml"
 SHORT = (
@@ -91,7 +92,9 @@ def run(arm: str, config: Config, data: Data, measure: Measure, state: Path | No
     due = points(Trainer(config, data.train).schedule)  # of the run as it is: all arms are measured at the same points
     trainer = make(faded(config, share), data.train)
     if state is not None and state.exists():
-        trainer.state.load_state_dict(load_state(state))
+        fresh, kept = trainer.state.state_dict(), load_state(state)
+        # A run to a smaller size has no blocks of the larger ones: they are new in either case
+        trainer.state.load_state_dict(kept | {name: fresh[name] | kept[name] for name in NETWORKS})
         due = [p for p in due if p[1] > trainer.state.nimg or (p[1] == trainer.state.nimg and p[2] != END)]
     end = max((nimg for _, nimg, _ in due), default=0)
     while True:

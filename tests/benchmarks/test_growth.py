@@ -115,6 +115,12 @@ def test_a_run_goes_on_from_the_last_size_that_it_has(tiny_run, tmp_path):
     assert list(growth.run("as-it-is", config, tiny_run.data, measure, tmp_path / "at-8")) == both
     assert list(growth.run("as-it-is", config, tiny_run.data, measure, tmp_path / "at-8")) == []
 
+    kept = trainer.state.state_dict()  # as of a run to 8 px, which has no block of 16
+    smaller = {name: {k: v for k, v in kept[name].items() if ".16." not in k} for name in growth.NETWORKS}
+    assert len(smaller["G"]) < len(kept["G"]) and len(smaller["D"]) < len(kept["D"])
+    growth.save_state(tmp_path / "of-8", kept | smaller, keep=False)
+    assert list(growth.run("as-it-is", config, tiny_run.data, measure, tmp_path / "of-8")) == both
+
 
 def as_it_is(tiny_run):
     return growth.Trainer(tiny_run.config, tiny_run.data.train).schedule
