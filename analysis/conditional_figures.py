@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis import latents, plots, style, two_classes
@@ -21,6 +23,7 @@ Values = tuple[NDArray[np.float64], NDArray[np.float64]]  # asked for or own, an
 SHOWN = (60.0, 85.0)  # years, the ends of one brain's way where the training slices reach so far
 STEPS, BRAINS = 6, 2
 MOST = 1000  # points of a scatter
+BINS, FEWEST_IN_BIN = 8, 5  # of real people: about as many, and persons of each that is drawn
 WORDS = {
     "disease": "the disease\nat equal age",
     "ten_years": "ten years\nof age",
@@ -28,20 +31,15 @@ WORDS = {
 }
 
 
-def asked_and_read(numbers: Numbers, read: Sequence[tuple[Told, dict[str, Values]]]) -> ReportFigure:
-    """What the reference model reads, over what was asked for or is known, of each number."""
+def asked_and_read(
+    numbers: Numbers, read: Sequence[tuple[Told, dict[str, Values]]], persons: NDArray[Any]
+) -> ReportFigure:
+    """What the reference model reads, over what was asked for or is known, of each number. persons: of real slices."""
     figure = plots.new_figure(4.2 * len(read), 4)
     said, control = [], []
     for ax, (one, pairs) in zip(figure.subplots(1, len(read), squeeze=False)[0], read, strict=True):
-        for which in ("real", "generated"):
-            values, of = pairs[which]
-            some = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(values)))[:MOST]
-            drawn = style.look(which == "real")
-            label = f"{which} ({len(some)})"
-            ax.scatter(values[some], of[some], c=drawn.colour, marker=drawn.marker, s=8, lw=0, alpha=0.6, label=label)
-        ends = np.nanmin(pairs["real"][0]), np.nanmax(pairs["real"][0])
-        ax.plot(ends, ends, color=style.LIMIT, ls=":", lw=1)
         unit = f" ({one.unit})" if one.unit else ""
+        _points_and_bins(ax, pairs, persons)
         ax.set(xlabel=f"{one.column} asked for, or known{unit}", ylabel=f"read{unit}", title=one.column)
         ax.legend(fontsize=8)
         key, error = f"conditions.{one.column}.rank", f"conditions.{one.column}.error"
@@ -59,10 +57,40 @@ def asked_and_read(numbers: Numbers, read: Sequence[tuple[Told, dict[str, Values
         f"{' '.join(said)} What it misses in real people is its own ceiling.",
         " ".join(control),
         private=False,
-        alt="For each number, points of generated and of real slices: what was asked for or is known to the right, "
-        "what is read upwards. A dotted line is equality.",
-        shown=f"At most {MOST:,} slices of a kind.",
+        alt="For each number, points of generated slices, and medians of real ones with bars over the middle half: "
+        "what was asked for or is known to the right, what is read upwards. A dotted line is equality.",
+        shown=f"At most {MOST:,} generated slices. Real people in bins of {FEWEST_IN_BIN} or more, so that no point is "
+        "one person's.",
     )
+
+
+def _points_and_bins(ax: Axes, pairs: dict[str, Values], persons: NDArray[Any]) -> None:
+    """Generated slices as points, real ones as quartiles of bins, and the line of equality between what is drawn."""
+    values, of = pairs["generated"]
+    some = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(values)))[:MOST]
+    drawn = style.look(False)
+    label = f"generated ({len(some)})"
+    ax.scatter(values[some], of[some], c=drawn.colour, marker=drawn.marker, s=8, lw=0, alpha=0.6, label=label)
+    middles, (low, median, high) = by_bins(*pairs["real"], persons)
+    drawn, bars = style.look(True), (median - low, high - median)
+    ax.errorbar(middles, median, bars, color=drawn.colour, fmt=drawn.marker, ms=5, lw=1.2, label="real, quartiles")
+    ends = ax.get_xlim()
+    ax.plot(ends, ends, color=style.LIMIT, ls=":", lw=1, scalex=False)
+
+
+def by_bins(
+    values: NDArray[np.float64], read: NDArray[np.float64], persons: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The middles [B] of bins of the values and the quartiles [3, B] of what is read there.
+
+    The figure may leave the lab. So edges are round, and a bin of fewer than FEWEST_IN_BIN known persons is left out.
+    """
+    values, read, persons = (column[np.isfinite(values)] for column in (values, read, np.asarray(persons)))
+    edges = MaxNLocator(BINS, steps=[1, 2, 5, 10]).tick_values(values.min(), values.max())
+    bins = np.minimum(np.digitize(values, edges), len(edges) - 1)  # the last one has both of its edges
+    full = [k for k in np.unique(bins) if len(set(persons[bins == k]) - {""}) >= FEWEST_IN_BIN]
+    quartiles = [np.quantile(read[bins == k], (0.25, 0.5, 0.75)) for k in full]
+    return np.array([(edges[k - 1] + edges[k]) / 2 for k in full]), np.array(quartiles).reshape(-1, 3).T
 
 
 def shares(context: Context, numbers: Numbers) -> ReportFigure:

@@ -334,7 +334,7 @@ def answer(numbers: Numbers) -> str:
 def show(context: Context, numbers: Numbers, findings: Findings) -> list[ReportFigure]:
     made = []
     if findings.read:
-        made.append(conditional_figures.asked_and_read(numbers, findings.read))
+        made.append(conditional_figures.asked_and_read(numbers, findings.read, context.held_out.subjects))
     if findings.real is not None:
         made.append(conditional_figures.shares(context, numbers))
     if findings.cells and findings.real is not None and findings.ages is not None:
