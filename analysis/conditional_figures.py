@@ -140,35 +140,46 @@ def shares(context: Context, numbers: Numbers) -> ReportFigure:
 
 
 def maps(
-    context: Context, cells: dict[tuple[int, int], NDArray[np.uint8]], real: Real, ages: tuple[float, float]
+    context: Context,
+    numbers: Numbers,
+    cells: dict[tuple[int, int], NDArray[np.uint8]],
+    real: Real,
+    ages: tuple[float, float],
 ) -> ReportFigure:
-    """Difference maps: of the disease at equal age, generated and real, of the groups, and of ten years of age."""
+    """Difference maps: of the disease at equal age, generated and real, of the groups, and of ten years of age.
+
+    Without the real one at equal age where that could not be measured: there is no map of it either.
+    """
     low, high = two_classes.two_classes(context).names
     mean = {key: images[:, 0].astype(np.float32).mean(axis=0) for key, images in cells.items()}
     disease = (mean[1, 0] - mean[0, 0] + mean[1, 1] - mean[0, 1]) / 2
     older = (mean[0, 1] - mean[0, 0] + mean[1, 1] - mean[1, 0]) / 2
     pixels = context.held_out.images[:, 0].astype(np.float32)
     groups = pixels[real.is_high == 1].mean(axis=0) - pixels[real.is_high == 0].mean(axis=0)
-    adjusted = adjusted_map(context.held_out.images, real)
+    at_equal_age = f"{high} - {low}\nat equal age"
+    shown, said, how = [(f"generated, {at_equal_age}", disease)], "", ""
+    if "equal_age.disease.real" in numbers:
+        adjusted = adjusted_map(context.held_out.images, real)
+        shown.append((f"real, {at_equal_age}", adjusted))
+        how = "The real map at equal age is least squares in each pixel on class, age and the other conditions. "
+        alike = latents.correlation(disease, adjusted)
+        said = f" The maps correlate by {alike:.2f} (generated and real, at equal age)."
     figure = plots.new_figure(10, 2.9)
     figure.set_layout_engine("compressed")
-    shown = [(f"generated, {high} - {low}\nat equal age", disease), (f"real, {high} - {low}\nat equal age", adjusted)]
     shown += [(f"real, {high} - {low}\nof the groups", groups), (f"generated,\n{ages[1]:g} - {ages[0]:g} years", older)]
     limit = float(max(np.abs(one).max() for _, one in shown))
-    for i, (ax, (title, one)) in enumerate(zip(figure.subplots(1, 4), shown, strict=True)):
-        plots.signed_rows(ax, [one[None]], [""], limit, title, bar=i == 3)
+    for i, (ax, (title, one)) in enumerate(zip(figure.subplots(1, len(shown)), shown, strict=True)):
+        plots.signed_rows(ax, [one[None]], [""], limit, title, bar=i == len(shown) - 1)
     return ReportFigure(
         "equal_age_maps",
         figure,
         f"{high} - {low} at equal age, as maps",
-        "Means over generated slices of the same seeds, at both ages and with both sexes. The real map at equal age is "
-        "least squares in each pixel on class, age and the other conditions. Beside it stands the raw difference of "
-        "the groups, which is age too, and what ten years change in generated slices. The maps correlate by "
-        f"{latents.correlation(disease, adjusted):.2f} (generated and real, at equal age).",
+        f"Means over generated slices of the same seeds, at both ages and with both sexes. {how}Beside it stands the "
+        f"raw difference of the groups, which is age too, and what ten years change in generated slices.{said}",
         "the raw difference of the groups, and the map of age",
         private=True,
-        alt="Four maps in the same colours: the disease at equal age in generated and in real slices, the difference "
-        "of the groups, and ten years of age.",
+        alt="Maps in the same colours: the disease at equal age in generated and, where it is known, in real slices, "
+        "the difference of the groups, and ten years of age.",
         shown=f"{sum(map(len, cells.values()))} generated and {len(pixels)} real slices.",
     )
 
