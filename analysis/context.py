@@ -74,7 +74,8 @@ class Context:
     """What every section of a report is given. Expensive things are made when a section first asks, and shared.
 
     title names the run or the folder of fakes; settings is the line under every figure; key is a hash of all that the
-    numbers depend on but the code. generator, discriminator and data are None where two folders are compared.
+    numbers depend on but the code, keys, by section, what one of them depends on besides. generator, discriminator and
+    data are None where two folders are compared.
     positions [M] of the held-out slices, NaN where unknown; positions_are names the manifest's column. psi is that of
     the generated slices, None where nobody says it or they differ; counts, how many there are of each class. run_dir
     is the run's folder, None without one. train are the training slices that have a class, unlabelled those without.
@@ -99,6 +100,7 @@ class Context:
     geometry: Geometry = field(default_factory=Geometry)
     run_dir: Path | None = None
     generator: Generator | None = None
+    keys: dict[str, str] = field(default_factory=dict)
     discriminator: Discriminator | None = None
     data: Data | None = None
     unlabelled: SliceTable | None = None
@@ -204,9 +206,9 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
         raise ValueError(f"--samples-per-label: 2 or more expected, got {count}")
     for folder in options.own:
         finished_stage(folder, resolution)
-    part, inception = options.held_out_are or data.unseen[0], options.inception is not None
+    part = options.held_out_are or data.unseen[0]
     weights = [_hash(path) for path in (file, stage / "discriminator.safetensors")]
-    weights += [_hash(stage_dir(folder, resolution) / "generator.safetensors") for folder in options.own]
+    own = [_hash(stage_dir(folder, resolution) / "generator.safetensors") for folder in options.own]
     return _context(
         data,
         resolution,
@@ -223,7 +225,6 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
             data.subjects_known,
             part,
             len(data.unseen[1]),
-            inception,
         ),
         folder=run_dir / (f"analysis-{resolution:03d}" + ("" if options.weights == "last" else f"-{options.weights}")),
         make_fakes=lambda: generated(G, count, first_seed=0, psi=PSI),
@@ -232,6 +233,7 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
         run_dir=run_dir,
         generator=G,
         discriminator=D,
+        keys={"utility": _key(own)} if own else {},
         data=data,
     )
 
@@ -264,7 +266,7 @@ def folder_context(real: Data, fake: Data, resolution: int, folder: Path, option
         title=name,
         settings=f"{len(made)} slices of {name} ({truncation}) against {Path(real.root).name}, {part}, "
         f"{resolution}x{resolution}",
-        key=_key(real.key, fake.key, resolution, options.seed, options.inception is not None),
+        key=_key(real.key, fake.key, resolution, options.seed),
         folder=folder,
         make_fakes=lambda: fakes,
         psi=one_psi,
