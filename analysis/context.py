@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -40,6 +41,11 @@ T = TypeVar("T")
 PSI = 1.0  # truncation of what a report generates: none
 # An absolute path, of Windows too, and its last part
 PLACE = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:|\.{1,2}|~|\\)?[/\\](?:[^\s/\\:;,'\"()]+[/\\])+([^\s/\\:;,'\"()]*)")
+
+
+def last_part(place: Path | str) -> str:
+    """The name of a folder, also of "." and of "RUN/..", which say none."""
+    return Path(os.path.abspath(place)).name
 
 
 class NotHereError(ValueError):
@@ -94,13 +100,13 @@ class Context:
     positions_are: str
     folder: Path
     make_fakes: Callable[[], SliceTable]
+    keys: dict[str, str] = field(default_factory=dict)
     data_name: str = ""
     psi: float | None = None
     counts: tuple[int, ...] = ()
     geometry: Geometry = field(default_factory=Geometry)
     run_dir: Path | None = None
     generator: Generator | None = None
-    keys: dict[str, str] = field(default_factory=dict)
     discriminator: Discriminator | None = None
     data: Data | None = None
     unlabelled: SliceTable | None = None
@@ -117,9 +123,10 @@ class Context:
     def without_places(self, text: str) -> str:
         """A text for files that may leave the lab: of a path on this machine its last part alone."""
         places = [self.folder, self.options.cache_dir, self.data.root if self.data else None]
-        whole = {str(form) for place in places if place for form in (Path(place), Path(place).resolve())}
+        forms = [(form, last_part(place)) for place in places if place for form in (Path(place), Path(place).resolve())]
+        whole = {str(form): name for form, name in forms if len(form.parts) > 1}  # "." is in every text
         for place in sorted(whole, key=len, reverse=True):  # names that a pattern would not know: with spaces
-            text = text.replace(place, Path(place).name)
+            text = text.replace(place, whole[place])
         return PLACE.sub(r"\1", text)
 
     def shared(self, name: str, make: Callable[[], T]) -> T:
@@ -192,7 +199,7 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
     lacks this stage.
     """
     options = options or Options()
-    run_dir, count = Path(run_dir), options.samples_per_label
+    run_dir, name, count = Path(run_dir), last_part(run_dir), options.samples_per_label
     stage = stage_dir(run_dir, resolution)
     file = generator_file(run_dir, resolution, options.weights)
     G = load_generator(file).to(options.device)
@@ -213,8 +220,8 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
         data,
         resolution,
         options,
-        title=run_dir.name,
-        settings=f"run {run_dir.name}, {resolution}x{resolution}, {G.nimg:,} images seen, {options.weights} EMA, "
+        title=name,
+        settings=f"run {name}, {resolution}x{resolution}, {G.nimg:,} images seen, {options.weights} EMA, "
         f"psi {PSI:g}, {count} generated per label (seeds 0..{count - 1}), reals: {part or 'train'}",
         key=_key(
             weights,
@@ -226,6 +233,7 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
             part,
             len(data.unseen[1]),
         ),
+        keys={"utility": _key(own)} if own else {},
         folder=run_dir / (f"analysis-{resolution:03d}" + ("" if options.weights == "last" else f"-{options.weights}")),
         make_fakes=lambda: generated(G, count, first_seed=0, psi=PSI),
         psi=PSI,
@@ -233,7 +241,6 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
         run_dir=run_dir,
         generator=G,
         discriminator=D,
-        keys={"utility": _key(own)} if own else {},
         data=data,
     )
 
@@ -257,14 +264,14 @@ def folder_context(real: Data, fake: Data, resolution: int, folder: Path, option
         is_real=np.zeros(len(made), dtype=bool),
         seeds=np.where(np.isfinite(seeds), seeds, -1).astype(np.int64),
     )
-    name = Path(fake.root).name
+    name = last_part(fake.root)
     truncation = "psi not stated" if one_psi is None else f"psi {one_psi:g}"
     return _context(
         real,
         resolution,
         options,
         title=name,
-        settings=f"{len(made)} slices of {name} ({truncation}) against {Path(real.root).name}, {part}, "
+        settings=f"{len(made)} slices of {name} ({truncation}) against {last_part(real.root)}, {part}, "
         f"{resolution}x{resolution}",
         key=_key(real.key, fake.key, resolution, options.seed),
         folder=folder,
@@ -287,7 +294,7 @@ def _context(real: Data, resolution: int, options: Options, **others: Any) -> Co
         unlabelled=real_part(real.unlabelled, resolution, real.subjects_known) if len(real.unlabelled) else None,
         held_out=real_part(unseen, resolution, real.subjects_known),
         held_out_split=options.held_out_are or part,
-        data_name=Path(real.root).name,
+        data_name=last_part(real.root),
         persons_are=real.subjects_are,
         geometry=geometry_of(real, resolution),
         positions=positions,
