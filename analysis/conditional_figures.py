@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis import latents, plots, style, two_classes
@@ -21,6 +23,7 @@ Values = tuple[NDArray[np.float64], NDArray[np.float64]]  # asked for or own, an
 SHOWN = (60.0, 85.0)  # years, the ends of one brain's way where the training slices reach so far
 STEPS, BRAINS = 6, 2
 MOST = 1000  # points of a scatter
+BINS, FEWEST_IN_BIN = 8, 5  # of real people: about as many, and persons of each that is drawn
 WORDS = {
     "disease": "the disease\nat equal age",
     "ten_years": "ten years\nof age",
@@ -28,20 +31,15 @@ WORDS = {
 }
 
 
-def asked_and_read(numbers: Numbers, read: Sequence[tuple[Told, dict[str, Values]]]) -> ReportFigure:
-    """What the reference model reads, over what was asked for or is known, of each number."""
+def asked_and_read(
+    numbers: Numbers, read: Sequence[tuple[Told, dict[str, Values]]], persons: NDArray[Any]
+) -> ReportFigure:
+    """What the reference model reads, over what was asked for or is known, of each number. persons: of real slices."""
     figure = plots.new_figure(4.2 * len(read), 4)
     said, control = [], []
     for ax, (one, pairs) in zip(figure.subplots(1, len(read), squeeze=False)[0], read, strict=True):
-        for which in ("real", "generated"):
-            values, of = pairs[which]
-            some = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(values)))[:MOST]
-            drawn = style.look(which == "real")
-            label = f"{which} ({len(some)})"
-            ax.scatter(values[some], of[some], c=drawn.colour, marker=drawn.marker, s=8, lw=0, alpha=0.6, label=label)
-        ends = np.nanmin(pairs["real"][0]), np.nanmax(pairs["real"][0])
-        ax.plot(ends, ends, color=style.LIMIT, ls=":", lw=1)
         unit = f" ({one.unit})" if one.unit else ""
+        _points_and_bins(ax, pairs, persons)
         ax.set(xlabel=f"{one.column} asked for, or known{unit}", ylabel=f"read{unit}", title=one.column)
         ax.legend(fontsize=8)
         key, error = f"conditions.{one.column}.rank", f"conditions.{one.column}.error"
@@ -59,10 +57,40 @@ def asked_and_read(numbers: Numbers, read: Sequence[tuple[Told, dict[str, Values
         f"{' '.join(said)} What it misses in real people is its own ceiling.",
         " ".join(control),
         private=False,
-        alt="For each number, points of generated and of real slices: what was asked for or is known to the right, "
-        "what is read upwards. A dotted line is equality.",
-        shown=f"At most {MOST:,} slices of a kind.",
+        alt="For each number, points of generated slices, and medians of real ones with bars over the middle half: "
+        "what was asked for or is known to the right, what is read upwards. A dotted line is equality.",
+        shown=f"At most {MOST:,} generated slices. Real people in bins of {FEWEST_IN_BIN} or more, so that no point is "
+        "one person's.",
     )
+
+
+def _points_and_bins(ax: Axes, pairs: dict[str, Values], persons: NDArray[Any]) -> None:
+    """Generated slices as points, real ones as quartiles of bins, and the line of equality between what is drawn."""
+    values, of = pairs["generated"]
+    some = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(values)))[:MOST]
+    drawn = style.look(False)
+    label = f"generated ({len(some)})"
+    ax.scatter(values[some], of[some], c=drawn.colour, marker=drawn.marker, s=8, lw=0, alpha=0.6, label=label)
+    middles, (low, median, high) = by_bins(*pairs["real"], persons)
+    drawn, bars = style.look(True), (median - low, high - median)
+    ax.errorbar(middles, median, bars, color=drawn.colour, fmt=drawn.marker, ms=5, lw=1.2, label="real, quartiles")
+    ends = ax.get_xlim()
+    ax.plot(ends, ends, color=style.LIMIT, ls=":", lw=1, scalex=False)
+
+
+def by_bins(
+    values: NDArray[np.float64], read: NDArray[np.float64], persons: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The middles [B] of bins of the values and the quartiles [3, B] of what is read there.
+
+    The figure may leave the lab. So edges are round, and a bin of fewer than FEWEST_IN_BIN known persons is left out.
+    """
+    values, read, persons = (column[np.isfinite(values)] for column in (values, read, np.asarray(persons)))
+    edges = MaxNLocator(BINS, steps=[1, 2, 5, 10]).tick_values(values.min(), values.max())
+    bins = np.minimum(np.digitize(values, edges), len(edges) - 1)  # the last one has both of its edges
+    full = [k for k in np.unique(bins) if len(set(persons[bins == k]) - {""}) >= FEWEST_IN_BIN]
+    quartiles = [np.quantile(read[bins == k], (0.25, 0.5, 0.75)) for k in full]
+    return np.array([(edges[k - 1] + edges[k]) / 2 for k in full]), np.array(quartiles).reshape(-1, 3).T
 
 
 def shares(context: Context, numbers: Numbers) -> ReportFigure:
@@ -112,35 +140,46 @@ def shares(context: Context, numbers: Numbers) -> ReportFigure:
 
 
 def maps(
-    context: Context, cells: dict[tuple[int, int], NDArray[np.uint8]], real: Real, ages: tuple[float, float]
+    context: Context,
+    numbers: Numbers,
+    cells: dict[tuple[int, int], NDArray[np.uint8]],
+    real: Real,
+    ages: tuple[float, float],
 ) -> ReportFigure:
-    """Difference maps: of the disease at equal age, generated and real, of the groups, and of ten years of age."""
+    """Difference maps: of the disease at equal age, generated and real, of the groups, and of ten years of age.
+
+    Without the real one at equal age where that could not be measured: there is no map of it either.
+    """
     low, high = two_classes.two_classes(context).names
     mean = {key: images[:, 0].astype(np.float32).mean(axis=0) for key, images in cells.items()}
     disease = (mean[1, 0] - mean[0, 0] + mean[1, 1] - mean[0, 1]) / 2
     older = (mean[0, 1] - mean[0, 0] + mean[1, 1] - mean[1, 0]) / 2
     pixels = context.held_out.images[:, 0].astype(np.float32)
     groups = pixels[real.is_high == 1].mean(axis=0) - pixels[real.is_high == 0].mean(axis=0)
-    adjusted = adjusted_map(context.held_out.images, real)
+    at_equal_age = f"{high} - {low}\nat equal age"
+    shown, said, how = [(f"generated, {at_equal_age}", disease)], "", ""
+    if "equal_age.disease.real" in numbers:
+        adjusted = adjusted_map(context.held_out.images, real)
+        shown.append((f"real, {at_equal_age}", adjusted))
+        how = "The real map at equal age is least squares in each pixel on class, age and the other conditions. "
+        alike = latents.correlation(disease, adjusted)
+        said = f" The maps correlate by {alike:.2f} (generated and real, at equal age)."
     figure = plots.new_figure(10, 2.9)
     figure.set_layout_engine("compressed")
-    shown = [(f"generated, {high} - {low}\nat equal age", disease), (f"real, {high} - {low}\nat equal age", adjusted)]
     shown += [(f"real, {high} - {low}\nof the groups", groups), (f"generated,\n{ages[1]:g} - {ages[0]:g} years", older)]
     limit = float(max(np.abs(one).max() for _, one in shown))
-    for i, (ax, (title, one)) in enumerate(zip(figure.subplots(1, 4), shown, strict=True)):
-        plots.signed_rows(ax, [one[None]], [""], limit, title, bar=i == 3)
+    for i, (ax, (title, one)) in enumerate(zip(figure.subplots(1, len(shown)), shown, strict=True)):
+        plots.signed_rows(ax, [one[None]], [""], limit, title, bar=i == len(shown) - 1)
     return ReportFigure(
         "equal_age_maps",
         figure,
         f"{high} - {low} at equal age, as maps",
-        "Means over generated slices of the same seeds, at both ages and with both sexes. The real map at equal age is "
-        "least squares in each pixel on class, age and the other conditions. Beside it stands the raw difference of "
-        "the groups, which is age too, and what ten years change in generated slices. The maps correlate by "
-        f"{latents.correlation(disease, adjusted):.2f} (generated and real, at equal age).",
+        f"Means over generated slices of the same seeds, at both ages and with both sexes. {how}Beside it stands the "
+        f"raw difference of the groups, which is age too, and what ten years change in generated slices.{said}",
         "the raw difference of the groups, and the map of age",
         private=True,
-        alt="Four maps in the same colours: the disease at equal age in generated and in real slices, the difference "
-        "of the groups, and ten years of age.",
+        alt="Maps in the same colours: the disease at equal age in generated and, where it is known, in real slices, "
+        "the difference of the groups, and ten years of age.",
         shown=f"{sum(map(len, cells.values()))} generated and {len(pixels)} real slices.",
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -42,6 +43,11 @@ PSI = 1.0  # truncation of what a report generates: none
 PLACE = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:|\.{1,2}|~|\\)?[/\\](?:[^\s/\\:;,'\"()]+[/\\])+([^\s/\\:;,'\"()]*)")
 
 
+def last_part(place: Path | str) -> str:
+    """The name of a folder, also of "." and of "RUN/..", which say none."""
+    return Path(os.path.abspath(place)).name
+
+
 class NotHereError(ValueError):
     """A section that these data have no room for (one class, no network, no weights): left out, and no fault."""
 
@@ -74,7 +80,8 @@ class Context:
     """What every section of a report is given. Expensive things are made when a section first asks, and shared.
 
     title names the run or the folder of fakes; settings is the line under every figure; key is a hash of all that the
-    numbers depend on but the code. generator, discriminator and data are None where two folders are compared.
+    numbers depend on but the code, keys, by section, what one of them depends on besides. generator, discriminator and
+    data are None where two folders are compared.
     positions [M] of the held-out slices, NaN where unknown; positions_are names the manifest's column. psi is that of
     the generated slices, None where nobody says it or they differ; counts, how many there are of each class. run_dir
     is the run's folder, None without one. train are the training slices that have a class, unlabelled those without.
@@ -93,6 +100,7 @@ class Context:
     positions_are: str
     folder: Path
     make_fakes: Callable[[], SliceTable]
+    keys: dict[str, str] = field(default_factory=dict)
     data_name: str = ""
     psi: float | None = None
     counts: tuple[int, ...] = ()
@@ -115,9 +123,10 @@ class Context:
     def without_places(self, text: str) -> str:
         """A text for files that may leave the lab: of a path on this machine its last part alone."""
         places = [self.folder, self.options.cache_dir, self.data.root if self.data else None]
-        whole = {str(form) for place in places if place for form in (Path(place), Path(place).resolve())}
+        forms = [(form, last_part(place)) for place in places if place for form in (Path(place), Path(place).resolve())]
+        whole = {str(form): name for form, name in forms if len(form.parts) > 1}  # "." is in every text
         for place in sorted(whole, key=len, reverse=True):  # names that a pattern would not know: with spaces
-            text = text.replace(place, Path(place).name)
+            text = text.replace(place, whole[place])
         return PLACE.sub(r"\1", text)
 
     def shared(self, name: str, make: Callable[[], T]) -> T:
@@ -190,7 +199,7 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
     lacks this stage.
     """
     options = options or Options()
-    run_dir, count = Path(run_dir), options.samples_per_label
+    run_dir, name, count = Path(run_dir), last_part(run_dir), options.samples_per_label
     stage = stage_dir(run_dir, resolution)
     file = generator_file(run_dir, resolution, options.weights)
     G = load_generator(file).to(options.device)
@@ -204,15 +213,15 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
         raise ValueError(f"--samples-per-label: 2 or more expected, got {count}")
     for folder in options.own:
         finished_stage(folder, resolution)
-    part, inception = options.held_out_are or data.unseen[0], options.inception is not None
+    part = options.held_out_are or data.unseen[0]
     weights = [_hash(path) for path in (file, stage / "discriminator.safetensors")]
-    weights += [_hash(stage_dir(folder, resolution) / "generator.safetensors") for folder in options.own]
+    own = [_hash(stage_dir(folder, resolution) / "generator.safetensors") for folder in options.own]
     return _context(
         data,
         resolution,
         options,
-        title=run_dir.name,
-        settings=f"run {run_dir.name}, {resolution}x{resolution}, {G.nimg:,} images seen, {options.weights} EMA, "
+        title=name,
+        settings=f"run {name}, {resolution}x{resolution}, {G.nimg:,} images seen, {options.weights} EMA, "
         f"psi {PSI:g}, {count} generated per label (seeds 0..{count - 1}), reals: {part or 'train'}",
         key=_key(
             weights,
@@ -223,8 +232,8 @@ def run_context(run_dir: Path | str, data: Data, resolution: int, options: Optio
             data.subjects_known,
             part,
             len(data.unseen[1]),
-            inception,
         ),
+        keys={"utility": _key(own)} if own else {},
         folder=run_dir / (f"analysis-{resolution:03d}" + ("" if options.weights == "last" else f"-{options.weights}")),
         make_fakes=lambda: generated(G, count, first_seed=0, psi=PSI),
         psi=PSI,
@@ -255,16 +264,16 @@ def folder_context(real: Data, fake: Data, resolution: int, folder: Path, option
         is_real=np.zeros(len(made), dtype=bool),
         seeds=np.where(np.isfinite(seeds), seeds, -1).astype(np.int64),
     )
-    name = Path(fake.root).name
+    name = last_part(fake.root)
     truncation = "psi not stated" if one_psi is None else f"psi {one_psi:g}"
     return _context(
         real,
         resolution,
         options,
         title=name,
-        settings=f"{len(made)} slices of {name} ({truncation}) against {Path(real.root).name}, {part}, "
+        settings=f"{len(made)} slices of {name} ({truncation}) against {last_part(real.root)}, {part}, "
         f"{resolution}x{resolution}",
-        key=_key(real.key, fake.key, resolution, options.seed, options.inception is not None),
+        key=_key(real.key, fake.key, resolution, options.seed),
         folder=folder,
         make_fakes=lambda: fakes,
         psi=one_psi,
@@ -285,7 +294,7 @@ def _context(real: Data, resolution: int, options: Options, **others: Any) -> Co
         unlabelled=real_part(real.unlabelled, resolution, real.subjects_known) if len(real.unlabelled) else None,
         held_out=real_part(unseen, resolution, real.subjects_known),
         held_out_split=options.held_out_are or part,
-        data_name=Path(real.root).name,
+        data_name=last_part(real.root),
         persons_are=real.subjects_are,
         geometry=geometry_of(real, resolution),
         positions=positions,

@@ -10,14 +10,15 @@ Letters: M images, N seeds, C conditions.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis.conditional import effects
+from analysis.conditional import Told, effects
 from analysis.persons import FEWEST_OF_CLASS, fewest_of_class, half_sample_intervals, known
 from progan_style import Category, Dataset, Generator, Number, generate
 
@@ -49,6 +50,16 @@ class Made:
     cells: Floats | None = None
 
 
+def others_of(told: Iterable[Told], columns: Mapping[str, Iterable[Any]]) -> dict[str, Floats]:
+    """Of each condition beside age the values of held-out slices, to hold them equal: those that tell slices apart.
+
+    A column of which nothing is known would leave no slice.
+    """
+    some = (one for one in told if one.column != "age" and len(one.names) < 3)
+    values = {one.column: one.values(columns.get(one.column, ())) for one in some}
+    return {name: column for name, column in values.items() if len(np.unique(column[np.isfinite(column)])) > 1}
+
+
 def true_ratios(dataset: Dataset) -> tuple[tuple[float, float], Floats] | None:
     """The two ages of which a data set knows the ratio, and the ratios [2, M]; None where it knows none."""
     found = {float(m[1]): name for name in dataset.columns if (m := AT_AGE.fullmatch(name))}
@@ -58,9 +69,17 @@ def true_ratios(dataset: Dataset) -> tuple[tuple[float, float], Floats] | None:
     return (younger, older), np.stack([dataset.columns[found[age]].astype(float) for age in (younger, older)])
 
 
-def ages_to_compare(one: Number, ages: Floats, labels: NDArray[np.int64], low: int, high: int) -> tuple[float, float]:
-    """Ten years about the middle between the classes' median ages, within the range of the training slices."""
-    middle = np.mean([np.nanmedian(ages[labels == label]) for label in (low, high)])
+def ages_to_compare(
+    one: Number, ages: Floats, labels: NDArray[np.int64], low: int, high: int
+) -> tuple[float, float] | None:
+    """Ten years about the middle between the classes' median ages, within the range of the training slices.
+
+    None where all ages of a class are unknown.
+    """
+    of_class = [ages[(labels == label) & np.isfinite(ages)] for label in (low, high)]
+    if not all(map(len, of_class)):
+        return None
+    middle = np.mean([np.median(some) for some in of_class])
     first, last = one.ends
     younger = float(np.clip(round(float(middle)) - STEP / 2, first, max(first, last - STEP)))
     return younger, min(younger + STEP, last)
@@ -77,21 +96,25 @@ def cells_of(
 ) -> dict[tuple[int, int], NDArray[np.uint8]]:
     """Seeds 0 .. count - 1 in both classes at both ages: (class, age) -> [N, 1, R, R].
 
-    The names of each category are given in turn, half of the seeds to each sex. A seed is the same person in all cells.
+    The names of each category are given in turn, half of the seeds to each sex, and of other numbers the middle: each
+    class would draw its own. A seed is the same person in all cells.
     """
+    others = G.described.others
+    numbers: dict[str, Any] = {one.column: one.middle for one in others if isinstance(one, Number)}
     parts: list[tuple[dict[str, str], NDArray[np.int64]]] = [({}, np.arange(count))]
-    for one in (one for one in G.described.others if isinstance(one, Category)):
+    for one in (one for one in others if isinstance(one, Category)):
         parts = [
             (given | {one.column: name}, some)
             for given, seeds in parts
             for name, some in zip(one.names, np.array_split(seeds, len(one.names)), strict=True)
             if len(some)
         ]
-    return {
-        (i, j): torch.cat([generate(G, label, seeds, given=given | {"age": age}) for given, seeds in parts]).numpy()
+    images = {
+        (i, j): torch.cat([generate(G, label, some, given=numbers | given | {"age": age}) for given, some in parts])
         for i, label in enumerate(classes)
         for j, age in enumerate(ages)
     }
+    return {cell: some.numpy() for cell, some in images.items()}
 
 
 # ------------------------------------------------------------------ effects
@@ -159,7 +182,7 @@ def with_intervals(made: Made, real: Real, persons: NDArray, seed: int = 0) -> d
 
 def adjusted_map(images: NDArray[np.uint8], real: Real) -> NDArray[np.float32]:
     """What the disease adds to each pixel at equal age, least squares on class, age and the rest:
-    [M, 1, R, R] -> [R, R]"""
+    [M, 1, R, R] -> [R, R]. Of slices that have `disease.real`: without ages of both classes it would be made up."""
     columns = [real.is_high, real.age, *real.others.values()]
     whole = np.all([np.isfinite(column) for column in columns], axis=0)
     design = np.stack([np.ones(int(whole.sum())), *(column[whole] for column in columns)], axis=1)

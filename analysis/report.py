@@ -122,7 +122,8 @@ def _sections(context: Context, wanted: list[str], owed: list[str]) -> tuple[lis
     hidden = None if context.options.progress else True
     bar = tqdm(total=len(wanted), desc="report", unit="section", leave=False, disable=hidden)
     for name, section in sections.load().items():
-        key = hashlib.sha256(f"{code} {context.key} {name}{sections.made_of(name)}".encode()).hexdigest()
+        besides = sections.made_of(name) + context.keys.get(name, "")
+        key = hashlib.sha256(f"{code} {context.key} {name}{besides}".encode()).hexdigest()
         done = _read(context.folder, name, key)
         if isinstance(done, str):
             notes += [done] if name not in wanted else []

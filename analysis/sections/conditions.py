@@ -24,7 +24,10 @@ PRINTED = 10.0  # years of one step of a number that is an age; of others one st
 NO_NUMBER = "where no condition is a number"
 NO_CATEGORY = "where no condition is a category, or generated and held-out slices share fewer than two of its names"
 BOTH = "without held-out people of both classes"
-NO_AGE = "where age is no condition of the generator over ten years, or the ventricles cannot be measured"
+NO_AGE = (
+    "where age is no condition of the generator over ten years that training slices of both classes tell, or the "
+    "ventricles cannot be measured"
+)
 NO_TRUTH = (
     f"where age is no condition over ten years, the slices are no phantoms with people, whose truth is known, or {BOTH}"
 )
@@ -263,18 +266,12 @@ def _at_equal_age(context: Context, findings: Findings) -> Numbers:
         return {}
     if of_truth is None:
         context.note("conditions: nobody knows the truth of these slices, and the ruler is validated on phantoms alone")
-    told = {one.column: one for one in told_of(G.described, data.train.columns)}
     age = Told("age").values(unseen.columns.get("age", [""] * len(unseen)))
-    others = {
-        one.column: one.values(unseen.columns.get(one.column, [""] * len(unseen)))
-        for one in told.values()
-        if one.column != "age" and len(one.names) < 3
-    }
     real = Real(
         sizes=ventricle_ratio(held_out.images),
         is_high=np.select([held_out.labels == two.high, held_out.labels == two.low], [1.0, 0.0], np.nan),
         age=age,
-        others=others,
+        others=equal_age.others_of(told_of(G.described, data.train.columns), unseen.columns),
         at=of_truth[1] if of_truth else None,
         truth=two_classes.truth(context),
     )
@@ -282,25 +279,34 @@ def _at_equal_age(context: Context, findings: Findings) -> Numbers:
     fakes, classes = context.fakes, (two.low, two.high)
     made = Made(np.stack([ventricle_ratio(fakes.images[fakes.labels == label]) for label in classes]))
     numbers: Numbers = {}
-    if of_age is not None:
-        of_train = Told("age").values(data.train.columns["age"])
-        ages = of_truth[0] if of_truth else equal_age.ages_to_compare(of_age, of_train, data.train.labels, *classes)
-        if equal_age.can_be_asked(ages, of_age):
-            cells = equal_age.cells_of(G, classes, ages, made.raw.shape[1])
-            sizes = np.array([[ventricle_ratio(cells[i, j]) for j in (0, 1)] for i in (0, 1)])
-            made = Made(made.raw, sizes)
-            findings.cells, findings.ages = cells, ages
-            numbers |= {"equal_age.younger": ages[0], "equal_age.older": ages[1]}
-        else:
-            context.note(
-                f"conditions: no ages are compared: {ages[0]:g} and {ages[1]:g} years; expected ten years within the "
-                f"training slices' {of_age.ends[0]:g} to {of_age.ends[1]:g}"
-            )
+    if of_age is not None and (ages := _two_ages(context, of_age, of_truth[0] if of_truth else None)):
+        cells = equal_age.cells_of(G, classes, ages, made.raw.shape[1])
+        sizes = np.array([[ventricle_ratio(cells[i, j]) for j in (0, 1)] for i in (0, 1)])
+        made = Made(made.raw, sizes)
+        findings.cells, findings.ages = cells, ages
+        numbers |= {"equal_age.younger": ages[0], "equal_age.older": ages[1]}
     findings.real = real
     if real.truth is not None:
         numbers["equal_age.ruler"] = rank_correlation(real.sizes, real.truth)
     found = equal_age.with_intervals(made, real, held_out.subjects, context.options.seed)
     return numbers | {f"equal_age.{name}": value for name, value in found.items()}
+
+
+def _two_ages(context: Context, of_age: Any, of_truth: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The ages that are compared; None, with a note, where there are none or the generator cannot be asked for both."""
+    assert context.data is not None
+    train, two = context.data.train, two_classes.two_classes(context)
+    of_train = Told("age").values(train.columns["age"])
+    ages = of_truth or equal_age.ages_to_compare(of_age, of_train, train.labels, two.low, two.high)
+    if ages is None:
+        context.note("conditions: no ages are compared: no training slice of a class tells an age")
+    elif not equal_age.can_be_asked(ages, of_age):
+        context.note(
+            f"conditions: no ages are compared: {ages[0]:g} and {ages[1]:g} years; expected ten years within the "
+            f"training slices' {of_age.ends[0]:g} to {of_age.ends[1]:g}"
+        )
+        ages = None
+    return ages
 
 
 def _no_ruler(context: Context, has_truth: bool) -> str:
@@ -334,11 +340,11 @@ def answer(numbers: Numbers) -> str:
 def show(context: Context, numbers: Numbers, findings: Findings) -> list[ReportFigure]:
     made = []
     if findings.read:
-        made.append(conditional_figures.asked_and_read(numbers, findings.read))
+        made.append(conditional_figures.asked_and_read(numbers, findings.read, context.held_out.subjects))
     if findings.real is not None:
         made.append(conditional_figures.shares(context, numbers))
     if findings.cells and findings.real is not None and findings.ages is not None:
         if "equal_age.raw.real" in numbers:
-            made.append(conditional_figures.maps(context, findings.cells, findings.real, findings.ages))
+            made.append(conditional_figures.maps(context, numbers, findings.cells, findings.real, findings.ages))
         made.append(conditional_figures.one_brain(context))
     return made

@@ -51,7 +51,7 @@ def measure(context: Context) -> tuple[Numbers, Any]:
         numbers[f"corners{ending}"] = float(in_corners.mean())
         numbers[f"corners.faint{ending}"] = float((in_corners < FAINT).mean())
         numbers[f"brightness{ending}"] = float(pixels.brightness(slices.images).mean())
-    numbers["brightness.train"] = float(pixels.brightness(context.train.images).mean())
+    numbers["brightness.train"] = float(pixels.brightness(context.learnt.images).mean())
     return numbers | _interval(_reals(context), numbers["brightness.real"]), None
 
 

@@ -12,7 +12,7 @@ from analysis import plots, stacks, style
 from analysis.context import Context, NotHereError
 from analysis.numbers import Number, Numbers
 from analysis.plots import ReportFigure
-from analysis.slices import HEIGHT
+from analysis.slices import HEIGHT, stated
 from analysis.stacks import Stack
 from progan_style import Generator, generate, generate_stack
 
@@ -25,7 +25,7 @@ FIRST_SEED = 2**29  # no other section has seen these
 OF_NETWORKS = True
 
 INTERVAL = {".low": "", ".high": ""}
-FAR_APART = "where no two slices of a person lie about 10 mm apart"
+FAR_APART = "where no two slices of a person are known to lie about 10 mm apart"
 BESIDE = ("95 % {.low} to {.high}", "one real person {.real}", "another latent {.others}")
 NUMBERS = (
     Number(
@@ -61,21 +61,21 @@ Made = dict[str, Any]
 def measure(context: Context) -> tuple[Numbers, Made]:
     G = context.generator
     assert G is not None
-    if G.described.position is None:
+    position, data, held_out = G.described.position, context.data, context.held_out
+    if position is None or data is None:
         raise NotHereError("the generator knows no heights (data.conditions: {slice_mm: position})")
-    if context.positions_are != G.described.position.column:
-        raise NotHereError(f"the held-out slices have no column {G.described.position.column}")
-    held_out = context.held_out
-    real = chosen(
-        stacks.stacks_of(held_out.images, held_out.labels, held_out.subjects, context.positions),
-        G.described.position.ends,
-        len(context.class_names),
-    )
+    heights = stated(data.unseen[1], position.column)
+    if not np.isfinite(heights).any():
+        raise NotHereError(f"the held-out slices have no heights in a column {position.column}")
+    found = stacks.stacks_of(held_out.images, held_out.labels, held_out.subjects, heights)
+    real = chosen(found, position.ends, len(context.class_names))
     made = [like(G, stack, FIRST_SEED + i) for i, stack in enumerate(real)]
     others = strangers_of(G, real)
-    usual = stacks.usual_profile(training(context) or real)
+    usual = stacks.usual_profile(training(context, position.column) or real)
     numbers: Numbers = {"stack.persons": len(real)}
     for name, pairs_of in (("near", stacks.near_pairs), ("far", stacks.far_pairs)):
+        if name == "far" and not in_mm(position):
+            continue
         with_pairs = [i for i, stack in enumerate(real) if pairs_of(stack.heights)]
         if not with_pairs:
             continue
@@ -88,11 +88,18 @@ def measure(context: Context) -> tuple[Numbers, Made]:
         what: [stacks.off_profile(stack, usual) for stack in some]
         for what, some in (("", made), (".real", real), (".others", others))
     }
-    return numbers | summed("stack.profile", off), {"real": real, "made": made, "others": others, "usual": usual}
+    some = {"real": real, "made": made, "others": others, "usual": usual, "position": position}
+    return numbers | summed("stack.profile", off), some
+
+
+def in_mm(position: Any) -> bool:
+    """Whether heights are known to be in mm; generators of earlier versions say no unit."""
+    return bool(position.unit == "mm" or position.column == HEIGHT)
 
 
 def chosen(found: Sequence[Stack], ends: tuple[float, float], classes: int) -> list[Stack]:
-    """Real stacks within the range that the generator knows, as many of each class. Raises NotHereError for too few."""
+    """Real stacks within the range that the generator knows, of each class MOST at most. Raises NotHereError for too
+    few of one."""
     inside = [stack for stack in found if ends[0] <= stack.heights[0] and stack.heights[-1] <= ends[1]]
     of_class = [[stack for stack in inside if stack.label == label][:MOST] for label in range(classes)]
     if (fewest := min(map(len, of_class))) < LEAST:
@@ -122,14 +129,11 @@ def strangers_of(G: Generator, real: Sequence[Stack]) -> list[Stack]:
     return [Stack(part, stack.heights, stack.label) for part, stack in zip(parts, real, strict=True)]
 
 
-def training(context: Context) -> list[Stack]:
+def training(context: Context, column: str) -> list[Stack]:
     """The training people's stacks; none where their heights are not known."""
     assert context.data is not None
-    cells = context.data.train.columns.get(context.positions_are)
-    if cells is None:
-        return []
     train = context.train
-    return stacks.stacks_of(train.images, train.labels, train.subjects, np.array(cells, dtype=np.float64))
+    return stacks.stacks_of(train.images, train.labels, train.subjects, stated(context.data.train, column))
 
 
 def summed(key: str, each: dict[str, list[float]]) -> Numbers:
@@ -152,7 +156,7 @@ def answer(numbers: Numbers) -> str:
 def show(context: Context, numbers: Numbers, findings: Made) -> list[ReportFigure]:
     pictures = [in_a_row(context, numbers, findings)]
     mm = context.geometry.mm
-    if mm is not None and context.positions_are == HEIGHT:
+    if mm is not None and in_mm(findings["position"]):
         pictures.append(in_three_planes(context, findings, mm))
     return pictures
 
@@ -163,8 +167,9 @@ def in_a_row(context: Context, numbers: Numbers, findings: Made) -> ReportFigure
     above, below = figure.subplots(2, 1, height_ratios=[1.5, 1])
     names = ["one real person", "one seed", "a seed each"]
     rows = [stack.images for stack in (real, made, others)]
-    heights = ", ".join(f"{height:.3g}" for height in real.heights)
-    plots.image_rows(above, rows, names, f"{context.class_names[real.label]} at {heights} mm", context.geometry)
+    position = findings["position"]
+    heights = ", ".join(f"{height:.3g}" for height in real.heights) + (" mm" if in_mm(position) else "")
+    plots.image_rows(above, rows, names, f"{context.class_names[real.label]} at {heights}", context.geometry)
     for some, label, look in (
         (findings["real"], "real people", style.look(True)),
         (findings["made"], "one seed each", style.look(False)),
@@ -180,7 +185,7 @@ def in_a_row(context: Context, numbers: Numbers, findings: Made) -> ReportFigure
             )
     grid: NDArray[np.float64] = np.linspace(real.heights[0], real.heights[-1], 50)
     below.plot(grid, np.polyval(findings["usual"], grid), color="black", lw=2, label="training people, in the mean")
-    below.set(xlabel=f"height ({context.positions_are})", ylabel="area over the stack's mean")
+    below.set(xlabel=f"height ({position.column})", ylabel="area over the stack's mean")
     below.legend(fontsize=8)
     far = (
         f" 10 mm apart it is {numbers['stack.far']:.2f}, beside {numbers['stack.far.real']:.2f}."
@@ -205,7 +210,7 @@ def in_a_row(context: Context, numbers: Numbers, findings: Made) -> ReportFigure
 
 
 def in_three_planes(context: Context, findings: Made, mm: float) -> ReportFigure:
-    """One person of the largest class: rows are planes, columns a real person, one seed, a seed each."""
+    """The first person of the first class: rows are planes, columns a real person, one seed, a seed each."""
     columns = [("one real person", "real"), ("one seed", "made"), ("a seed each", "others")]
     resolution, heights = context.resolution, findings["real"][0].heights
     tall = max((heights[-1] - heights[0]) / (resolution * mm), 0.15) * 1.3  # a cut against a picture, with its margin

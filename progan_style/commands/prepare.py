@@ -91,6 +91,7 @@ def prepare(args: argparse.Namespace) -> int:
     from progan_style.scans.orientation import parse_orientation
     from progan_style.scans.settings import PrepareSettings
     from progan_style.scans.slices import prepare_slices
+    from progan_style.scans.split import parse_shares
     from progan_style.scans.study import prepare_study
 
     terms = Path(args.terms).read_text(encoding="utf-8") if args.terms else ""
@@ -119,11 +120,13 @@ def prepare(args: argparse.Namespace) -> int:
             raise ValueError(f"--{option}: for scans; {args.source} holds no scans, and slices are not cut")
         _, rows, failed = prepare_slices(args.source, args.to, settings, say=print)
         doubtful = {}
-    return report(args.to, rows, failed, doubtful)
+    return report(args.to, rows, failed, doubtful, sum(share > 0 for share in parse_shares(args.split).values()))
 
 
-def report(to: str, rows: list[dict[str, str]], failed: dict[str, str], doubtful: dict[str, str]) -> int:
-    """What was written, then what could not be; the exit code."""
+def report(
+    to: str, rows: list[dict[str, str]], failed: dict[str, str], doubtful: dict[str, str], splits: int = 3
+) -> int:
+    """What was written, then what could not be; the exit code. splits: how many were asked for."""
     from progan_style.data.persons import STATED
     from progan_style.scans.writing import WHICH_WAY_UP, count_table, persons_are
 
@@ -131,8 +134,9 @@ def report(to: str, rows: list[dict[str, str]], failed: dict[str, str], doubtful
     print(f"{'split':10}{'class':14}{people:>8}{'scans':>8}{'slices':>8}")
     for split, label, persons, scans, slices in count_table(rows):
         print(f"{split:10}{label:14}{persons:8}{scans:8}{slices:8}")
-    if {row["split"] for row in rows} == {"train"}:
-        print("note      too few persons of a class for three splits: all are in train")
+    if splits > 1 and {row["split"] for row in rows} == {"train"}:
+        number = "three" if splits == 3 else "two"
+        print(f"note      too few persons of a class for {number} splits: all are in train")
     print(f"{to}: {len(rows)} slices; look at {to}/sheets, then: python prepare.py --audit {to}")
     for name, why in failed.items():
         print(f"FAILED    {name}: {why}", file=sys.stderr)

@@ -1,10 +1,11 @@
 """What a report compares: refusals at the door, and what sections share."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from analysis.context import NotHereError, folder_context
+from analysis.context import NotHereError, folder_context, run_context
 
 
 def test_classes_of_another_data_set_are_refused(predict, run):
@@ -34,3 +35,19 @@ def test_without_held_out_slices_a_section_is_told(context_of, tiny_run, nobody)
     with pytest.raises(NotHereError, match="no test or validate part"):
         context_of(tiny_run, nobody).need_held_out()
     context_of(tiny_run).need_held_out()
+
+
+def test_a_folder_that_is_called_dot_has_its_name_and_takes_no_full_stop_from_a_note(tiny_run, tmp_path, monkeypatch):
+    here = replace(tiny_run.data, root=Path("."))
+    monkeypatch.chdir(tiny_run.root)
+    for to in (Path("."), Path(".."), Path("/")):
+        context = folder_context(here, here, 16, to)
+        context.note("2.5 mm... of /home/me/scans/a.png.")
+        assert context.notes == ["2.5 mm... of a.png."]
+    assert context.title == context.data_name == "slices" and "slices of slices" in context.settings
+    assert " against slices, test" in context.settings
+    monkeypatch.chdir(tiny_run.run_dir)
+    assert run_context(".", tiny_run.data, 16).title == "tiny"
+    context = folder_context(here, here, 16, tmp_path / "with spaces")
+    context.note(f"not in {tmp_path / 'with spaces'}")
+    assert context.notes == ["not in with spaces"]

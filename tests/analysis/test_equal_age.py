@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from analysis import equal_age
+from analysis.conditional import Told
 from analysis.equal_age import Made, Real, adjusted_map, ages_to_compare, measured, true_ratios, with_intervals
-from progan_style import Dataset
+from progan_style import Category, Conditions, Dataset, Number
 
 DISEASE, YEAR, SLOPE = 0.02, 0.001, 1.3  # of the true ratio, and what the ruler makes of it
 
@@ -95,6 +97,32 @@ def test_the_two_ages_are_those_of_the_truth_or_lie_between_the_classes():
     ages, labels = np.array([60.0, 70, np.nan, 80, 74]), np.array([0, 0, 0, 1, 1])
     assert ages_to_compare(types.SimpleNamespace(ends=(55.0, 95.0)), ages, labels, 0, 1) == (66, 76)
     assert ages_to_compare(types.SimpleNamespace(ends=(70.0, 72.0)), ages, labels, 0, 1) == (70, 72)
+    of_one = np.where(labels == 0, ages, np.nan)
+    assert ages_to_compare(types.SimpleNamespace(ends=(55.0, 95.0)), of_one, labels, 0, 1) is None
+
+
+def test_all_but_age_and_class_is_the_same_in_every_cell(monkeypatch):
+    """Each class would draw its own MMSE; the middle of it is given, and half of the seeds have each sex."""
+    asked = []
+
+    def fake(G, label, seeds, given):
+        asked.append((label, given["age"], given["mmse"], given["sex"], seeds.tolist()))
+        return torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8)
+
+    monkeypatch.setattr(equal_age, "generate", fake)
+    age, mmse = (Number(column=c, mean=m, sd=5.0, low=0.0, high=90.0) for c, m in (("age", 70.0), ("mmse", 26.0)))
+    others = [age, mmse, Category(column="sex", names=["F", "M"])]
+    G = types.SimpleNamespace(described=Conditions(others=others))
+    cells = equal_age.cells_of(G, (0, 1), (65.0, 75.0), 4)
+    assert [len(cells[cell]) for cell in ((0, 0), (0, 1), (1, 0), (1, 1))] == [4] * 4
+    assert [row[:2] for row in asked[::2]] == [(0, 65), (0, 75), (1, 65), (1, 75)]
+    assert {row[2:4] for row in asked} == {(26.0, "F"), (26.0, "M")} and asked[0][4] + asked[1][4] == [0, 1, 2, 3]
+
+
+def test_a_column_that_tells_no_two_slices_apart_is_held_by_none():
+    told = [Told("age"), Told("mmse"), Told("empty"), Told("sex", "", ("F", "M")), Told("site", "", ("a", "b", "c"))]
+    columns = {"age": ["60", "70"], "mmse": ["30", "30"], "empty": ["", "n/a"], "sex": ["F", "M"], "site": ["a", "b"]}
+    assert {name: values.tolist() for name, values in equal_age.others_of(told, columns).items()} == {"sex": [0.0, 1.0]}
 
 
 def test_the_map_at_equal_age_is_the_disease_and_not_the_age(people):

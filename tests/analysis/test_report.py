@@ -24,6 +24,16 @@ def test_a_second_call_reads_the_sections_back(predict, run, quick, monkeypatch)
         predict(run, ["similarity"], samples_per_label=25)
 
 
+def test_options_of_one_section_leave_the_others_on_the_page(predict, context_of, run, quick, monkeypatch):
+    """--own is for utility alone; the weights of --inception are always the same file."""
+    monkeypatch.setattr(contexts, "check_inception", lambda path: None)
+    predict(run, ["grid"])
+    numbers = predict(run, ["styles"], own=(run.run_dir,), inception=run.run_dir / "weights.pth")
+    assert "corners" in numbers and "film.frames" in numbers and numbers["notes"] == []
+    plain, with_own = (context_of(run, own=own) for own in ((), (run.run_dir,)))
+    assert plain.key == with_own.key and plain.keys.get("utility") != with_own.keys["utility"]
+
+
 def test_weights_that_are_nan_are_refused_not_drawn_black(predict, run, quick, monkeypatch):
     G = load_generator(stage_dir(run.run_dir, 16) / "generator.safetensors")
     with torch.no_grad():

@@ -78,6 +78,35 @@ def test_held_out_people_of_one_class_cost_what_compares_the_classes_alone(conte
     assert "equal_age_maps" not in [picture.name for picture in pictures]
 
 
+def unknown_of(part, column, rows):
+    """A part whose people of these rows have nothing in this column."""
+    return replace(part, columns=part.columns | {column: np.where(rows, "", part.columns[column])})
+
+
+def test_what_is_unknown_of_held_out_people_costs_no_more_than_what_needs_it(context_of, made, aged_run, monkeypatch):
+    """Ages of one class alone would make up a map of the disease; of nobody's sex nothing is held equal."""
+    monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
+    data = with_truth(aged_run.data)
+    for column, rows, axes in (("age", data.test.labels == 1, 3), ("sex", data.test.labels >= 0, 4)):
+        some = replace(data, test=unknown_of(data.test, column, rows))
+        numbers, pictures = made(conditions, context_of(aged_run, some))
+        assert ("equal_age.disease.real" in numbers) == (axes == 4) and "equal_age.raw.real" in numbers
+        maps = next(picture for picture in pictures if picture.name == "equal_age_maps")
+        titles = [ax.get_title() for ax in maps.content.axes if ax.get_title()]
+        assert len(titles) == axes and ("real, AD - CN\nat equal age" in titles) == (axes == 4)
+        assert ("least squares" in maps.reading) == (axes == 4)
+
+
+def test_training_ages_of_one_class_alone_leave_out_the_comparison_of_ages(context_of, made, aged_run, monkeypatch):
+    monkeypatch.setattr(two_classes, "SMALLEST_RULED", 16)
+    train = aged_run.data.train
+    context = context_of(aged_run, replace(aged_run.data, train=unknown_of(train, "age", train.labels == 1)))
+    context.geometry = replace(context.geometry, plane="axial")
+    numbers, _ = made(conditions, context)
+    assert "equal_age.raw.generated" in numbers and "equal_age.younger" not in numbers
+    assert "conditions: no ages are compared: no training slice of a class tells an age" in context.notes
+
+
 def test_a_name_that_no_held_out_slice_has_is_told(context_of, aged_run):
     """The reference model tells three sexes, of which slices have two."""
     context, told = context_of(aged_run), [Told("sex", "", ("F", "M", "X"))]

@@ -39,3 +39,10 @@ def test_brightness_of_people_has_an_interval_and_stands_beside_the_training(con
     found = (numbers["brightness.real.low"], numbers["brightness.real.high"])
     assert found == pytest.approx(levels.mean() + np.array([-1.96, 1.96]) * error, abs=0.15 * error)
     assert numbers["brightness.train"] == pytest.approx(pixels.brightness(context.train.images).mean())
+
+
+def test_the_training_is_all_that_the_generator_learnt_from(context_of, tiny_run, with_some_unlabelled):
+    context = context_of(tiny_run, with_some_unlabelled(tiny_run.data))
+    numbers, _ = grid.measure(context)
+    whole = pixels.brightness(np.asarray(tiny_run.data.train.at(16))).mean()
+    assert numbers["brightness.train"] == pytest.approx(whole) and len(context.train) < len(tiny_run.data.train)

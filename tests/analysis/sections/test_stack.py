@@ -19,9 +19,9 @@ def test_a_generator_without_heights_has_none_of_it(context_of, tiny_run):
         stack.measure(context_of(tiny_run))
 
 
-@pytest.fixture
-def placed(tiny_run, tmp_path, toy_root):
-    """A run on the toy slices, three heights of each person."""
+@pytest.fixture(params=["slice_mm"])
+def placed(tiny_run, tmp_path, toy_root, request):
+    """A run on the toy slices, three heights of each person; the parameter is their column."""
     import csv
 
     from progan_style import Trainer, load_config, load_data, save_config
@@ -36,9 +36,9 @@ def placed(tiny_run, tmp_path, toy_root):
             with_heights[copy.relative_to(root).as_posix()] = (path.stem[:-2], 5 * (2 * int(path.stem[-1]) + k))
     with open(root / "manifest.csv", "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerows([("path", "subject", "slice_mm"), *((p, *cells) for p, cells in with_heights.items())])
+        writer.writerows([("path", "subject", request.param), *((p, *cells) for p, cells in with_heights.items())])
     run_dir.mkdir()
-    overrides = [f"data.root={root}", "data.conditions={slice_mm: position}"]
+    overrides = [f"data.root={root}", f"data.conditions={{{request.param}: position}}"]
     config = load_config(overlay=tiny_run.overlay, overrides=overrides)
     data = load_data(config, 16, progress=False)
     save_config(config, run_dir / "config.yaml")
@@ -54,6 +54,18 @@ def test_its_numbers_and_what_is_private(context_of, made, placed):
         assert numbers[f"stack.{key}.low"] <= numbers[f"stack.{key}"] <= numbers[f"stack.{key}.high"]
     assert numbers["stack.near.real"] > 0.5  # of real discs two slices of a person are one picture
     assert "likeness of" in stack.answer(numbers)
+
+
+@pytest.mark.parametrize("placed", ["template_mm", "height_rank"], indirect=True)
+def test_heights_are_those_of_the_generators_own_column_and_mm_where_it_says_so(context_of, made, placed):
+    column = next(iter(placed.config.data.conditions))
+    context = replace(context_of(placed), geometry=Geometry("axial", 2.0))
+    numbers, pictures = made(stack, context)
+    assert numbers["stack.persons"] == 24 and ("stack.far" in numbers) == (column == "template_mm")
+    names = ["stack", "stack_planes"] if column == "template_mm" else ["stack"]
+    assert [picture.name for picture in pictures] == names
+    above, below = pictures[0].content.axes
+    assert above.get_title().endswith(" mm") == (column == "template_mm") and column in below.get_xlabel()
 
 
 def test_the_real_people_in_the_generators_place_are_as_good_as_they_are(context_of, placed, monkeypatch):

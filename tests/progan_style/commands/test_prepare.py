@@ -200,6 +200,16 @@ def test_without_labels_there_is_one_class_that_train_reads(study, call_shell, t
     )
 
 
+@pytest.mark.parametrize(("splits", "words"), [(1, None), (2, "two splits"), (3, "three splits")])
+def test_that_all_are_in_train_is_told_where_more_was_asked_for(splits, words, capsys):
+    from progan_style.commands.prepare import report
+
+    rows = [{"split": "train", "label": "AD", "subject": "p1", "session": ""}]
+    assert report("out", rows, {}, {}, splits) == 0
+    said = capsys.readouterr().out
+    assert f"too few persons of a class for {words}" in said if words else "too few" not in said
+
+
 def test_a_mask_beside_a_scan_is_applied(scan_tools, call_shell, tmp_path):
     data, affine = scan_tools.head(6.0)
     _, _, mask = scan_tools.bare_brain(6.0)
