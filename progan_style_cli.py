@@ -107,13 +107,13 @@ def train(args: argparse.Namespace) -> int:
         return 0
     until = choose_stage(args, config, run_dir)
 
-    from progan_style import GrowthSchedule, choose_device, distributed, finished_stages
+    from progan_style import GrowthSchedule, choose_device, distributed, is_finished
 
     for line in plugins.refuse_missing(recorded_plugins(config, run_dir), run_dir):
         distributed.say(line)
     nimg = refuse_another_run(config, run_dir)
-    end = GrowthSchedule(**config.schedule.model_dump()).stage_of(until).end  # later than it was, if it is made longer
-    if until in finished_stages(run_dir) and nimg >= end:
+    stage = GrowthSchedule(**config.schedule.model_dump()).stage_of(until)  # its end is later, if it is made longer
+    if nimg >= stage.end and is_finished(run_dir, stage):
         distributed.say(f"{run_dir}: the stages up to {until} are finished")
         return 0
     distributed.say(f"config    {', '.join(map(str, files))}")
@@ -123,10 +123,10 @@ def train(args: argparse.Namespace) -> int:
         signals.polite = True
         over = trainer.run(run_dir, until, evaluate, lambda: bool(signals.asked), seconds_of_image)
     nimg = trainer.state.nimg
-    if over and until not in finished_stages(run_dir):
+    if over and not is_finished(run_dir, stage):
         raise ValueError(
-            f"{run_dir}: the run is at {nimg} images, past stage {until}, whose files are gone and cannot be made "
-            f"again; name a later stage with --until, or begin anew with another --run"
+            f"{run_dir}: the run is at {nimg} images, past stage {until}, whose files are gone, or of fewer images, "
+            f"and cannot be made again; name a later stage with --until, or begin anew with another --run"
         )
     if over:
         distributed.say(f"{run_dir}: stage {until} is finished at {nimg} images; look at {run_dir}/stage-{until:03d}")

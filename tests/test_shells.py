@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from shell_tools import refused
 
-from progan_style import load_config
+from progan_style import images_seen, load_config
+from progan_style.checkpoint import images_of
 
 REPO = Path(__file__).parents[1]
 
@@ -73,6 +74,28 @@ def test_a_finished_run_is_made_longer(call, tiny_overlay, toy_root, tmp_path):
     assert done.returncode == 0 and "stage 8 is finished at 96 images" in done.stdout, done.stderr
     weights = [(folder / "stage-008" / "generator.safetensors").read_bytes() for folder in (run, tmp_path / "whole")]
     assert weights[0] == weights[1]
+    assert "are finished" in call("train.py", "--run", run).stdout
+
+
+def test_a_lengthened_run_killed_before_its_generator_gets_it_from_the_same_command(
+    call, tiny_overlay, toy_root, tmp_path, monkeypatch
+):
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--set", "schedule.resolutions=[8]"]
+    longer = ("--set", "schedule.hold_kimg.8=0.096")
+    run = tmp_path / "run"
+    generator = run / "stage-008" / "generator.safetensors"
+    assert call(*start, "--run", run).returncode == 0
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("progan_style.training.runlog.save_loss_plot", killed)
+        assert call("train.py", "--run", run, *longer).returncode == 130
+    assert (images_of(generator), images_seen(run)) == (48, 96)
+    done = call("train.py", "--run", run, *longer)
+    assert done.returncode == 0 and "stage 8 is finished at 96 images" in done.stdout, done.stderr
+    assert images_of(generator) == 96
     assert "are finished" in call("train.py", "--run", run).stdout
 
 
