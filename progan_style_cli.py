@@ -270,10 +270,11 @@ class Signals:
     """What ends a process in a polite way: Ctrl-C, kill, a connection that broke, a batch system's time limit.
 
     Until `polite` it is an interrupt, so that what prepares the data clears up behind itself. Then signals are
-    gathered, for the loop to stop at its next step; a second one ends at once.
+    gathered, for the loop to stop at its next step; the same one again ends at once, if somebody sent it.
     """
 
     NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1")  # Windows has the first two
+    REPEATED = ("SIGXCPU", "SIGUSR1")  # by the system, each second from a limit on, or by a batch system
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -294,6 +295,8 @@ class Signals:
 
         if not self.polite:
             raise KeyboardInterrupt
+        if number in self.asked and signal.Signals(number).name in self.REPEATED:
+            return
         if number in self.asked and distributed.world() == 1:  # torchrun sends on what the terminal sent already
             os.write(2, b"ended at once: what was made since the last checkpoint is lost; the same command goes on\n")
             signal.signal(number, signal.SIG_DFL)
