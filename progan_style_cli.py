@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -175,9 +176,12 @@ def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> i
     until = size or next((r for r in stages if r not in done), stages[-1])
     before = stages[: stages.index(until)]
     if missing := [r for r in before if r not in done]:
+        first = f"--stage {missing[0]}"
+        options = f"--run {shlex.quote(str(run_dir))} {first}"
+        if not (run_dir / "config.yaml").is_file():  # nothing but the options says what would be trained
+            options = re.sub(r"--st\w*[ =]\d+", first, args.options)
         raise ValueError(
-            f"stage {until} grows from the finished stage {before[-1]}; "
-            f"run {command(args)} --run {run_dir} --stage {missing[0]} first"
+            f"stage {until} grows from the finished stage {before[-1]}; run {command(args)} {options} first"
         )
     return until
 

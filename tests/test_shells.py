@@ -31,7 +31,8 @@ def test_the_command_line_refuses_with_exit_2(tmp_path):
 def test_stage_by_stage(call, tiny_overlay, toy_root, tmp_path):
     run = tmp_path / "run"
     start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run]
-    refused(call(*start, "--stage", 16), "stage 16 grows from the finished stage 8; run python train.py --run")
+    words = f"run python train.py --config {tiny_overlay} --data {toy_root} --run {run} --stage 8 first"
+    refused(call(*start, "--stage", 16), f"stage 16 grows from the finished stage 8; {words}")
     assert not run.exists()
     first = call(*start, "--stage", 8)
     assert first.returncode == 0, first.stderr
@@ -49,6 +50,8 @@ def test_stage_by_stage(call, tiny_overlay, toy_root, tmp_path):
     assert list((run / "tensorboard").iterdir()) and list((run / "samples").glob("*.png"))
     again = call("train.py", "--run", run)
     assert again.returncode == 0 and "are finished" in again.stdout
+    (run / "stage-008" / "generator.safetensors").unlink()
+    refused(call(*start, "--stage=16"), f"run python train.py --run {run} --stage 8 first")
 
 
 def test_a_run_keeps_its_configuration(call, tiny_run, tmp_path):
