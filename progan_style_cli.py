@@ -143,9 +143,10 @@ def configure(args: argparse.Namespace, run_dir: Path, loaded: dict[str, str]) -
     """
     from progan_style import DEFAULT_CONFIG, find_overlay, load_config, with_unlabelled
 
-    for option in ("data", "config", "init"):  # an unset variable of a script
+    for option in ("run", "data", "config", "init"):  # an unset variable of a script
         if getattr(args, option) == "":
-            raise ValueError(f"--{option}: expected a {'folder' if option == 'data' else 'file'}, got an empty name")
+            what = "folder" if option in ("run", "data") else "file"
+            raise ValueError(f"--{option}: expected a {what}, got an empty name")
     overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
     overrides += [f"init={json.dumps(args.init)}"] if args.init else []
     overrides += [f"plugins={json.dumps(loaded)}"] if loaded else []

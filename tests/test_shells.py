@@ -141,6 +141,7 @@ BAD = {
     "no such file": (["--config", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
     "stage 0": (["--until", "0"], "stage 0 is not in schedule.resolutions (8, 16)"),
     "no name": (["--data", ""], "--data: expected a folder, got an empty name"),
+    "no run": (["--run", ""], "--run: expected a folder, got an empty name"),
     "no configuration": (["--config", ""], "--config: expected a file, got an empty name"),
     "no checkpoint": (["--init", ""], "--init: expected a file, got an empty name"),
     "no GPU": (["--device", "cuda"], "--device cuda: torch sees no CUDA device"),
