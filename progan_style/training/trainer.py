@@ -64,10 +64,11 @@ class Trainer:
         evaluate: generator and phase -> numbers for the log, called every training.eval_kimg; its "kid" picks the
         generator kept as generator-best.safetensors. stop: asked before each step. forecast: seconds of an image of
         each stage, for the time that is left. Returns whether the end was reached.
-        Raises ValueError if the run diverged, if the folder holds another one, or for a class with too few slices;
-        MemoryError with what to lower.
+        Raises ValueError if the run diverged, if the folder holds another one, for a class with too few slices, or for
+        a stage that the slices are not packed for; MemoryError with what to lower.
         """
         refuse_few(self.config, self.data)
+        refuse_unpacked(self.schedule, self.data, until)
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         precision = "bf16" if self.recipe.amp_dtype else "fp32"
         digest = self.data.digest() | self.conditions.digest()
@@ -191,7 +192,16 @@ def refuse_uneven(config: Config, ranks: int) -> None:
 
 
 def refuse_other_labels(config: Config, data: Dataset) -> None:
-    """Raises ValueError if there are unlabelled slices and none were asked for, or the other way round."""
+    """Raises ValueError if the data have other classes than the configuration, or in another order.
+
+    Also if there are unlabelled slices and none were asked for, or the other way round.
+    """
+    if tuple(data.class_names) != tuple(config.data.classes):
+        theirs = ", ".join(data.class_names)
+        raise ValueError(
+            f"data.classes: expected those of the training slices, in their order ({theirs}), got "
+            f"{', '.join(config.data.classes)}; set data.classes, or load the slices with this configuration"
+        )
     count, asked = int((data.labels < 0).sum()), config.data.unlabelled
     if asked != (count > 0):
         raise ValueError(
@@ -208,6 +218,18 @@ def refuse_few(config: Config, data: Dataset) -> None:
             raise ValueError(
                 f"class {name}: expected {LEAST} training slices or more, got {count}: add some, or take {name} out of "
                 f"data.classes"
+            )
+
+
+def refuse_unpacked(schedule: GrowthSchedule, data: Dataset, until: int | None) -> None:
+    """Raises ValueError if the slices lack the size of a stage up to `until` (None: the last)."""
+    end = schedule.stage_of(until).end if until else schedule.total
+    for stage in schedule.stages:
+        r = stage.resolution
+        if stage.end <= end and r not in data.levels:
+            raise ValueError(
+                f"stage {r}: the training slices are packed at {', '.join(map(str, sorted(data.levels)))} px alone; "
+                f"expected {r} too: load_data(config, {r}), or run(run_dir, until=...) with an earlier stage"
             )
 
 
