@@ -20,7 +20,7 @@ from torch import Tensor
 from progan_style import rng
 from progan_style.data.cells import cells_by_class, rounded, step_of
 from progan_style.data.dataset import Dataset
-from progan_style.described import MISSING, MOST, Category, Conditions, Number, Position, nearest, unit_of
+from progan_style.described import MOST, Category, Conditions, Number, Position, is_missing, nearest, unit_of
 
 QUANTILES = 33
 DROPPED = 0.1  # share of the images of a training at which a condition is made unknown
@@ -113,10 +113,6 @@ def numbers(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> NDArray[n
             f"{len(wrong) - 1} more); correct them, or leave {column} out of data.conditions"
         )
     return found
-
-
-def is_missing(cell: str) -> bool:
-    return cell.strip().casefold() in MISSING
 
 
 def read_position(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> tuple[Position, NDArray[np.float32]]:

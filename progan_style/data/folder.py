@@ -5,8 +5,8 @@ SPLIT is a name in SPLITS, CLASS a name in data.classes or an alias of one; clas
 by the order of folders.
 
 A manifest.csv beside them (path, and any of label, split and a column of persons; further columns are kept) has the
-word. It has to list every image of the class folders, and may list images in other folders. An empty cell leaves the
-word to the folder; where the two disagree nothing is guessed: it is an error that names the line.
+word. It has to list every image of the class folders, and may list images in other folders. An empty cell,
+nan or n/a leaves the word to the folder; where the two disagree nothing is guessed: it is an error that names the line.
 
 Where unlabelled slices are asked for, a folder `unlabelled` is read as a class's folder is, and a line of the manifest
 without a label, whose folder is no class's, is one of them. They belong to the train split alone.
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from progan_style.data.gray import SUFFIXES
 from progan_style.data.manifest import MANIFEST, read_manifest
-from progan_style.described import MISSING
+from progan_style.described import is_missing
 from progan_style.files import check_part
 
 UNLABELLED = "unlabelled"  # the folder of slices without a class
@@ -294,8 +294,8 @@ def apply_manifest(
             raise ValueError(f"{where}: {path} stands on line {listed[path]} already")
         listed[path] = number
         item = found.get(path) or _outside(root, path, where, label_of)
-        word = row.get("label", "")
-        word = "" if unlabelled is not None and word.casefold() in MISSING else word
+        stated = row.get("label", "")
+        word = "" if is_missing(stated) else stated
         split, label = SPLIT_OF.get(plain(row.get("split", "")), ""), label_of.get(plain(word), -1)
         if row.get("split") and not split:
             raise ValueError(f"{where}: split '{row['split']}'; expected {', '.join(SPLITS)}")
@@ -307,10 +307,11 @@ def apply_manifest(
         if unlabelled is not None and not word and item.label < 0:
             label = unlabelled
         if label < 0 and item.label < 0:
-            others[word] = others.get(word, 0) + 1
+            others[stated] = others.get(stated, 0) + 1
             continue
         item.split, item.label = split or item.split, max(label, item.label)
-        item.subject = row.get(subject_column, "")
+        subject = row.get(subject_column, "")
+        item.subject = "" if is_missing(subject) else subject
         item.extra = {n: c for n, c in row.items() if n not in ("path", "label", "split", subject_column)}
         slices.append(item)
     missing = sorted(found.keys() - listed.keys())
