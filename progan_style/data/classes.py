@@ -1,12 +1,14 @@
 """The classes of people: the names that they go by, and which of them a folder of slices holds."""
 
 import os
+import posixpath
 import re
 from collections.abc import Sequence
 
 from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, plain, some
 from progan_style.data.gray import SUFFIXES
 from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.described import is_missing
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 LEAVE_OUT = "-"  # --alias NAME=-
@@ -46,18 +48,37 @@ def has_pictures(path: str) -> bool:
 
 
 def find_classes(root: str, aliases: Sequence[str] = ()) -> dict[str, str]:
-    """Folder and manifest names -> classes, by the table of group names; a name that it lacks is a class of its own."""
+    """Folder and manifest names -> classes, by the table of group names; a name that it lacks is a class of its own.
+
+    But for a folder all of whose pictures have another label in the manifest: images/ beside labels CN and AD.
+    """
     if not os.path.isdir(root):
         raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices")
     top = _folders(root)
     splits = [name for name in top if plain(name) in SPLIT_OF]
     inner = [(f"{root}/{split}", name) for split in splits for name in _folders(f"{root}/{split}")]
     names = {name for where, name in (inner if splits else [(root, n) for n in top]) if has_pictures(f"{where}/{name}")}
+    table = alias_table(aliases)
     header, lines = read_manifest(root)
     if "label" in header:
-        names |= {row["label"] for _, row in lines if row["label"]}
-    table = alias_table(aliases)
+        labels = _labels_by_folder(lines, splits)
+        names -= {name for name in names if plain(name) not in table and _is_of_others(name, labels.get(name, set()))}
+        names |= {label for found in labels.values() for label in found if not is_missing(label)}
     return {name: table.get(plain(name), name) for name in sorted(names)}
+
+
+def _labels_by_folder(lines: Sequence[tuple[int, dict[str, str]]], splits: Sequence[str]) -> dict[str, set[str]]:
+    """The labels of a manifest's lines by the folder below the split, "" for none."""
+    labels: dict[str, set[str]] = {}
+    for _, row in lines:
+        parts = posixpath.normpath(row["path"].replace("\\", "/")).split("/")[:-1]
+        parts = parts[1:] if parts and parts[0] in splits else parts
+        labels.setdefault(parts[0] if parts else "", set()).add(row["label"])
+    return labels
+
+
+def _is_of_others(folder: str, labels: set[str]) -> bool:
+    return bool(labels) and not any(is_missing(label) or plain(label) == plain(folder) for label in labels)
 
 
 def folders_inside(root: str) -> list[str]:

@@ -79,10 +79,16 @@ def label_names(class_names: Sequence[str], aliases: Mapping[str, str]) -> dict[
 
 
 def read_folder(
-    root: str, class_names: Sequence[str], aliases: Mapping[str, str], subject_column: str, unlabelled: bool = False
+    root: str,
+    class_names: Sequence[str],
+    aliases: Mapping[str, str],
+    subject_column: str,
+    unlabelled: bool = False,
+    audit: bool = False,
 ) -> Folder:
     """List the slices of a folder; unlabelled: those without a class too, after those of the train split that have one.
 
+    audit: a split may lack a class: those of the folder are told from it, and nobody asked for them in every split.
     Raises FileNotFoundError or ValueError, one line, if it is not as said above.
     """
     label_of = label_names(class_names, aliases)
@@ -109,26 +115,21 @@ def read_folder(
         item.label = -1 if item.label == apart else item.label
     elsewhere = Counter(item.split for item in slices if item.label < 0 and item.split != "train")
     slices = [item for item in slices if item.label >= 0 or item.split == "train"]
-    order = list(SPLITS)
-    slices.sort(key=lambda item: (order.index(item.split), item.label < 0, item.path))
+    slices.sort(key=lambda item: ([*SPLITS].index(item.split), item.label < 0, item.path))
     splits = tuple(name for name in SPLITS if name in scan.splits or any(item.split == name for item in slices))
-    used = Counter(f"{posixpath.dirname(item.path)}/" for item in slices)
-    unused = [name for name in scan.unused if not any(path.startswith(name) for path in used)]
-    loose = {prefix or "the folder itself": n - used[prefix or "/"] for prefix, n in scan.loose.items()}
     folder = Folder(
         slices,
         splits,
         {-1 if label == apart else label: tuple(sorted(paths)) for label, paths in scan.class_folders.items()},
         scan.in_splits,
         (
-            *unused,
-            *(f"{n} images in {where}" for where, n in loose.items() if n),
+            *scan.left_over(slices),
             *other_labels,
             *(f"{n} {UNLABELLED} images of {split}" for split, n in elsewhere.items()),
         ),
         subject_column in header,
     )
-    check_classes(root, folder, class_names)
+    check_classes(root, folder, class_names, audit=audit)
     if unlabelled and not any(item.label < 0 for item in slices):
         where = f"train/{UNLABELLED}/" if scan.in_splits else f"{UNLABELLED}/"
         raise ValueError(
@@ -162,8 +163,8 @@ def refuse_unlabelled(class_names: Sequence[str], label_of: Mapping[str, int]) -
         )
 
 
-def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped: int = 0) -> None:
-    """Raise FileNotFoundError or ValueError if a split lacks a class, or if there is nothing to train on."""
+def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped: int = 0, audit: bool = False) -> None:
+    """Raise FileNotFoundError or ValueError if a split lacks a class (but not in an audit), or if there is no train."""
     hint = f" (not used: {some(folder.unused)})" if folder.unused else ""
     expected = " and ".join(f"{name}/" for name in class_names)
     if not folder.splits:
@@ -177,8 +178,8 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
                 f"{root}: {UNLABELLED} images alone in {split}; expected {expected} beside them: label some persons, "
                 f"or set data.unlabelled=false"
             )
-        for label, name in enumerate(class_names):
-            if (split, label) in present or (name == UNLABELLED and split != "train"):  # in an audit it is a class
+        for label, name in () if audit else enumerate(class_names):
+            if (split, label) in present or (name == UNLABELLED and split != "train"):  # alone it is a class
                 continue
             for path in folder.class_folders.get(label, ()):
                 if not folder.in_splits or SPLIT_OF[plain(path.split("/")[0])] == split:
@@ -256,6 +257,13 @@ class _Scan:
         if loose:
             self.loose[prefix] = loose
         return sorted(folders)
+
+    def left_over(self, slices: Sequence[Slice]) -> list[str]:
+        """The folders and the counts of loose images that no slice is of."""
+        used = Counter(f"{posixpath.dirname(item.path)}/" for item in slices)
+        loose = {prefix or "the folder itself": n - used[prefix or "/"] for prefix, n in self.loose.items()}
+        folders = [name for name in self.unused if not any(path.startswith(name) for path in used)]
+        return [*folders, *(f"{n} images in {where}" for where, n in loose.items() if n)]
 
 
 def _stat(entry: "os.DirEntry[str]") -> tuple[int, int]:
