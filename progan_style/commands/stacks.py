@@ -66,7 +66,8 @@ class Stacks:
         why = f"heights are of {self.column}, and only those of {HEIGHT} are known to be mm"
         if self.column == HEIGHT:
             try:
-                field, middle = field_of_folder(run_config(run).data.root)
+                data = run_config(run).data
+                field, middle = field_of_folder(data.root, data.classes, data.aliases)
                 self.to_volume = partial(stack_bytes, field=field, middle=middle, heights=heights)
             except (ValueError, OSError) as error:
                 why = str(error).removeprefix("--as nifti: ")

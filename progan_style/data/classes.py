@@ -1,13 +1,12 @@
 """The classes of people: the names that they go by, and which of them a folder of slices holds."""
 
 import os
-import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, plain, some
+from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, folder_words, plain, some
 from progan_style.data.gray import SUFFIXES
-from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.data.manifest import MANIFEST, path_of, read_manifest
 from progan_style.described import is_missing
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
@@ -61,24 +60,18 @@ def find_classes(root: str, aliases: Sequence[str] = ()) -> dict[str, str]:
     table = alias_table(aliases)
     header, lines = read_manifest(root)
     if "label" in header:
-        labels = _labels_by_folder(lines, splits)
-        names -= {name for name in names if plain(name) not in table and _is_of_others(name, labels.get(name, set()))}
+        labels: dict[str, set[str]] = {}
+        for _, row in lines:
+            labels.setdefault(folder_words(path_of(row))[1], set()).add(row["label"])
+        names = {name for name in names if plain(name) in table or not _is_of_others(plain(name), labels)}
         names |= {label for found in labels.values() for label in found if not is_missing(label)}
     return {name: table.get(plain(name), name) for name in sorted(names)}
 
 
-def _labels_by_folder(lines: Sequence[tuple[int, dict[str, str]]], splits: Sequence[str]) -> dict[str, set[str]]:
-    """The labels of a manifest's lines by the folder below the split, "" for none."""
-    labels: dict[str, set[str]] = {}
-    for _, row in lines:
-        parts = posixpath.normpath(row["path"].replace("\\", "/")).split("/")[:-1]
-        parts = parts[1:] if parts and parts[0] in splits else parts
-        labels.setdefault(parts[0] if parts else "", set()).add(row["label"])
-    return labels
-
-
-def _is_of_others(folder: str, labels: set[str]) -> bool:
-    return bool(labels) and not any(is_missing(label) or plain(label) == plain(folder) for label in labels)
+def _is_of_others(folder: str, labels: Mapping[str, set[str]]) -> bool:
+    """Whether all lines of a folder have a label, and none has the folder's name for one. labels: by folder."""
+    found = labels.get(folder, set())
+    return bool(found) and not any(is_missing(label) or plain(label) == folder for label in found)
 
 
 def folders_inside(root: str) -> list[str]:

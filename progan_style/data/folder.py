@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from progan_style.data.gray import SUFFIXES
-from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.data.manifest import MANIFEST, path_of, read_manifest
 from progan_style.described import is_missing
 from progan_style.files import check_part
 
@@ -295,7 +295,7 @@ def apply_manifest(
     others: dict[str, int] = {}
     for number, row in lines:
         where = f"{os.path.join(root, MANIFEST)} line {number}"
-        path = posixpath.normpath(row["path"].replace("\\", "/"))
+        path = path_of(row)
         if not row["path"] or path.startswith(("/", "../")):
             raise ValueError(f"{where}: path '{row['path']}'; expected a path inside {root}")
         if path in listed:
@@ -339,7 +339,12 @@ def _outside(root: str, path: str, where: str, label_of: Mapping[str, int]) -> S
         raise FileNotFoundError(f"{where}: {path} is not in {root}: correct the path or delete the line") from None
     if not path.lower().endswith(SUFFIXES):
         raise ValueError(f"{where}: {path}; expected a picture ({', '.join(s[1:] for s in SUFFIXES)})")
+    split, name = folder_words(path)
+    return Slice(path, stat.st_size, stat.st_mtime_ns, split, label_of.get(name, -1))
+
+
+def folder_words(path: str) -> tuple[str, str]:
+    """The split that the folders of a path say, and the plain name below it, maybe a class; "" where there is none."""
     parts = [plain(part) for part in path.split("/")[:-1]]
     split = SPLIT_OF.get(parts[0], "") if parts else ""
-    parts = parts[1:] if split else parts
-    return Slice(path, stat.st_size, stat.st_mtime_ns, split, label_of.get(parts[0], -1) if parts else -1)
+    return split, "".join(parts[1:2] if split else parts[:1])
