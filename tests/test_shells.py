@@ -185,6 +185,25 @@ def test_faulty_data_folders_are_refused(call, tiny_overlay, tmp_path):
     assert (tmp_path / "run" / "stage-008").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("kept", "options", "told"),
+    (
+        (3, (), "class AD: expected 4 training slices or more, got 3: add"),
+        (4, ("--set", "data.conditions={agee: number}"), "data.conditions: manifest.csv has no column 'agee'; did you"),
+    ),
+)
+def test_what_the_list_of_slices_tells_is_told_before_they_are_packed(
+    call, kept, options, told, tiny_overlay, tmp_path, monkeypatch
+):
+    root = folder(tmp_path / "slices", {"CN": 32, "AD": 32})
+    for path in sorted((root / "AD").iterdir())[kept:]:
+        path.unlink()
+    rows = [f"{path.relative_to(root).as_posix()},70" for path in root.rglob("*.png")]
+    (root / "manifest.csv").write_text("\n".join(["path,age", *rows]) + "\n")
+    monkeypatch.setattr("progan_style.data.loading.pack", lambda *_: pytest.fail("packed"))
+    refused(call("train.py", "--config", tiny_overlay, "--run", tmp_path / "run", "--data", root, *options), told)
+
+
 def test_a_foreign_checkpoint_is_refused(call, tiny_overlay, toy_root, tmp_path):
     run = tmp_path / "run"
     start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run]

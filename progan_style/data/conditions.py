@@ -44,10 +44,7 @@ class SliceConditions:
         """
         position, rank, others, columns, remarks = None, None, [], [], []
         for column, kind in kinds.items():
-            if column not in data.columns:
-                raise ValueError(
-                    f"data.conditions: manifest.csv has no column {column!r}; {nearest(column, list(data.columns))}"
-                )
+            refuse_no_column(column, list(data.columns))
             cells = data.columns[column]
             if kind == "position":
                 position, rank = read_position(column, cells, data.paths)
@@ -93,6 +90,11 @@ class SliceConditions:
             return {}
         parts = [str(self.described.sizes).encode(), *(np.nan_to_num(a, nan=1e30).tobytes() for a in arrays)]
         return {"conditions": hashlib.sha256(b"".join(parts)).hexdigest()[:16]}
+
+
+def refuse_no_column(column: str, columns: list[str]) -> None:
+    if column not in columns:
+        raise ValueError(f"data.conditions: manifest.csv has no column {column!r}; {nearest(column, columns)}")
 
 
 def numbers(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> NDArray[np.float64]:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from progan_style import distributed, memory
 from progan_style.config import Config
-from progan_style.data.conditions import SliceConditions
+from progan_style.data.conditions import SliceConditions, refuse_no_column
 from progan_style.data.dataset import Dataset
+from progan_style.data.loading import list_folder
 from progan_style.networks.conditions import Condition
 from progan_style.shell import is_out_of_memory
 from progan_style.training import runlog
@@ -46,10 +47,20 @@ class Trainer:
 
     @staticmethod
     def check(config: Config, device: torch.device) -> None:
-        """Raises ValueError for what this machine cannot do. It needs no data, which take minutes or hours to pack."""
+        """Raises ValueError for what this machine cannot do, or the slices of data.root cannot be used for.
+
+        Those are listed alone: to pack them takes minutes or hours.
+        """
         refuse_uneven(config, distributed.world())
         make_recipe(config, device)
         make_take_step(config, device)
+        data = config.data
+        if data.root is not None:
+            folder = list_folder(data.root, data.classes, data.aliases, data.subject_column, data.unlabelled)
+            train = [item for item in folder.slices if item.split == "train"]
+            refuse_few(config, np.array([item.label for item in train]))
+            for column in data.conditions:
+                refuse_no_column(column, list(train[0].extra))
 
     def run(
         self,
@@ -67,7 +78,7 @@ class Trainer:
         Raises ValueError if the run diverged, if the folder holds another one, for a class with too few slices, or for
         a stage that the slices are not packed for; MemoryError with what to lower.
         """
-        refuse_few(self.config, self.data)
+        refuse_few(self.config, self.data.labels)
         refuse_unpacked(self.schedule, self.data, until)
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         precision = "bf16" if self.recipe.amp_dtype else "fp32"
@@ -210,9 +221,9 @@ def refuse_other_labels(config: Config, data: Dataset) -> None:
         )
 
 
-def refuse_few(config: Config, data: Dataset) -> None:
+def refuse_few(config: Config, labels: np.ndarray) -> None:
     """Raises ValueError for a class with fewer training slices than a minibatch-std group holds."""
-    counts = np.bincount(data.labels[data.labels >= 0], minlength=len(config.data.classes))
+    counts = np.bincount(labels[labels >= 0], minlength=len(config.data.classes))
     for name, count in zip(config.data.classes, counts, strict=True):
         if count < LEAST:
             raise ValueError(
