@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -107,13 +108,13 @@ def train(args: argparse.Namespace) -> int:
         return 0
     until = choose_stage(args, config, run_dir)
 
-    from progan_style import GrowthSchedule, choose_device, distributed, finished_stages
+    from progan_style import GrowthSchedule, choose_device, distributed, is_finished
 
     for line in plugins.refuse_missing(recorded_plugins(config, run_dir), run_dir):
         distributed.say(line)
     nimg = refuse_another_run(config, run_dir)
-    end = GrowthSchedule(**config.schedule.model_dump()).stage_of(until).end  # later than it was, if it is made longer
-    if until in finished_stages(run_dir) and nimg >= end:
+    stage = GrowthSchedule(**config.schedule.model_dump()).stage_of(until)  # its end is later, if it is made longer
+    if nimg >= stage.end and is_finished(run_dir, stage):
         distributed.say(f"{run_dir}: the stages up to {until} are finished")
         return 0
     distributed.say(f"config    {', '.join(map(str, files))}")
@@ -123,10 +124,10 @@ def train(args: argparse.Namespace) -> int:
         signals.polite = True
         over = trainer.run(run_dir, until, evaluate, lambda: bool(signals.asked), seconds_of_image)
     nimg = trainer.state.nimg
-    if over and until not in finished_stages(run_dir):
+    if over and not is_finished(run_dir, stage):
         raise ValueError(
-            f"{run_dir}: the run is at {nimg} images, past stage {until}, whose files are gone and cannot be made "
-            f"again; name a later stage with --until, or begin anew with another --run"
+            f"{run_dir}: the run is at {nimg} images, past stage {until}, whose files are gone, or of fewer images, "
+            f"and cannot be made again; name a later stage with --until, or begin anew with another --run"
         )
     if over:
         distributed.say(f"{run_dir}: stage {until} is finished at {nimg} images; look at {run_dir}/stage-{until:03d}")
@@ -142,9 +143,10 @@ def configure(args: argparse.Namespace, run_dir: Path, loaded: dict[str, str]) -
     """
     from progan_style import DEFAULT_CONFIG, find_overlay, load_config, with_unlabelled
 
-    for option in ("data", "config", "init"):  # an unset variable of a script
+    for option in ("run", "data", "config", "init"):  # an unset variable of a script
         if getattr(args, option) == "":
-            raise ValueError(f"--{option}: expected a {'folder' if option == 'data' else 'file'}, got an empty name")
+            what = "folder" if option in ("run", "data") else "file"
+            raise ValueError(f"--{option}: expected a {what}, got an empty name")
     overrides = args.set + ([f"data.root={json.dumps(args.data)}"] if args.data else [])
     overrides += [f"init={json.dumps(args.init)}"] if args.init else []
     overrides += [f"plugins={json.dumps(loaded)}"] if loaded else []
@@ -175,9 +177,12 @@ def choose_stage(args: argparse.Namespace, config: "Config", run_dir: Path) -> i
     until = size or next((r for r in stages if r not in done), stages[-1])
     before = stages[: stages.index(until)]
     if missing := [r for r in before if r not in done]:
+        first = f"--stage {missing[0]}"
+        options = f"--run {shlex.quote(str(run_dir))} {first}"
+        if not (run_dir / "config.yaml").is_file():  # nothing but the options says what would be trained
+            options = re.sub(r"--st\w*[ =]\d+", first, args.options)
         raise ValueError(
-            f"stage {until} grows from the finished stage {before[-1]}; "
-            f"run {command(args)} --run {run_dir} --stage {missing[0]} first"
+            f"stage {until} grows from the finished stage {before[-1]}; run {command(args)} {options} first"
         )
     return until
 
@@ -270,10 +275,11 @@ class Signals:
     """What ends a process in a polite way: Ctrl-C, kill, a connection that broke, a batch system's time limit.
 
     Until `polite` it is an interrupt, so that what prepares the data clears up behind itself. Then signals are
-    gathered, for the loop to stop at its next step; a second one ends at once.
+    gathered, for the loop to stop at its next step; the same one again ends at once, if somebody sent it.
     """
 
     NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1")  # Windows has the first two
+    REPEATED = ("SIGXCPU", "SIGUSR1")  # by the system, each second from a limit on, or by a batch system
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -294,6 +300,8 @@ class Signals:
 
         if not self.polite:
             raise KeyboardInterrupt
+        if number in self.asked and signal.Signals(number).name in self.REPEATED:
+            return
         if number in self.asked and distributed.world() == 1:  # torchrun sends on what the terminal sent already
             os.write(2, b"ended at once: what was made since the last checkpoint is lost; the same command goes on\n")
             signal.signal(number, signal.SIG_DFL)

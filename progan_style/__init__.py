@@ -90,6 +90,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that a name is for others
         finished_stages as finished_stages,
         generator_file as generator_file,
         images_seen as images_seen,
+        is_finished as is_finished,
         load_data as load_data,
         load_generator as load_generator,
         refuse_slices_of_others as refuse_slices_of_others,
@@ -152,6 +153,7 @@ _HOME = {
     "finished_stage": "run",
     "finished_stages": "run",
     "images_seen": "run",
+    "is_finished": "run",  # whether a stage's generator is that of its last image
     "refuse_busy": "training.lock",  # another training writes in the folder
     "refuse_foreign": "training.runlog",  # files of something else stand where a run's would
     "refuse_slices_of_others": "run",  # a run's numbers are not read beside slices that it did not learn from

@@ -26,6 +26,10 @@ UNKNOWN = math.nan  # of an encoded value
 DRAWN = math.inf  # an encoded value that sampling draws by the image's seed
 
 
+def is_missing(cell: str) -> bool:
+    return cell.strip().casefold() in MISSING
+
+
 def unit_of(column: str) -> str | None:
     """As the column's name states it: slice_mm is in mm, age_years and age in years. None where it does not."""
     name, _, last = column.casefold().rpartition("_")

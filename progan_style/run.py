@@ -15,6 +15,7 @@ from progan_style.data.folder import UNLABELLED
 from progan_style.data.loading import load_folder
 from progan_style.data.packing import Allow
 from progan_style.phantoms.folder import NOTICE, VERSION, make_phantoms
+from progan_style.training.schedule import Stage
 
 if TYPE_CHECKING:  # they load torch, for which a command's --help does not wait
     from progan_style.networks.contract import Generator
@@ -88,6 +89,13 @@ def finished_stages(run_dir: str | Path) -> list[int]:
     """The resolutions of the finished stages, ascending."""
     found = Path(run_dir).glob("stage-*/generator.safetensors")
     return sorted(int(m[1]) for p in found if (m := re.fullmatch(r"stage-(\d+)", p.parent.name)))
+
+
+def is_finished(run_dir: str | Path, stage: Stage) -> bool:
+    """Whether a stage's generator is that of its last image: a run that is made longer has an older one until then."""
+    from progan_style.checkpoint import images_of
+
+    return images_of(stage_dir(run_dir, stage.resolution) / WEIGHTS["last"]) == stage.end
 
 
 def images_seen(run_dir: str | Path) -> int | None:

@@ -409,6 +409,15 @@ def test_a_second_interrupt_ends_at_once_and_says_what_is_kept():
     assert done.stderr.count("\n") == 1
 
 
+def test_a_signal_that_the_system_repeats_is_heard_once():
+    """Linux sends SIGXCPU each second from the soft limit on, also while the checkpoint is being written."""
+    with Signals() as signals:
+        signals.polite = True
+        for number in (signal.SIGXCPU, signal.SIGUSR1) * 3:
+            os.kill(os.getpid(), number)
+    assert signals.asked == [signal.SIGXCPU, signal.SIGUSR1]
+
+
 def test_another_signal_after_the_first_is_still_polite():
     """A batch system sends SIGTERM a while after SIGUSR1: the checkpoint is being written by then."""
     with Signals() as signals:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from shell_tools import refused
 
-from progan_style import load_config
+from progan_style import images_seen, load_config
+from progan_style.checkpoint import images_of
 
 REPO = Path(__file__).parents[1]
 
@@ -30,7 +31,8 @@ def test_the_command_line_refuses_with_exit_2(tmp_path):
 def test_stage_by_stage(call, tiny_overlay, toy_root, tmp_path):
     run = tmp_path / "run"
     start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--run", run]
-    refused(call(*start, "--stage", 16), "stage 16 grows from the finished stage 8; run python train.py --run")
+    words = f"run python train.py --config {tiny_overlay} --data {toy_root} --run {run} --stage 8 first"
+    refused(call(*start, "--stage", 16), f"stage 16 grows from the finished stage 8; {words}")
     assert not run.exists()
     first = call(*start, "--stage", 8)
     assert first.returncode == 0, first.stderr
@@ -48,6 +50,8 @@ def test_stage_by_stage(call, tiny_overlay, toy_root, tmp_path):
     assert list((run / "tensorboard").iterdir()) and list((run / "samples").glob("*.png"))
     again = call("train.py", "--run", run)
     assert again.returncode == 0 and "are finished" in again.stdout
+    (run / "stage-008" / "generator.safetensors").unlink()
+    refused(call(*start, "--stage=16"), f"run python train.py --run {run} --stage 8 first")
 
 
 def test_a_run_keeps_its_configuration(call, tiny_run, tmp_path):
@@ -73,6 +77,28 @@ def test_a_finished_run_is_made_longer(call, tiny_overlay, toy_root, tmp_path):
     assert done.returncode == 0 and "stage 8 is finished at 96 images" in done.stdout, done.stderr
     weights = [(folder / "stage-008" / "generator.safetensors").read_bytes() for folder in (run, tmp_path / "whole")]
     assert weights[0] == weights[1]
+    assert "are finished" in call("train.py", "--run", run).stdout
+
+
+def test_a_lengthened_run_killed_before_its_generator_gets_it_from_the_same_command(
+    call, tiny_overlay, toy_root, tmp_path, monkeypatch
+):
+    start = ["train.py", "--config", tiny_overlay, "--data", toy_root, "--set", "schedule.resolutions=[8]"]
+    longer = ("--set", "schedule.hold_kimg.8=0.096")
+    run = tmp_path / "run"
+    generator = run / "stage-008" / "generator.safetensors"
+    assert call(*start, "--run", run).returncode == 0
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("progan_style.training.runlog.save_loss_plot", killed)
+        assert call("train.py", "--run", run, *longer).returncode == 130
+    assert (images_of(generator), images_seen(run)) == (48, 96)
+    done = call("train.py", "--run", run, *longer)
+    assert done.returncode == 0 and "stage 8 is finished at 96 images" in done.stdout, done.stderr
+    assert images_of(generator) == 96
     assert "are finished" in call("train.py", "--run", run).stdout
 
 
@@ -115,6 +141,7 @@ BAD = {
     "no such file": (["--config", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
     "stage 0": (["--until", "0"], "stage 0 is not in schedule.resolutions (8, 16)"),
     "no name": (["--data", ""], "--data: expected a folder, got an empty name"),
+    "no run": (["--run", ""], "--run: expected a folder, got an empty name"),
     "no configuration": (["--config", ""], "--config: expected a file, got an empty name"),
     "no checkpoint": (["--init", ""], "--init: expected a file, got an empty name"),
     "no GPU": (["--device", "cuda"], "--device cuda: torch sees no CUDA device"),
@@ -156,6 +183,25 @@ def test_faulty_data_folders_are_refused(call, tiny_overlay, tmp_path):
     skipping = call(*run, "--data", broken, "--set", "data.skip_unreadable=true", "--until", 8)
     assert skipping.returncode == 0 and "1" in skipping.stdout, skipping.stderr
     assert (tmp_path / "run" / "stage-008").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("kept", "options", "told"),
+    (
+        (3, (), "class AD: expected 4 training slices or more, got 3: add"),
+        (4, ("--set", "data.conditions={agee: number}"), "data.conditions: manifest.csv has no column 'agee'; did you"),
+    ),
+)
+def test_what_the_list_of_slices_tells_is_told_before_they_are_packed(
+    call, kept, options, told, tiny_overlay, tmp_path, monkeypatch
+):
+    root = folder(tmp_path / "slices", {"CN": 32, "AD": 32})
+    for path in sorted((root / "AD").iterdir())[kept:]:
+        path.unlink()
+    rows = [f"{path.relative_to(root).as_posix()},70" for path in root.rglob("*.png")]
+    (root / "manifest.csv").write_text("\n".join(["path,age", *rows]) + "\n")
+    monkeypatch.setattr("progan_style.data.loading.pack", lambda *_: pytest.fail("packed"))
+    refused(call("train.py", "--config", tiny_overlay, "--run", tmp_path / "run", "--data", root, *options), told)
 
 
 def test_a_foreign_checkpoint_is_refused(call, tiny_overlay, toy_root, tmp_path):

@@ -134,7 +134,8 @@ def make_encoder(
     from progan_style.export.nifti import HEIGHT, field_of_folder, nifti_bytes
     from progan_style.run import run_config
 
-    field, middle = field_of_folder(run_config(args.run).data.root)
+    data = run_config(args.run).data
+    field, middle = field_of_folder(data.root, data.classes, data.aliases)
     in_mm = described.position is not None and described.position.column == HEIGHT
 
     def nifti(image: Any, height: float | None) -> bytes:

@@ -42,7 +42,9 @@ def split_heights(
     if not mine:
         if slices < 2:
             raise ValueError(f"--slices: expected 2 or more, got {slices}")
-        return [float(f"{height:.10g}") for height in np.linspace(*described.position.ends, slices)], list(options)
+        low, high = described.position.ends  # ten digits of one may lie beyond it
+        tens = [float(f"{height:.10g}") for height in np.linspace(low, high, slices)]
+        return [min(max(height, low), high) for height in tens], list(options)
     heights = values_of(described, column, mine[0].partition("=")[2].strip())
     if len(mine) > 1 or len(heights) < 2:
         raise ValueError(f"--given {' '.join(mine)}: expected {column}=LOW:HIGH:STEP, the heights of a stack")
@@ -64,7 +66,8 @@ class Stacks:
         why = f"heights are of {self.column}, and only those of {HEIGHT} are known to be mm"
         if self.column == HEIGHT:
             try:
-                field, middle = field_of_folder(run_config(run).data.root)
+                data = run_config(run).data
+                field, middle = field_of_folder(data.root, data.classes, data.aliases)
                 self.to_volume = partial(stack_bytes, field=field, middle=middle, heights=heights)
             except (ValueError, OSError) as error:
                 why = str(error).removeprefix("--as nifti: ")

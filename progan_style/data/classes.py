@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, plain, some
+from progan_style.data.folder import AUDIT, SHEETS, SPLIT_OF, folder_words, plain, some
 from progan_style.data.gray import SUFFIXES
-from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.data.manifest import MANIFEST, path_of, read_manifest
+from progan_style.described import is_missing
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 LEAVE_OUT = "-"  # --alias NAME=-
@@ -46,18 +47,31 @@ def has_pictures(path: str) -> bool:
 
 
 def find_classes(root: str, aliases: Sequence[str] = ()) -> dict[str, str]:
-    """Folder and manifest names -> classes, by the table of group names; a name that it lacks is a class of its own."""
+    """Folder and manifest names -> classes, by the table of group names; a name that it lacks is a class of its own.
+
+    But for a folder all of whose pictures have another label in the manifest: images/ beside labels CN and AD.
+    """
     if not os.path.isdir(root):
         raise FileNotFoundError(f"{root}: no such folder; expected a folder of slices")
     top = _folders(root)
     splits = [name for name in top if plain(name) in SPLIT_OF]
     inner = [(f"{root}/{split}", name) for split in splits for name in _folders(f"{root}/{split}")]
     names = {name for where, name in (inner if splits else [(root, n) for n in top]) if has_pictures(f"{where}/{name}")}
+    table = alias_table(aliases)
     header, lines = read_manifest(root)
     if "label" in header:
-        names |= {row["label"] for _, row in lines if row["label"]}
-    table = alias_table(aliases)
+        labels: dict[str, set[str]] = {}
+        for _, row in lines:
+            labels.setdefault(folder_words(path_of(row))[1], set()).add(row["label"])
+        names = {name for name in names if plain(name) in table or not _is_of_others(plain(name), labels)}
+        names |= {label for found in labels.values() for label in found if not is_missing(label)}
     return {name: table.get(plain(name), name) for name in sorted(names)}
+
+
+def _is_of_others(folder: str, labels: Mapping[str, set[str]]) -> bool:
+    """Whether all lines of a folder have a label, and none has the folder's name for one. labels: by folder."""
+    found = labels.get(folder, set())
+    return bool(found) and not any(is_missing(label) or plain(label) == folder for label in found)
 
 
 def folders_inside(root: str) -> list[str]:

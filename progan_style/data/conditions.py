@@ -20,7 +20,7 @@ from torch import Tensor
 from progan_style import rng
 from progan_style.data.cells import cells_by_class, rounded, step_of
 from progan_style.data.dataset import Dataset
-from progan_style.described import MISSING, MOST, Category, Conditions, Number, Position, nearest, unit_of
+from progan_style.described import MOST, Category, Conditions, Number, Position, is_missing, nearest, unit_of
 
 QUANTILES = 33
 DROPPED = 0.1  # share of the images of a training at which a condition is made unknown
@@ -44,10 +44,7 @@ class SliceConditions:
         """
         position, rank, others, columns, remarks = None, None, [], [], []
         for column, kind in kinds.items():
-            if column not in data.columns:
-                raise ValueError(
-                    f"data.conditions: manifest.csv has no column {column!r}; {nearest(column, list(data.columns))}"
-                )
+            refuse_no_column(column, list(data.columns))
             cells = data.columns[column]
             if kind == "position":
                 position, rank = read_position(column, cells, data.paths)
@@ -95,6 +92,11 @@ class SliceConditions:
         return {"conditions": hashlib.sha256(b"".join(parts)).hexdigest()[:16]}
 
 
+def refuse_no_column(column: str, columns: list[str]) -> None:
+    if column not in columns:
+        raise ValueError(f"data.conditions: manifest.csv has no column {column!r}; {nearest(column, columns)}")
+
+
 def numbers(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> NDArray[np.float64]:
     """The cells [M] of a column, NaN where it says nothing. Raises ValueError for what is no number."""
     found, wrong = np.full(len(cells), math.nan), []
@@ -113,10 +115,6 @@ def numbers(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> NDArray[n
             f"{len(wrong) - 1} more); correct them, or leave {column} out of data.conditions"
         )
     return found
-
-
-def is_missing(cell: str) -> bool:
-    return cell.strip().casefold() in MISSING
 
 
 def read_position(column: str, cells: np.ndarray, paths: tuple[str, ...]) -> tuple[Position, NDArray[np.float32]]:

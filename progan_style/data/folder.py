@@ -5,8 +5,8 @@ SPLIT is a name in SPLITS, CLASS a name in data.classes or an alias of one; clas
 by the order of folders.
 
 A manifest.csv beside them (path, and any of label, split and a column of persons; further columns are kept) has the
-word. It has to list every image of the class folders, and may list images in other folders. An empty cell leaves the
-word to the folder; where the two disagree nothing is guessed: it is an error that names the line.
+word. It has to list every image of the class folders, and may list images in other folders. An empty cell,
+nan or n/a leaves the word to the folder; where the two disagree nothing is guessed: it is an error that names the line.
 
 Where unlabelled slices are asked for, a folder `unlabelled` is read as a class's folder is, and a line of the manifest
 without a label, whose folder is no class's, is one of them. They belong to the train split alone.
@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from progan_style.data.gray import SUFFIXES
-from progan_style.data.manifest import MANIFEST, read_manifest
-from progan_style.described import MISSING
+from progan_style.data.manifest import MANIFEST, path_of, read_manifest
+from progan_style.described import is_missing
 from progan_style.files import check_part
 
 UNLABELLED = "unlabelled"  # the folder of slices without a class
@@ -79,10 +79,16 @@ def label_names(class_names: Sequence[str], aliases: Mapping[str, str]) -> dict[
 
 
 def read_folder(
-    root: str, class_names: Sequence[str], aliases: Mapping[str, str], subject_column: str, unlabelled: bool = False
+    root: str,
+    class_names: Sequence[str],
+    aliases: Mapping[str, str],
+    subject_column: str,
+    unlabelled: bool = False,
+    audit: bool = False,
 ) -> Folder:
     """List the slices of a folder; unlabelled: those without a class too, after those of the train split that have one.
 
+    audit: a split may lack a class: those of the folder are told from it, and nobody asked for them in every split.
     Raises FileNotFoundError or ValueError, one line, if it is not as said above.
     """
     label_of = label_names(class_names, aliases)
@@ -109,26 +115,21 @@ def read_folder(
         item.label = -1 if item.label == apart else item.label
     elsewhere = Counter(item.split for item in slices if item.label < 0 and item.split != "train")
     slices = [item for item in slices if item.label >= 0 or item.split == "train"]
-    order = list(SPLITS)
-    slices.sort(key=lambda item: (order.index(item.split), item.label < 0, item.path))
+    slices.sort(key=lambda item: ([*SPLITS].index(item.split), item.label < 0, item.path))
     splits = tuple(name for name in SPLITS if name in scan.splits or any(item.split == name for item in slices))
-    used = Counter(f"{posixpath.dirname(item.path)}/" for item in slices)
-    unused = [name for name in scan.unused if not any(path.startswith(name) for path in used)]
-    loose = {prefix or "the folder itself": n - used[prefix or "/"] for prefix, n in scan.loose.items()}
     folder = Folder(
         slices,
         splits,
         {-1 if label == apart else label: tuple(sorted(paths)) for label, paths in scan.class_folders.items()},
         scan.in_splits,
         (
-            *unused,
-            *(f"{n} images in {where}" for where, n in loose.items() if n),
+            *scan.left_over(slices),
             *other_labels,
             *(f"{n} {UNLABELLED} images of {split}" for split, n in elsewhere.items()),
         ),
         subject_column in header,
     )
-    check_classes(root, folder, class_names)
+    check_classes(root, folder, class_names, audit=audit)
     if unlabelled and not any(item.label < 0 for item in slices):
         where = f"train/{UNLABELLED}/" if scan.in_splits else f"{UNLABELLED}/"
         raise ValueError(
@@ -162,8 +163,8 @@ def refuse_unlabelled(class_names: Sequence[str], label_of: Mapping[str, int]) -
         )
 
 
-def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped: int = 0) -> None:
-    """Raise FileNotFoundError or ValueError if a split lacks a class, or if there is nothing to train on."""
+def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped: int = 0, audit: bool = False) -> None:
+    """Raise FileNotFoundError or ValueError if a split lacks a class (but not in an audit), or if there is no train."""
     hint = f" (not used: {some(folder.unused)})" if folder.unused else ""
     expected = " and ".join(f"{name}/" for name in class_names)
     if not folder.splits:
@@ -177,8 +178,8 @@ def check_classes(root: str, folder: Folder, class_names: Sequence[str], skipped
                 f"{root}: {UNLABELLED} images alone in {split}; expected {expected} beside them: label some persons, "
                 f"or set data.unlabelled=false"
             )
-        for label, name in enumerate(class_names):
-            if (split, label) in present or (name == UNLABELLED and split != "train"):  # in an audit it is a class
+        for label, name in () if audit else enumerate(class_names):
+            if (split, label) in present or (name == UNLABELLED and split != "train"):  # alone it is a class
                 continue
             for path in folder.class_folders.get(label, ()):
                 if not folder.in_splits or SPLIT_OF[plain(path.split("/")[0])] == split:
@@ -257,6 +258,13 @@ class _Scan:
             self.loose[prefix] = loose
         return sorted(folders)
 
+    def left_over(self, slices: Sequence[Slice]) -> list[str]:
+        """The folders and the counts of loose images that no slice is of."""
+        used = Counter(f"{posixpath.dirname(item.path)}/" for item in slices)
+        loose = {prefix or "the folder itself": n - used[prefix or "/"] for prefix, n in self.loose.items()}
+        folders = [name for name in self.unused if not any(path.startswith(name) for path in used)]
+        return [*folders, *(f"{n} images in {where}" for where, n in loose.items() if n)]
+
 
 def _stat(entry: "os.DirEntry[str]") -> tuple[int, int]:
     try:
@@ -287,15 +295,15 @@ def apply_manifest(
     others: dict[str, int] = {}
     for number, row in lines:
         where = f"{os.path.join(root, MANIFEST)} line {number}"
-        path = posixpath.normpath(row["path"].replace("\\", "/"))
+        path = path_of(row)
         if not row["path"] or path.startswith(("/", "../")):
             raise ValueError(f"{where}: path '{row['path']}'; expected a path inside {root}")
         if path in listed:
             raise ValueError(f"{where}: {path} stands on line {listed[path]} already")
         listed[path] = number
         item = found.get(path) or _outside(root, path, where, label_of)
-        word = row.get("label", "")
-        word = "" if unlabelled is not None and word.casefold() in MISSING else word
+        stated = row.get("label", "")
+        word = "" if is_missing(stated) else stated
         split, label = SPLIT_OF.get(plain(row.get("split", "")), ""), label_of.get(plain(word), -1)
         if row.get("split") and not split:
             raise ValueError(f"{where}: split '{row['split']}'; expected {', '.join(SPLITS)}")
@@ -307,10 +315,11 @@ def apply_manifest(
         if unlabelled is not None and not word and item.label < 0:
             label = unlabelled
         if label < 0 and item.label < 0:
-            others[word] = others.get(word, 0) + 1
+            others[stated] = others.get(stated, 0) + 1
             continue
         item.split, item.label = split or item.split, max(label, item.label)
-        item.subject = row.get(subject_column, "")
+        subject = row.get(subject_column, "")
+        item.subject = "" if is_missing(subject) else subject
         item.extra = {n: c for n, c in row.items() if n not in ("path", "label", "split", subject_column)}
         slices.append(item)
     missing = sorted(found.keys() - listed.keys())
@@ -330,7 +339,12 @@ def _outside(root: str, path: str, where: str, label_of: Mapping[str, int]) -> S
         raise FileNotFoundError(f"{where}: {path} is not in {root}: correct the path or delete the line") from None
     if not path.lower().endswith(SUFFIXES):
         raise ValueError(f"{where}: {path}; expected a picture ({', '.join(s[1:] for s in SUFFIXES)})")
+    split, name = folder_words(path)
+    return Slice(path, stat.st_size, stat.st_mtime_ns, split, label_of.get(name, -1))
+
+
+def folder_words(path: str) -> tuple[str, str]:
+    """The split that the folders of a path say, and the plain name below it, maybe a class; "" where there is none."""
     parts = [plain(part) for part in path.split("/")[:-1]]
     split = SPLIT_OF.get(parts[0], "") if parts else ""
-    parts = parts[1:] if split else parts
-    return Slice(path, stat.st_size, stat.st_mtime_ns, split, label_of.get(parts[0], -1) if parts else -1)
+    return split, "".join(parts[1:2] if split else parts[:1])

@@ -18,6 +18,17 @@ from progan_style.data.packing import FORMAT, SMALLEST, STRICT, Allow, Job, open
 from progan_style.data.persons import UNKNOWN, crossing, named_in_part, subjects_of
 
 
+def list_folder(
+    root: str, class_names: Sequence[str], aliases: Mapping[str, str], subject_column: str, unlabelled: bool = False
+) -> Folder:
+    """The slices of a folder, before any of them is opened. Raises as load_folder does for what that tells."""
+    refuse_unlabelled_class(class_names)
+    try:
+        return read_folder(root, class_names, aliases, subject_column, unlabelled)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}{advice(root, class_names)}") from None
+
+
 def load_folder(
     root: str | os.PathLike[str],
     *,
@@ -44,11 +55,7 @@ def load_folder(
     aliases = {"NC": "CN"} if aliases is None else dict(aliases)
     class_names = tuple(classes)
     root = os.fspath(root)
-    refuse_unlabelled_class(class_names)
-    try:
-        folder = read_folder(root, class_names, aliases, subject_column, allow.unlabelled)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}{advice(root, class_names)}") from None
+    folder = list_folder(root, class_names, aliases, subject_column, allow.unlabelled)
     settings = {
         "format": FORMAT,
         "root": os.path.realpath(root),

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ def read_manifest(root: str) -> tuple[list[str], list[tuple[int, dict[str, str]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a CSV file in UTF-8 ({error})") from None
     return header, lines
+
+
+def path_of(row: Mapping[str, str]) -> str:
+    """The path of a manifest's line, with / on every system."""
+    return posixpath.normpath(row["path"].replace("\\", "/"))
 
 
 def write_manifest(

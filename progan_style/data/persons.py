@@ -16,6 +16,7 @@ import numpy as np
 
 from progan_style.data.folder import UNLABELLED, Slice, plain, some
 from progan_style.data.manifest import MANIFEST
+from progan_style.described import is_missing
 
 STATED, GUESSED, UNKNOWN = "persons", "persons guessed from file names", "unknown"
 IN_PART = "persons, as named or guessed (others are unknown),"  # see named_in_part
@@ -103,8 +104,14 @@ def named_in_part(slices: Sequence[Slice]) -> np.ndarray:
 
     subjects_of has none where a single one is missing. Whoever crosses a split is told all the same.
     """
-    ids = (item.subject or item.extra.get(GUESSED_SUBJECT, "") or from_path(item.path).subject for item in slices)
+    ids = (item.subject or _guess(item) or from_path(item.path).subject for item in slices)
     return np.array(list(ids), dtype=np.str_)
+
+
+def _guess(item: Slice) -> str:
+    """Whose the manifest guesses a slice to be, "" where it says nothing."""
+    cell = item.extra.get(GUESSED_SUBJECT, "")
+    return "" if is_missing(cell) else cell
 
 
 def subjects_of(
@@ -120,7 +127,7 @@ def subjects_of(
     suggest them. `words`: names and aliases of classes, which name no person.
     """
     mixed = subject_column == "subject"  # a column of the user's own may call the same person otherwise
-    guesses = [item.extra.get(GUESSED_SUBJECT, "") if mixed else "" for item in slices]
+    guesses = [_guess(item) if mixed else "" for item in slices]
     if not has_subjects and not any(guesses):
         return _from_names(slices, class_names, words)
     ids = [item.subject or guess for item, guess in zip(slices, guesses, strict=True)]

@@ -5,7 +5,7 @@ Letters: R pixels per side.
 
 import gzip
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from progan_style.data.manifest import MANIFEST, read_manifest
+from progan_style.data.folder import folder_words, label_names, plain
+from progan_style.data.manifest import MANIFEST, path_of, read_manifest
+from progan_style.described import is_missing
 from progan_style.field import Field
 from progan_style.phantoms.folder import SETTINGS
 from progan_style.phantoms.space import CENTRE, PHANTOM_FIELD_MM, PHANTOM_PLANE
@@ -24,19 +26,23 @@ ALIGNED = 2  # NIfTI's code of coordinates about a point of the anatomy, not of 
 Point = tuple[float, float, float]
 
 
-def field_of_folder(root: str | None) -> tuple[Field, Point]:
-    """The field of a data folder's pictures, from its manifest alone, and the RAS mm of their middle at height 0; of
-    the built-in phantoms for None.
+def field_of_folder(root: str | None, classes: Sequence[str], aliases: Mapping[str, str]) -> tuple[Field, Point]:
+    """The field of the pictures of these classes, from the manifest alone, and the RAS mm of their middle at height 0;
+    of the built-in phantoms for None.
 
-    Raises ValueError, in one line, if the manifest does not say plane and mm_per_pixel, alike for all slices, or if
-    pictures differ in size: each is padded to a square of its own, so that none of them has the others' millimetres.
+    Raises ValueError, in one line, if the manifest does not say plane and mm_per_pixel, alike for all slices of the
+    classes, or if their pictures differ in size: each is padded to a square of its own, so that none of them has
+    the others' millimetres. Pictures that cannot be opened are left out.
     """
     if root is None or (Path(root) / SETTINGS).is_file():
         return Field(PHANTOM_FIELD_MM, PHANTOM_PLANE), (CENTRE[0], CENTRE[1], 0.0)
     unknown = f"--as nifti: the millimetres of the slices are not known: {os.path.join(root, MANIFEST)}"
-    _, lines = read_manifest(root)
+    lines = [row for _, row in read_manifest(root)[1]]
     if not lines:
         raise ValueError(f"{unknown} is not there; expected the folder that prepare.py wrote")
+    lines, names = _of_classes(lines, classes, aliases), ", ".join(classes)
+    if not lines:
+        raise ValueError(f"{unknown} has no picture of {names}; expected the folder that the run learnt from")
     plane, pixel = _one(lines, "plane", unknown), _one(lines, "mm_per_pixel", unknown)
     if plane not in PLANES:
         raise ValueError(f"{unknown}: plane: expected {', '.join(PLANES)}, got {plane}")
@@ -46,21 +52,39 @@ def field_of_folder(root: str | None) -> tuple[Field, Point]:
         mm = float("nan")
     if not 0 < mm < 100:
         raise ValueError(f"{unknown}: mm_per_pixel: expected a number of mm, got {pixel}")
-    sizes = {_size(os.path.join(root, row["path"])) for _, row in lines}
+    sizes = {size for row in lines if (size := _size(os.path.join(root, path_of(row))))}
+    if not sizes:
+        raise ValueError(f"{unknown}: none of its pictures of {names} can be opened; expected their size")
     if len(sizes) > 1:
         some = " and ".join(f"{width}x{height}" for width, height in sorted(sizes)[:2])
         raise ValueError(f"{unknown} has pictures of {some}; expected one size")
     return Field(mm * max(sizes.pop()), plane), (0.0, 0.0, 0.0)
 
 
-def _size(path: str) -> tuple[int, int]:
-    with Image.open(path) as picture:
-        return picture.size
+def _of_classes(
+    lines: Sequence[dict[str, str]], classes: Sequence[str], aliases: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The lines of these classes, by their label or, where it says nothing, by their folder."""
+    known, kept = label_names(classes, aliases), []
+    for row in lines:
+        label = row.get("label", "")
+        name = folder_words(path_of(row))[1] if is_missing(label) else plain(label)
+        kept += [row] if name in known else []
+    return kept
 
 
-def _one(lines: Sequence[tuple[int, dict[str, str]]], column: str, unknown: str) -> str:
+def _size(path: str) -> tuple[int, int] | None:
+    """None where it cannot be opened."""
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def _one(lines: Sequence[dict[str, str]], column: str, unknown: str) -> str:
     """The cell that all lines have in a column."""
-    found = sorted({row.get(column, "") for _, row in lines})
+    found = sorted({row.get(column, "") for row in lines})
     if len(found) > 1 or not found[0]:
         have = f"has {', '.join(filter(None, found[:4]))}" if any(found) else "has none"
         raise ValueError(f"{unknown} {have} in its column {column}; expected the same in every line")

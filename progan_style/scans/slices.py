@@ -76,7 +76,7 @@ def open_slices(root: str | os.PathLike[str], aliases: Sequence[str] = (), names
     known = [name for name in GROUPS if name in class_of.values()]
     class_names = (*known, *sorted(set(class_of.values()) - set(known)))
     others = {name: label for name, label in class_of.items() if plain(name) != plain(label)}
-    folder = read_folder(root, class_names, others, "subject")
+    folder = read_folder(root, class_names, others, "subject", audit=True)
     return _with_subjects(root, class_names, folder.slices, folder.has_subjects, folder.unused, names)
 
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from progan_style import distributed, memory
 from progan_style.config import Config
-from progan_style.data.conditions import SliceConditions
+from progan_style.data.conditions import SliceConditions, refuse_no_column
 from progan_style.data.dataset import Dataset
+from progan_style.data.loading import list_folder
 from progan_style.networks.conditions import Condition
 from progan_style.shell import is_out_of_memory
 from progan_style.training import runlog
@@ -46,10 +47,20 @@ class Trainer:
 
     @staticmethod
     def check(config: Config, device: torch.device) -> None:
-        """Raises ValueError for what this machine cannot do. It needs no data, which take minutes or hours to pack."""
+        """Raises ValueError for what this machine cannot do, or the slices of data.root cannot be used for.
+
+        Those are listed alone: to pack them takes minutes or hours.
+        """
         refuse_uneven(config, distributed.world())
         make_recipe(config, device)
         make_take_step(config, device)
+        data = config.data
+        if data.root is not None:
+            folder = list_folder(data.root, data.classes, data.aliases, data.subject_column, data.unlabelled)
+            train = [item for item in folder.slices if item.split == "train"]
+            refuse_few(config, np.array([item.label for item in train]))
+            for column in data.conditions:
+                refuse_no_column(column, list(train[0].extra))
 
     def run(
         self,
@@ -64,10 +75,11 @@ class Trainer:
         evaluate: generator and phase -> numbers for the log, called every training.eval_kimg; its "kid" picks the
         generator kept as generator-best.safetensors. stop: asked before each step. forecast: seconds of an image of
         each stage, for the time that is left. Returns whether the end was reached.
-        Raises ValueError if the run diverged, if the folder holds another one, or for a class with too few slices;
-        MemoryError with what to lower.
+        Raises ValueError if the run diverged, if the folder holds another one, for a class with too few slices, or for
+        a stage that the slices are not packed for; MemoryError with what to lower.
         """
-        refuse_few(self.config, self.data)
+        refuse_few(self.config, self.data.labels)
+        refuse_unpacked(self.schedule, self.data, until)
         end = (self.schedule.stage_of(until) if until else self.schedule.stages[-1]).end
         precision = "bf16" if self.recipe.amp_dtype else "fp32"
         digest = self.data.digest() | self.conditions.digest()
@@ -191,7 +203,16 @@ def refuse_uneven(config: Config, ranks: int) -> None:
 
 
 def refuse_other_labels(config: Config, data: Dataset) -> None:
-    """Raises ValueError if there are unlabelled slices and none were asked for, or the other way round."""
+    """Raises ValueError if the data have other classes than the configuration, or in another order.
+
+    Also if there are unlabelled slices and none were asked for, or the other way round.
+    """
+    if tuple(data.class_names) != tuple(config.data.classes):
+        theirs = ", ".join(data.class_names)
+        raise ValueError(
+            f"data.classes: expected those of the training slices, in their order ({theirs}), got "
+            f"{', '.join(config.data.classes)}; set data.classes, or load the slices with this configuration"
+        )
     count, asked = int((data.labels < 0).sum()), config.data.unlabelled
     if asked != (count > 0):
         raise ValueError(
@@ -200,14 +221,26 @@ def refuse_other_labels(config: Config, data: Dataset) -> None:
         )
 
 
-def refuse_few(config: Config, data: Dataset) -> None:
+def refuse_few(config: Config, labels: np.ndarray) -> None:
     """Raises ValueError for a class with fewer training slices than a minibatch-std group holds."""
-    counts = np.bincount(data.labels[data.labels >= 0], minlength=len(config.data.classes))
+    counts = np.bincount(labels[labels >= 0], minlength=len(config.data.classes))
     for name, count in zip(config.data.classes, counts, strict=True):
         if count < LEAST:
             raise ValueError(
                 f"class {name}: expected {LEAST} training slices or more, got {count}: add some, or take {name} out of "
                 f"data.classes"
+            )
+
+
+def refuse_unpacked(schedule: GrowthSchedule, data: Dataset, until: int | None) -> None:
+    """Raises ValueError if the slices lack the size of a stage up to `until` (None: the last)."""
+    end = schedule.stage_of(until).end if until else schedule.total
+    for stage in schedule.stages:
+        r = stage.resolution
+        if stage.end <= end and r not in data.levels:
+            raise ValueError(
+                f"stage {r}: the training slices are packed at {', '.join(map(str, sorted(data.levels)))} px alone; "
+                f"expected {r} too: load_data(config, {r}), or run(run_dir, until=...) with an earlier stage"
             )
 
 

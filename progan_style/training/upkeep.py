@@ -1,7 +1,7 @@
 """What a run does between two steps: a line of the log, an evaluation, a picture, a checkpoint, the files of a stage.
 
 All of it is a function of the image count. The checkpoint comes after what it counts as done, and before the files of
-a stage, which a resumed run makes where they are missing: whatever stops it there costs no step.
+a stage, which a resumed run makes where they are missing or older: whatever stops it there costs no step.
 """
 
 import math
@@ -21,7 +21,7 @@ from progan_style.config import Config, learns_otherwise, parse_config, refuse_c
 from progan_style.files import write_whole
 from progan_style.networks import fir
 from progan_style.networks.contract import Generator
-from progan_style.run import WEIGHTS, finished_stages, refuse_other_data, refuse_without_checkpoint, stage_dir
+from progan_style.run import WEIGHTS, is_finished, refuse_other_data, refuse_without_checkpoint, stage_dir
 from progan_style.sampling import save_samples
 from progan_style.training import graphs, runlog
 from progan_style.training.call import describe_call
@@ -121,12 +121,10 @@ class Upkeep:
         self._restart_clock()
 
     def _remake_stage(self) -> None:
-        """The files of a stage that has just ended, where they were deleted since."""
+        """The files of a stage that has just ended, where they are gone, or from before it was made longer."""
         nimg = self.state.nimg
-        if nimg and stage_ended(self.schedule, nimg):
-            r = last_phase(self.schedule, nimg).resolution
-            if r not in finished_stages(self.run_dir):
-                self._finish_stage()
+        if stage_ended(self.schedule, nimg) and not is_finished(self.run_dir, self.schedule.stage(nimg - 1)):
+            self._finish_stage()
 
     def _mended(self) -> dict[str, Any]:
         """The newest whole state; a damaged checkpoint.pt is put aside, and the one before it takes its place."""

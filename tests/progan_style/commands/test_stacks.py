@@ -10,7 +10,8 @@ from PIL import Image
 from shell_tools import manifest_rows, refused
 
 from progan_style import generate, generate_stack, load_generator
-from progan_style.commands.stacks import in_bids, in_tsv
+from progan_style.commands.stacks import in_bids, in_tsv, split_heights
+from progan_style.described import Conditions, Position
 
 CONDITIONS = "data.conditions={slice_mm: position, age: number, sex: category}"
 
@@ -23,6 +24,14 @@ def people_run(call_shell, tiny_overlay, tmp_path_factory):
     done = call_shell("train.py", "--config", tiny_overlay, *asked, "--run", run)
     assert done.returncode == 0, done.stderr
     return run
+
+
+def test_heights_of_many_digits_stay_within_the_range_of_the_training_slices():
+    """Ten digits of 33.333333333333336 lie below it."""
+    third = Position(column="slice_mm", quantiles=[100 / 3, 50.0, 200 / 3 - 1e-12])
+    heights, others = split_heights(Conditions(position=third), ["age=70"], 3, None)
+    assert heights == [third.checked(height) for height in heights] == [100 / 3, 50.0, 200 / 3 - 1e-12]
+    assert others == ["age=70"]
 
 
 def stacked(call_shell, run, to, *arguments):

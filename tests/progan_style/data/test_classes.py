@@ -10,9 +10,10 @@ from progan_style.data.folder import UNLABELLED
 from progan_style.scans.slices import open_slices
 
 
-def slice_in(folder):
-    folder.mkdir(parents=True)
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "a_0.png")
+def slice_in(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or ("a_0.png",):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / name)
 
 
 def test_folders_are_classes_by_the_table_or_their_own(tmp_path):
@@ -31,6 +32,46 @@ def test_labels_of_the_manifest_are_classes_too(tmp_path):
     slice_in(tmp_path / "CN")
     (tmp_path / "manifest.csv").write_text("path,label\nCN/a_0.png,CN\nelsewhere/b.png,MCI\n")
     assert find_classes(str(tmp_path)) == {"CN": "CN", "MCI": "MCI"}
+
+
+def listed(root, rows, *columns):
+    (root / "manifest.csv").write_text("\n".join([",".join(("path", "label", *columns)), *rows]) + "\n")
+
+
+def test_a_folder_whose_pictures_the_manifest_gives_to_classes_is_none(root, load):
+    """A layout that train.py reads is read by the audit too."""
+    slice_in(root / "images", *(f"p{p}_0.png" for p in range(4)))
+    splits = ("train", "test")
+    rows = [f"images/p{p}_0.png,{('CN', 'AD')[p % 2]},p{p},{splits[p // 2]}" for p in range(4)]
+    listed(root, rows, "subject", "split")
+    found = open_slices(root)
+    assert found.class_names == ("CN", "AD") and [item.label for item in found.slices] == [0, 1, 0, 1]
+    assert len(load(resolution=8).train) == 2
+    slice_in(root / "images", "p4_0.png")
+    listed(root, [*rows, "images/p4_0.png,images,p4,train"], "subject", "split")
+    assert find_classes(str(root)) == {"AD": "AD", "CN": "CN", "images": "images"}
+    slice_in(root / "CN")
+    listed(root, [*rows, "CN/a_0.png,AD,p5,train"], "subject", "split")
+    with pytest.raises(ValueError, match=r"line 6: label AD, but CN/a_0.png lies in CN: correct one of them"):
+        open_slices(root)  # a name that is a class's by itself stays one
+
+
+@pytest.mark.parametrize("label", ("n/a", "NaN", ""))
+def test_a_label_that_says_nothing_is_no_class(label, root):
+    for name in ("CN", "AD", "images"):
+        slice_in(root / name)
+    listed(root, [f"CN/a_0.png,{label}", "AD/a_0.png,AD", f"images/a_0.png,{label}"])
+    assert set(find_classes(str(root))) == {"AD", "CN", "images"}
+    listed(root, [f"CN/a_0.png,{label}", "AD/a_0.png,AD"])
+    (root / "images" / "a_0.png").unlink()
+    found = open_slices(root)
+    assert found.class_names == ("CN", "AD") and len(found.slices) == 2
+
+
+def test_a_class_may_be_absent_from_a_split_of_an_audit(root):
+    for name in ("train/CN", "train/AD", "train/MCI", "test/CN", "test/AD"):
+        slice_in(root / name)
+    assert open_slices(root).class_names == ("CN", "MCI", "AD") and len(open_slices(root).slices) == 5
 
 
 @pytest.mark.parametrize("text", ("AD", "=AD", "x=", "x=A/D"))

@@ -101,6 +101,19 @@ def test_a_guess_in_a_manifest_stays_a_guess(root, load):
     assert load().subjects_are == STATED
 
 
+@pytest.mark.parametrize("cell", ("n/a", "NaN"))
+@pytest.mark.parametrize("column", ("subject", "guessed_subject"))
+def test_a_cell_that_says_nothing_is_nobody(cell, column, root, load):
+    write(root, ("train/CN", "train/AD", "test/CN", "test/AD"), persons=2)
+    rows = [(*row[:3], row[0].split("/")[0]) for row in all_rows(root)]
+    manifest(root, [(*row[:2], cell, row[3]) for row in rows], ("path", "label", column, "split"))
+    data = load()
+    assert data.subjects_are == "unknown" and not data.shared_subjects()
+    some = [(*row[:2], cell if i == 3 else row[2], row[3]) for i, row in enumerate(rows)]
+    manifest(root, some, ("path", "label", column, "split"))
+    assert load().subjects_are == "unknown" and "is empty for 1 of 16 images" in load().why_subjects
+
+
 def test_persons_who_cross_are_told_also_where_the_manifest_leaves_one_out(root, load):
     """One empty cell makes the persons unknown, and hides nobody."""
     write(root, ("train/CN", "train/AD", "test/CN", "test/AD"), persons=2)

@@ -27,6 +27,10 @@ def prepared(root, **cells):
     return root
 
 
+def field_of(root):
+    return field_of_folder(root and str(root), ("CN", "AD"), {"NC": "CN"})
+
+
 # plane -> which way the picture's right and its bottom are, as nibabel's codes: neurological, nose or vertex up
 RIGHT_AND_DOWN = {"axial": ("R", "P"), "coronal": ("R", "I"), "sagittal": ("P", "I")}
 
@@ -48,11 +52,11 @@ def test_a_pixel_is_where_the_planes_say(plane, tmp_path):
 
 def test_the_field_is_the_manifest_s_or_the_phantoms(tmp_path):
     root = prepared(tmp_path / "a")
-    assert field_of_folder(str(root)) == (Field(256.0, "axial"), (0.0, 0.0, 0.0))
+    assert field_of(root) == (Field(256.0, "axial"), (0.0, 0.0, 0.0))
     phantoms = (Field(pytest.approx(225.28), "axial"), (0.0, -17.0, 0.0))
-    assert field_of_folder(None) == phantoms
+    assert field_of(None) == phantoms
     (root / "phantoms.json").write_text(json.dumps({}))
-    assert field_of_folder(str(root)) == phantoms
+    assert field_of(root) == phantoms
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,35 @@ def test_the_field_is_the_manifest_s_or_the_phantoms(tmp_path):
 )
 def test_millimetres_that_are_not_known_are_told(cells, told, tmp_path):
     with pytest.raises(ValueError, match=told):
-        field_of_folder(str(prepared(tmp_path / "a", **cells)))
+        field_of(prepared(tmp_path / "a", **cells))
+
+
+def test_only_pictures_that_the_run_could_learn_from_say_their_size(tmp_path):
+    root = prepared(tmp_path / "a")
+    others = [
+        r"train\CN\2.png,CN",
+        "train/CN/3.png,n/a",
+        "train/MCI/4.png,",
+        "train/images/5.png,MCI",
+        "train/images/6.png,",
+    ]
+    for name in ("MCI/4", "images/5", "images/6"):
+        (root / "train" / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (64, 64)).save(root / "train" / f"{name}.png")
+    Image.new("L", (128, 128)).save(root / "train" / "CN" / "2.png")
+    (root / "train" / "CN" / "3.png").write_bytes(b"no picture")
+    lines = (root / "manifest.csv").read_text().splitlines()
+    rows = [f"{path},{label},axial,2" for path, label in (line.split(",") for line in others)]
+    old = [line.replace(",", ",,", 1) for line in lines[1:]]
+    (root / "manifest.csv").write_text("\n".join(["path,label,plane,mm_per_pixel", *old, *rows]) + "\n")
+    assert field_of(root) == (Field(256.0, "axial"), (0.0, 0.0, 0.0))
+    for picture in (root / "train" / "CN").iterdir():
+        picture.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"none of its pictures of CN, AD can be opened"):
+        field_of(root)
+    (root / "manifest.csv").write_text("path,label\ntrain/MCI/4.png,MCI\n")
+    with pytest.raises(ValueError, match=r"has no picture of CN, AD; expected the folder that the run learnt from"):
+        field_of(root)
 
 
 def test_pictures_of_two_sizes_have_no_millimetres_in_common(tmp_path):
@@ -74,7 +106,7 @@ def test_pictures_of_two_sizes_have_no_millimetres_in_common(tmp_path):
     last = sorted(root.rglob("*.png"))[-1]
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(last)
     with pytest.raises(ValueError, match=r"has pictures of 64x64 and 128x128; expected one size"):
-        field_of_folder(str(root))
+        field_of(root)
 
 
 def test_generate_writes_them_where_they_are_known(call_shell, tiny_run, tmp_path):

@@ -1,12 +1,13 @@
 import signal
 import time
 
+import numpy as np
 import pytest
 import torch
 from fork_tools import Forked
 from run_tools import ADA, OF_ARCHITECTURE, log_of, same
 
-from progan_style import GrowthSchedule, Trainer, load_config, load_data
+from progan_style import Dataset, GrowthSchedule, Trainer, load_config, load_data
 from progan_style.checkpoint import load_state
 from progan_style.networks import ARCHITECTURES
 from progan_style.sampling import to_float
@@ -196,6 +197,25 @@ def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(make, monkeypatc
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"batch_size.8: expected a multiple of 16 \(4 processes, .*got 8"):
         make()
+
+
+@pytest.mark.parametrize("names", (("AD", "CN"), ("CN", "AD", "MCI"), ("AD",)))
+def test_slices_of_other_classes_than_the_configurations_are_refused(names, tiny_overlay):
+    images = np.zeros((12, 16, 16), np.uint8)
+    data = Dataset.from_arrays(images, ["AD"] * 12, class_names=names)
+    told = rf"data.classes: expected those of the training slices, in their order \({', '.join(names)}\), got CN, AD; "
+    with pytest.raises(ValueError, match=told):
+        Trainer(load_config(overlay=tiny_overlay), data)
+
+
+def test_slices_that_were_packed_too_small_are_refused_before_the_first_step(tiny_overlay, tmp_path):
+    images = np.zeros((12, 8, 8), np.uint8)
+    trainer = Trainer(load_config(overlay=tiny_overlay), Dataset.from_arrays(images, ["CN", "AD"] * 6))
+    told = r"stage 16: the training slices are packed at 8 px alone; expected 16 too: load_data\(config, 16\), or "
+    with pytest.raises(ValueError, match=told):
+        trainer.run(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert not trainer.run(tmp_path / "run", 8, stop=lambda: True)
 
 
 def test_a_class_with_fewer_slices_than_a_group_is_refused(tiny_overlay, toy_root, tmp_path):
