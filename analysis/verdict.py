@@ -176,9 +176,13 @@ def _class(numbers: Numbers) -> Iterable[Finding]:
     student = f"a classifier trained on them {numbers['tstr.auc']:.3f}, on reals {real:.3f}"
     if "tstr.high" not in numbers:
         yield Finding(UNCLEAR, f"{student}, {TOO_FEW}")
+    elif numbers["tstr.auc"] <= numbers["tstr.shuffled.high"]:
+        # The same people are asked: where real slices do not teach their classes either, they cannot judge this.
+        nor_reals = real <= numbers["tstr.shuffled.high"]
+        no_more = "neither of them more than shuffled labels" if nor_reals else "no more than shuffled labels"
+        yield Finding(UNCLEAR if nor_reals else BAD, f"{student}: {no_more}")
     else:
-        chance = numbers["tstr.auc"] <= numbers["tstr.shuffled.high"]
-        yield Finding(BAD if chance else GOOD if numbers["tstr.high"] >= real else UNCLEAR, student)
+        yield Finding(GOOD if numbers["tstr.high"] >= real else UNCLEAR, student)
 
 
 def _disease(numbers: Numbers) -> Iterable[Finding]:
@@ -250,7 +254,7 @@ ASPECTS = (
         _class,
         "good: label fidelity within the 95 % of held-out real people, and a classifier trained on generated slices "
         "as good as one trained on reals within its interval. Bad: below both intervals or, with "
-        f"{FEWEST_OF_CLASS} people or more of a class, not above shuffled labels",
+        f"{FEWEST_OF_CLASS} people or more of a class, not above shuffled labels, where one trained on reals is",
         "there is one class, or the section fidelity was not made",
         "Compare the same z in both classes (section same_brain) before the label is trusted",
     ),

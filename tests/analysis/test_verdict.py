@@ -153,6 +153,16 @@ def test_a_class_line_of_few_people_is_neither_good_nor_bad_unless_many_generate
     assert broken["class"] == BAD
 
 
+def test_people_whose_classes_reals_do_not_teach_either_cannot_judge():
+    """OASIS at 128x128: 24 people, on whom a classifier of reals has 0.632, one of generated slices 0.664."""
+    people = {"tstr.auc": 0.664, "tstr.high": 0.826, "tstr.shuffled.high": 0.679, "fidelity.auc": 0.75}
+    people |= {"fidelity.real": 0.632, "fidelity.real.low": 0.42, "fidelity.real.high": 0.817}
+    told = {j.aspect: j for j in verdict(REAL | people)}["class"]
+    assert told.grade == UNCLEAR and "neither of them more than shuffled labels" in told.because
+    told = {j.aspect: j for j in verdict(REAL | people | {"fidelity.real": 0.70})}["class"]
+    assert told.grade == BAD and "0.700: no more than shuffled labels" in told.because
+
+
 def test_shuffled_labels_of_few_people_say_nothing_of_a_perfect_classifier():
     """Of one person against one, or three against three, the true labels turn up among the permuted ones."""
     right = {"fidelity.auc": 1.0, "fidelity.real": 1.0, "tstr.auc": 1.0}
