@@ -163,8 +163,8 @@ def _mark_sizes(ax: Axes, log: Log, title: str) -> None:
     for first, end in itertools.pairwise([*starts, len(log)]):
         before = kimg[first - 1] if first else 0.0  # a line is of the images up to it
         ax.axvline(before, color="0.85", lw=1, zorder=-1)
-        words = dict(transform=ax.get_xaxis_transform(), va="bottom", fontsize=7, color="0.35")
-        ax.text(before, 1.0, f"{sizes[first]}px", **words)
+        place = ax.get_xaxis_transform()
+        ax.text(before, 1.0, f"{sizes[first]}px", transform=place, va="bottom", fontsize=7, color="0.35")
         faded = [x for x, line in zip(kimg[first:end], log[first:end], strict=True) if line["alpha"] < 1]
         if faded:
             ax.axvspan(before, faded[-1], color="0.93", zorder=-2)
